@@ -1,0 +1,78 @@
+"""DeepSeek-R1-Zero with the paper's values (arXiv:2501.12948; "not published" where the papers are silent).
+
+It needs a base model with DeepSeek-V3's architecture in `base` and a file of questions.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    c = ml_collections.ConfigDict()
+    c.pipeline = "r1_zero"
+    c.seed = 0
+    c.updates = 10_400
+    c.base = "checkpoints/deepseek_v3_base"
+    c.template = "r1_zero"
+    c.task = dict(
+        world=None,
+        gym=None,
+        jsonl=dict(
+            train="data/train.jsonl", test="data/test.jsonl", validation=512,
+            question_field="question", answer_field="answer", answer_pattern="", stratum_field="",
+            kind="number", language="en",
+        ),
+    )  # fmt: skip
+    c.reward = dict(
+        kind="rule",
+        accuracy=1.0,  # R = R_accuracy + R_format, equal weights
+        format=1.0,
+        places=("answer_tag", "boxed"),
+        reflective_words=(
+            "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate", "check",
+        ),
+    )  # fmt: skip
+    c.stages = (
+        dict(from_update=0, max_new_tokens=32_768, temperature=1.0),
+        dict(from_update=8_208, max_new_tokens=65_536, temperature=1.0),  # "step 8.2k", at a rollout's start
+    )
+    c.prompt_buckets = (256, 512, 1024, 2048)
+    c.length_buckets = (4096, 8192, 16_384, 34_816, 67_584)
+    c.cache_segments = 8
+    c.samples_every = 16
+    c.samples_shown = 16
+    c.grpo = dict(
+        group_size=16,
+        prompts_per_rollout=512,  # 8,192 outputs
+        minibatches=16,  # of 512 outputs
+        epochs=1,
+        micro_batches=64,
+        ratio="token",  # the papers print sequence probabilities; not published what the code does
+        clip_low=0.2,  # not published for R1-Zero; R1's first RL stage has 10
+        clip_high=0.2,
+        kl_coef=0.001,
+        reduction="seq_mean_token_mean",
+        constant=65_536,
+        advantage_ddof=0,  # not published
+        advantage_eps=1e-6,  # not published
+        divide_by_std=True,
+        mask_truncated=False,  # not published
+        reference_every=400,
+        old_logps="trainer",
+        replay_routes=True,  # not published
+        balance=0.0,  # not published
+        bias_rate=0.0,  # not published
+        logit_chunk=512,
+    )
+    c.optimizer = dict(
+        lr=3e-6, schedule="constant", warmup_updates=0, total_updates=10_400, final_lr_ratio=1.0,
+        b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0,  # not published
+        max_skipped_in_a_row=5,
+    )  # fmt: skip
+    c.evaluation = dict(
+        every_updates=160, validation=512, test=512, ood=0, samples=16, consensus=16, batch=64,
+        sampler=dict(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=8), level=0.95,
+    )  # fmt: skip
+    c.execution = dict(compute_dtype="bfloat16", scan_layers=True, remat=True, dispatch="ragged", block_size=0)
+    c.mesh = dict(data=1, expert=1, model=1)
+    c.checkpoint = dict(every_updates=80, keep_last=2, keep_best=1, allow_config_change=False)
+    return c

@@ -1,0 +1,55 @@
+"""What a task yields, and the order in which training sees it."""
+
+from typing import NamedTuple, Protocol, cast
+
+import grain
+
+
+class Problem(NamedTuple):
+    """A question whose answer can be checked.
+
+    Attributes:
+      id: unique among all sources of a run.
+      question: as the user would put it, without a template.
+      answer: the reference; never empty.
+      kind: what sort of answer it is, such as "number" or "text".
+      stratum: difficulty label, a row of the tables; "" for none.
+      language: of the question, "en" or "zh".
+    """
+
+    id: str
+    question: str
+    answer: str
+    kind: str
+    stratum: str
+    language: str
+
+
+class ProblemSource(Protocol):
+    """Problems by index; the same index gives the same problem, always."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Problem: ...
+
+
+def batch_indices(n: int, *, seed: int, step: int, batch: int) -> list[int]:
+    """Returns which of n problems a step sees, a pure function, so a resumed run is the same run.
+
+    Epochs follow each other without a gap, each a new permutation of all n; a batch may straddle
+    two of them.
+
+    Args:
+      n: problems.
+      seed: 0 to 2**32 - 1.
+      step: from 0.
+      batch: problems per step.
+
+    Raises:
+      ValueError: if a count is below 1, or step or seed out of range.
+    """
+    if n < 1 or batch < 1 or step < 0:
+        raise ValueError(f"got n {n}, batch {batch}, step {step}, wanted n, batch >= 1, step >= 0")
+    order = grain.MapDataset.range(n).shuffle(seed=seed).repeat()
+    # grain types its items as optional for the sake of filters; there are none here
+    return [cast(int, order[position]) for position in range(step * batch, (step + 1) * batch)]

@@ -1,0 +1,139 @@
+"""Numbers of a run, one JSON object a line, and the same in TensorBoard."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tensorboardX import SummaryWriter
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Returns the objects of a jsonl file; a torn last line (no newline) is left out.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: names the file and the number of a line that is no JSON object.
+    """
+    return [row for row, _ in _rows(Path(path))]
+
+
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yields each whole line, parsed and as it stands."""
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: no JSON: {error}") from error
+        if not isinstance(row, dict) or not isinstance(row.get("update"), int):
+            raise ValueError(f"{path}:{number}: got {row!r}, wanted an object with an 'update'")
+        yield row, line
+
+
+def _cut(path: Path, last: int) -> None:
+    """Drops the lines of updates after `last`, and a torn one; the others keep their bytes."""
+    if not path.exists():
+        return
+    kept = b"".join(line for row, line in _rows(path) if row["update"] <= last)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(kept)
+    temporary.replace(path)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Returns the value as JSON has it: Python scalars, None for NaN and infinities."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, f"{where}.{k}") for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, f"{where}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, (np.generic, np.ndarray, jax.Array)) and value.shape == ():
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    raise ValueError(
+        f"{where}: got {type(value).__name__} {value!r}, wanted a scalar, dict or list"
+    )
+
+
+def _scalars(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+    """Yields the numbers of a nested dict with their paths."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _scalars(value, f"{prefix}/{key}")
+        elif isinstance(value, (int, float)):
+            yield f"{prefix}/{key}", value
+
+
+class MetricsWriter:
+    """Writes `metrics.jsonl`, `timing.jsonl`, `eval.jsonl` and TensorBoard scalars.
+
+    What metrics.jsonl and eval.jsonl hold is a function of config and seed; seconds differ from run
+    to run and live in timing.jsonl. JSON has no NaN: NaN and infinities are written as null, and
+    TensorBoard skips them. Every line is flushed. One process of a run writes.
+    """
+
+    def __init__(self, workdir: str | Path, *, resume_from: int | None):
+        """Opens the files for appending.
+
+        Args:
+          workdir: directory, made if missing.
+          resume_from: the update that the run goes on from: lines of later updates are cut, as the
+            run will write them again. None starts anew and empties the files.
+
+        Raises:
+          ValueError: if a line that is not the last is no JSON object.
+        """
+        directory = Path(workdir)
+        directory.mkdir(parents=True, exist_ok=True)
+        last = -1 if resume_from is None else resume_from
+        self._files = {}
+        for kind in ("metrics", "timing", "eval"):
+            path = directory / f"{kind}.jsonl"
+            _cut(path, last)
+            self._files[kind] = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(
+            str(directory / "tensorboard"), purge_step=last + 1, flush_secs=10
+        )
+
+    def write(self, update: int, values: Mapping[str, Any]) -> None:
+        """Appends what a training update measured, the same in every run of config and seed."""
+        self._append("metrics", "train", update, values)
+
+    def write_timing(self, update: int, values: Mapping[str, Any]) -> None:
+        """Appends seconds, and rates in tokens per second, of an update."""
+        self._append("timing", "timing", update, values)
+
+    def write_eval(self, update: int, values: Mapping[str, Any]) -> None:
+        """Appends results of an evaluation after `update` updates; "split" names the data."""
+        if not isinstance(values.get("split"), str):
+            raise ValueError(f"eval of update {update}: wanted a 'split', got keys {list(values)}")
+        self._append("eval", f"eval/{values['split']}", update, values)
+
+    def _append(self, kind: str, tag: str, update: int, values: Mapping[str, Any]) -> None:
+        if "update" in values:
+            raise ValueError(f"{kind} of update {update}: 'update' is no metric's name")
+        plain = _plain(values, f"{kind} of update {update}")
+        line = json.dumps({"update": update, **plain}, ensure_ascii=False, allow_nan=False)
+        self._files[kind].write(line + "\n")
+        self._files[kind].flush()
+        for name, value in _scalars(plain, tag):
+            self._board.add_scalar(name, value, update)
+
+    def close(self) -> None:
+        """Closes the files and writes out what TensorBoard still holds back."""
+        for file in self._files.values():
+            file.close()
+        self._board.close()
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()

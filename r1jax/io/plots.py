@@ -1,0 +1,174 @@
+"""A run in one picture, made from its jsonl files alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from r1jax.io.metrics import read_jsonl
+from r1jax.io.panels import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    LINEAR,
+    LOG,
+    ORANGE,
+    PURPLE,
+    RED,
+    SHARE,
+    SKY,
+    Line,
+    Panel,
+    Rows,
+    Scale,
+    bands,
+    lines,
+    save_grid,
+    stack,
+)
+
+SPLITS = {"validation": BLUE, "test": RED, "ood": GREEN}
+PHASES = {"sample": BLUE, "reward": ORANGE, "logprobs": GREEN, "update": PURPLE}
+
+Curves = tuple[str, str, Scale, tuple[Line, ...]]  # title, unit, scale, curves
+
+RL_CURVES: tuple[Curves, ...] = (
+    (
+        "Training reward",
+        "mean",
+        LINEAR,
+        (Line("reward", "reward", BLUE), Line("accuracy", "accuracy", RED)),
+    ),
+    (
+        "Completion length",
+        "tokens",
+        LINEAR,
+        (
+            Line("length", "all", GREY),
+            Line("length_correct", "correct", GREEN),
+            Line("length_wrong", "wrong", RED),
+        ),
+    ),
+    ("Well-formed answers", "share", SHARE, (Line("format", "", BLUE),)),
+    ("Reflective words", "share", LINEAR, (Line("reflective_rate", "", GREEN),)),
+    ("Truncated completions", "share", SHARE, (Line("truncation", "", RED),)),
+    ("Entropy", "nats per token", LINEAR, (Line("entropy", "", BLUE),)),
+    ("KL to the reference", "nats per token", LINEAR, (Line("kl", "", PURPLE),)),
+    ("Clipped tokens", "share", LINEAR, (Line("clip_fraction", "", ORANGE),)),
+    ("Groups of equal rewards", "share", SHARE, (Line("zero_variance_groups", "", GREY),)),
+    (
+        "Sampler against trainer",
+        "|log-prob gap|, nats",
+        LOG,
+        (Line("logp_gap_max", "largest", RED), Line("logp_gap_mean", "mean", BLUE)),
+    ),
+    ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),)),
+)
+RATES: Curves = (
+    "Speed",
+    "tokens per second",
+    LOG,
+    (
+        Line("sampling", "sampling", BLUE),
+        Line("training", "training", PURPLE),
+        Line("all", "whole step", GREY),
+    ),
+)
+PRETRAIN_CURVES: tuple[Curves, ...] = (
+    (
+        "Next-token loss",
+        "nats per token",
+        LINEAR,
+        (Line("loss", "training", BLUE), Line("held_out_loss", "held out", RED)),
+    ),
+    ("Multi-token-prediction loss", "nats per token", LINEAR, (Line("mtp_loss", "", PURPLE),)),
+    (
+        "Router: most loaded expert",
+        "load / mean load - 1",
+        LINEAR,
+        (Line("load_max_violation", "", ORANGE),),
+    ),
+    ("Balance loss", "", LINEAR, (Line("balance_loss", "", GREY),)),
+    ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),)),
+    ("Learning rate", "", LINEAR, (Line("lr", "", GREEN),)),
+)
+
+
+def rows_of(workdir: Path, kind: str) -> list[dict[str, Any]]:
+    """Returns the rows of KIND.jsonl; a run that has not come so far has none."""
+    path = workdir / f"{kind}.jsonl"
+    return read_jsonl(path) if path.exists() else []
+
+
+def _curves(rows: Rows, curves: Curves) -> Panel:
+    title, unit, scale, wanted = curves
+    return Panel(title, unit, lines(rows, wanted, scale))
+
+
+def _rate(row: Mapping[str, Any], tokens: str, seconds: str) -> float | None:
+    return row[tokens] / row[seconds] if row.get(tokens) and row.get(seconds) else None
+
+
+def _rates(timing: Rows) -> list[dict[str, Any]]:
+    """Returns tokens per second of the whole update and of its two large phases."""
+    return [
+        {
+            "update": row["update"],
+            "all": row.get("tokens_per_s"),
+            "sampling": _rate(row, "tokens_sampled", "seconds_sample"),
+            "training": _rate(row, "tokens_trained", "seconds_update"),
+        }
+        for row in timing
+    ]
+
+
+def _strata(evals: Rows) -> Panel:
+    """Returns pass@1 of each stratum of the first split that has any."""
+    for split in SPLITS:
+        mine = [row for row in evals if row["split"] == split and row.get("by_stratum")]
+        if mine:
+            names = list(dict.fromkeys(name for row in mine for name in row["by_stratum"]))
+            rows = [{"update": r["update"], "split": split, **r["by_stratum"]} for r in mine]
+            wanted = [
+                (split, Line(name, name, COLOURS[i % len(COLOURS)]), "-" if i < 6 else ":")
+                for i, name in enumerate(names)
+            ]
+            return Panel(f"pass@1 by stratum ({split})", "share correct", bands(rows, wanted))
+    return Panel("pass@1 by stratum", "share correct", lambda ax: False)
+
+
+def plot_rl(workdir: str | Path, path: str | Path) -> None:
+    """Writes a PNG of a reinforcement-learning run; a panel whose metric is missing says so.
+
+    Raises:
+      ValueError: if a line of a jsonl file is broken.
+    """
+    workdir = Path(workdir)
+    metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
+    accuracy = [(split, Line("pass_at_1", split, c), "-") for split, c in SPLITS.items()]
+    consensus = [(split, Line("cons_at_16", split, c), "--") for split, c in SPLITS.items()]
+    seconds = [Line(f"seconds_{phase}", phase, c) for phase, c in PHASES.items()]
+    panels = [
+        Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
+        Panel("cons@16, majority of 16", "share correct", bands(evals, consensus)),
+        _strata(evals),
+        *[_curves(metrics, curves) for curves in RL_CURVES],
+        Panel("Seconds per update", "seconds", stack(timing, seconds)),
+        _curves(_rates(timing), RATES),
+    ]
+    save_grid(path, f"Reinforcement learning: {workdir.resolve().name}", panels, columns=4)
+
+
+def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
+    """Writes a PNG of a pretraining run; a panel whose metric is missing says so.
+
+    Raises:
+      ValueError: if a line of a jsonl file is broken.
+    """
+    workdir = Path(workdir)
+    metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
+    held_out = [row for row in evals if row["split"] == "validation"]
+    both = sorted([*metrics, *held_out], key=lambda row: row["update"])
+    speed = ("Speed", "tokens per second", LINEAR, (Line("tokens_per_s", "", BLUE),))
+    panels = [*[_curves(both, curves) for curves in PRETRAIN_CURVES], _curves(timing, speed)]
+    save_grid(path, f"Pretraining: {workdir.resolve().name}", panels, columns=4)

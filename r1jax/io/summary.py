@@ -1,0 +1,108 @@
+"""What a run ran on, what it used, and its last word."""
+
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "r1jax",
+)
+
+
+def check_writable(workdir: str | Path) -> None:
+    """Makes the directory if need be and writes, then removes, a file in it.
+
+    Raises:
+      ValueError: names the directory and the reason why a run could write nothing there.
+    """
+    path = Path(workdir).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Modes say nothing to root and little on a full or read-only disk: only writing tells.
+        with tempfile.NamedTemporaryFile(dir=path, prefix=".writable-") as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise ValueError(f"workdir {path}: is a file, wanted a directory") from error
+    except NotADirectoryError as error:
+        above = next(p for p in path.parents if p.exists() and not p.is_dir())
+        raise ValueError(f"workdir {path}: {above} is a file, wanted a directory") from error
+    except OSError as error:
+        raise ValueError(f"workdir {path}: cannot be written: {error.strerror}") from error
+
+
+def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
+    """Writes `summary.json`; a reader sees the old file or the new one, never half of it.
+
+    Returns:
+      The path written.
+
+    Raises:
+      ValueError: if a number is NaN or infinite: JSON has no word for it.
+      TypeError: if a value is no JSON.
+    """
+    path = Path(workdir) / "summary.json"
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    temporary = path.with_suffix(".json.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return path
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed as a package"
+
+
+def facts() -> dict[str, Any]:
+    """Returns the devices and versions a result depends on; nothing that names the machine."""
+    devices = jax.devices()
+    return {
+        "device_kind": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "device_count": len(devices),
+        "process_count": jax.process_count(),
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: _version(package) for package in PACKAGES},
+        },
+    }
+
+
+def peak_memory_bytes() -> dict[str, int]:
+    """Returns the most memory used so far, in bytes, by "host" (this process) and devices.
+
+    Devices whose backend keeps no such count, CPUs among them, are left out.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    used = {"host": peak if sys.platform == "darwin" else peak * 1024}
+    for device in jax.local_devices():
+        stats = device.memory_stats() or {}
+        if "peak_bytes_in_use" in stats:
+            used[f"{device.platform}:{device.id}"] = stats["peak_bytes_in_use"]
+    return used

@@ -1,0 +1,25 @@
+"""Named random streams: every key in r1jax is a function of (seed, name, step)."""
+
+import zlib
+
+import jax
+from jaxtyping import Array, Key
+
+
+def root(seed: int) -> Key[Array, ""]:
+    """Returns the key from which every stream of a run with this seed descends."""
+    return jax.random.key(seed)
+
+
+def stream(key: Key[Array, ""], name: str, *indices: int) -> Key[Array, ""]:
+    """Returns the key of a named stream, e.g. `stream(key, "sample", step)`.
+
+    Args:
+      key: the run's root key, or a stream's own.
+      name: what the randomness is for; different names never share a key.
+      indices: step, minibatch, ... within the stream.
+    """
+    key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+    for index in indices:
+        key = jax.random.fold_in(key, index)
+    return key

@@ -1,0 +1,247 @@
+"""The only door to the network: init, forward over whole sequences, extend by new tokens."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from r1jax.config import ModelConfig
+from r1jax.model import attention, rotary, transformer
+from r1jax.model.layers import embed, rms_norm
+from r1jax.sharding import out
+from r1jax.types import ForwardOut, LayerCache, Tree, Weights
+
+UNUSED_LOGIT = -1e30
+
+
+def init(key: Key[Array, ""], *, config: ModelConfig) -> Weights:
+    """Fresh weights: normal(init_std) matrices, unit norms, zero biases."""
+    bound = transformer.Network(config)
+    boxed = jax.jit(lambda k: bound.init_with_output(k)[0])(key)
+    bias = jnp.zeros((config.n_routers, config.moe.n_experts if config.moe else 0), jnp.float32)
+    return Weights(nn.meta.unbox(boxed), bias)
+
+
+def logical_axes(config: ModelConfig) -> Weights:
+    """The logical axis names that `sharding.place` wants, in the structure of the weights."""
+    boxed = jax.eval_shape(lambda: transformer.Network(config).init(jax.random.key(0))["params"])
+    leaves = {path: box.names for path, box in boxed.items()}
+    tree = jax.eval_shape(lambda: init(jax.random.key(0), config=config)).params
+    axes = jax.tree_util.tree_map_with_path(
+        lambda path, _: leaves["/".join(k.key for k in path)], tree
+    )
+    return Weights(axes, ("layers", "none"))  # type: ignore[arg-type]  # names stand where arrays will
+
+
+def count_params(config: ModelConfig) -> int:
+    """Number of parameters, router biases and the MTP module included."""
+    shapes = jax.eval_shape(lambda: init(jax.random.key(0), config=config))
+    return sum(x.size for x in jax.tree.leaves(shapes))
+
+
+def head(weights: Weights, *, config: ModelConfig) -> Float[Array, "D V"]:
+    """The output matrix: its own, or the transposed embedding."""
+    return weights.params["embedding"].T if config.tie_embeddings else weights.params["head"]
+
+
+def used_tokens(config: ModelConfig) -> Bool[Array, " V"]:
+    """True for the ids that the tokenizer really has."""
+    return jnp.arange(config.vocab_size) < config.n_tokens
+
+
+def logits(
+    hidden_BTD: Float[Array, "B T D"], weights: Weights, *, config: ModelConfig
+) -> Float[Array, "B T V"]:
+    """Float32 logits; ids that no tokenizer produces get a very low one.
+
+    For decoding only: training never holds an array of these axes.
+    """
+    head_DV = head(weights, config=config).astype(hidden_BTD.dtype)
+    logits_BTV = jnp.einsum(
+        "btd,dv->btv", hidden_BTD, head_DV, out_sharding=out("batch", "seq", "vocab")
+    )
+    if config.n_tokens == config.vocab_size:
+        return logits_BTV.astype(jnp.float32)
+    used_11V = used_tokens(config)[None, None]
+    return jnp.where(used_11V, logits_BTV.astype(jnp.float32), UNUSED_LOGIT)
+
+
+def _run_layers(
+    weights: Weights, x, rope, mask, real, routes, *, config: ModelConfig, keep_cache: bool
+):
+    """All layers over whole sequences, scanned or unrolled."""
+    c, params = config, weights.params
+    run = transformer.checkpointed(partial(transformer.block, config=c), c)
+    caches, routings = [], []
+    for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
+        if not count:
+            continue
+        is_moe = name == "moe_layers"
+        bias = weights.router_bias_LE[:count] if is_moe else None
+        wanted = routes[:count] if is_moe and routes is not None else None
+        if c.scan_layers:
+
+            def body(x, per_layer):
+                p, b, r = per_layer
+                x, cache, routing = run(p, b, x, rope, mask, real, None, r)
+                return x, (cache if keep_cache else None, routing)
+
+            x, (stacked, routing) = jax.lax.scan(body, x, (params[name], bias, wanted))
+            caches += [transformer.layer(stacked, i) for i in range(count)] if keep_cache else []
+            routings += [transformer.layer(routing, i) for i in range(count)] if is_moe else []
+            continue
+        for i in range(count):
+            b, r = (None if a is None else a[i] for a in (bias, wanted))
+            x, cache, routing = run(
+                transformer.layer(params[name], i), b, x, rope, mask, real, None, r
+            )
+            caches.append(cache)
+            routings += [routing] if is_moe else []
+    return x, caches, routings
+
+
+def forward(
+    weights: Weights,
+    tokens_BT: Int[Array, "B T"],
+    positions_BT: Int[Array, "B T"],
+    segments_BT: Int[Array, "B T"],
+    *,
+    config: ModelConfig,
+    routes_LBTK: Int[Array, "L B T K"] | None,
+    with_mtp: bool,
+    keep_cache: bool,
+) -> ForwardOut:
+    """Runs whole sequences through the network.
+
+    Args:
+      weights: parameters and router biases.
+      tokens_BT: token ids; padding may hold any id.
+      positions_BT: position of each token within its segment, from 0.
+      segments_BT: 0 on padding; tokens see earlier tokens of their own segment only.
+      config: the network.
+      routes_LBTK: experts to repeat (as a sampler recorded them), one row per MoE layer of the main
+        model, or None to route afresh.
+      with_mtp: also run the multi-token-prediction module (DeepSeek-V3, equations 21-23).
+      keep_cache: return keys and values for decoding.
+
+    Returns:
+      ForwardOut. Without `with_mtp` the MTP module's row of `load_LE` is missing.
+    """
+    c = config
+    rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
+    mask_BTT, real_BT = attention.causal_mask(segments_BT), segments_BT > 0
+    x_BTD = embed(tokens_BT, weights.params["embedding"], c.compute_dtype)
+    x_BTD, caches, routings = _run_layers(
+        weights, x_BTD, rope, mask_BTT, real_BT, routes_LBTK, config=c, keep_cache=keep_cache
+    )
+    hidden_BTD = rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps)
+    mtp_BTD = None
+    routes = [r.routes_BTK for r in routings]
+    if with_mtp:
+        mtp_BTD, routing = _mtp(weights, hidden_BTD, tokens_BT, rope, segments_BT, config=c)
+        routings += [routing] if routing is not None else []
+    n_experts, top = (c.moe.n_experts, c.moe.experts_per_token) if c.moe else (0, 0)
+    return ForwardOut(
+        hidden_BTD=hidden_BTD,
+        mtp_hidden_BTD=mtp_BTD,
+        load_LE=jnp.stack([r.load_E for r in routings]) if routings else jnp.zeros((0, n_experts)),
+        balance=sum((r.balance for r in routings), start=jnp.zeros(())),
+        routes_LBTK=jnp.stack(routes)
+        if routes
+        else jnp.zeros((0, *tokens_BT.shape, top), jnp.int32),
+        cache=caches if keep_cache else None,
+    )
+
+
+def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: ModelConfig):
+    """The MTP module: at t it sees h_t and the embedding of token t+1, and predicts token t+2.
+
+    It projects [norm(embedding); norm(hidden)], the order of the released weights (the paper prints
+    the other).
+    """
+    c, p = config, weights.params["mtp"]
+    next_BT = jnp.concatenate([tokens_BT[:, 1:], jnp.zeros_like(tokens_BT[:, :1])], axis=1)
+    e_BTD = rms_norm(
+        embed(next_BT, weights.params["embedding"], c.compute_dtype),
+        p["embedding_norm"],
+        eps=c.norm_eps,
+    )
+    h_BTD = rms_norm(hidden_BTD, p["hidden_norm"], eps=c.norm_eps)
+    both = jnp.concatenate([e_BTD, h_BTD], axis=-1)
+    x_BTD = jnp.einsum(
+        "btd,de->bte",
+        both,
+        p["project"].astype(both.dtype),
+        out_sharding=out("batch", "seq", "act_embed"),
+    )
+    bias = weights.router_bias_LE[-1] if c.moe else None
+    x_BTD, _, routing = transformer.checkpointed(partial(transformer.block, config=c), c)(
+        p, bias, x_BTD, rope, attention.causal_mask(segments_BT), segments_BT > 0, None, None
+    )
+    return rms_norm(x_BTD, p["final_norm"], eps=c.norm_eps), routing
+
+
+def unstack(weights: Weights, *, config: ModelConfig) -> list[tuple[Tree, Array | None]]:
+    """Weights and router bias of every layer in order; done once, outside of a decoding loop."""
+    c, layers = config, []
+    for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
+        for i in range(count):
+            bias = weights.router_bias_LE[i] if name == "moe_layers" else None
+            layers.append((transformer.layer(weights.params[name], i), bias))
+    return layers
+
+
+def extend(
+    weights: Weights,
+    layers: list[tuple[Tree, Array | None]],
+    tokens_BT: Int[Array, "B T"],
+    positions_BT: Int[Array, "B T"],
+    mask_BTS: Bool[Array, "B T S"],
+    cache: list[LayerCache],
+    slot: Int[Array, ""],
+    *,
+    config: ModelConfig,
+) -> tuple[Float[Array, "B T D"], list[LayerCache], Int[Array, "L B T K"]]:
+    """Runs T new tokens per row behind a cache of S positions (decoding: T = 1).
+
+    Args:
+      weights: for the embedding and the final norm.
+      layers: `unstack(weights)`.
+      tokens_BT: the new tokens.
+      positions_BT: their positions within the sequence.
+      mask_BTS: which cached positions each may see; the new ones stand at slot .. slot + T - 1.
+      cache: one entry per layer, S positions long.
+      slot: where the new keys and values are written, the same for every row.
+      config: the network.
+
+    Returns:
+      Hidden states after the final norm, the cache, and the experts used.
+    """
+    c = config
+    rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
+    x_BTD = embed(tokens_BT, weights.params["embedding"], c.compute_dtype)
+    real_BT = jnp.ones_like(tokens_BT, dtype=bool)
+    caches, routes = [], []
+    for (p, bias), past in zip(layers, cache, strict=True):
+        x_BTD, new, routing = transformer.block(
+            p, bias, x_BTD, rope, mask_BTS, real_BT, transformer.Past(past, slot), None, config=c
+        )
+        caches.append(new)
+        routes += [routing.routes_BTK] if routing is not None else []
+    top = c.moe.experts_per_token if c.moe else 0
+    stacked = jnp.stack(routes) if routes else jnp.zeros((0, *tokens_BT.shape, top), jnp.int32)
+    return rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps), caches, stacked
+
+
+def grow_cache(cache: list[LayerCache], length: int, *, config: ModelConfig) -> list[LayerCache]:
+    """Pads the cache with zeros to `length` positions."""
+    axis = 1 if config.attention.kind == "mla" else 2
+
+    def pad(x: Array) -> Array:
+        widths = [(0, 0)] * x.ndim
+        widths[axis] = (0, length - x.shape[axis])
+        return jnp.pad(x, widths)
+
+    return jax.tree.map(pad, cache)

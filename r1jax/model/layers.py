@@ -1,0 +1,47 @@
+"""The small parts: RMSNorm, SwiGLU, embedding, output head."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from r1jax import sharding
+
+
+def rms_norm(
+    x: Float[Array, "*batch D"], scale_D: Float[Array, " D"], *, eps: float
+) -> Float[Array, "*batch D"]:
+    """Root-mean-square norm with float32 statistics; the weight multiplies after the cast back."""
+    x32 = x.astype(jnp.float32)
+    normed = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + eps)
+    scale = jnp.expand_dims(scale_D.astype(x.dtype), tuple(range(x.ndim - 1)))
+    return normed.astype(x.dtype) * scale
+
+
+def swiglu(
+    x_BTD: Float[Array, "B T D"], up_D2F: Float[Array, "D 2 F"], down_FD: Float[Array, "F D"]
+) -> Float[Array, "B T D"]:
+    """down(silu(gate(x)) * up(x)), gate and up fused as up_D2F[:, 0] and up_D2F[:, 1]."""
+    both = jnp.einsum(
+        "btd,dcf->btcf",
+        x_BTD,
+        up_D2F.astype(x_BTD.dtype),
+        out_sharding=sharding.out("batch", "seq", "none", "mlp"),
+    )
+    h_BTF = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
+    return jnp.einsum(
+        "btf,fd->btd",
+        h_BTF,
+        down_FD.astype(x_BTD.dtype),
+        out_sharding=sharding.out("batch", "seq", "act_embed"),
+    )
+
+
+def embed(
+    tokens_BT: Int[Array, "B T"], table_VD: Float[Array, "V D"], dtype: str
+) -> Float[Array, "B T D"]:
+    """Rows of the embedding table."""
+    return (
+        table_VD.at[tokens_BT]
+        .get(out_sharding=sharding.out("batch", "seq", "act_embed"))
+        .astype(dtype)
+    )

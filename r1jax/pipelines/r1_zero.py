@@ -1,0 +1,438 @@
+"""R1-Zero: reasoning from a base model by reinforcement learning alone (DeepSeek-R1, arXiv:2501.12948, section 2)."""
+
+import dataclasses
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from r1jax import keys
+from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig, SamplerConfig
+from r1jax.data.problems import Problem, ProblemSource, batch_indices
+from r1jax.data.tasks import TaskConfig, sources
+from r1jax.data.tokenizer import SentencePieceTokenizer
+from r1jax.io.metrics import read_jsonl
+from r1jax.io.report import write_report
+from r1jax.io.samples import SampleRow, write_samples
+from r1jax.rewards.combine import score_all
+from r1jax.rewards.score import Score
+from r1jax.rl.advantages import group_advantages
+from r1jax.sampling import Sampler
+from r1jax.train import optimizer, rollouts
+from r1jax.train.artifacts import load_model, save_model
+from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
+from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
+from r1jax.train.loop import Run
+from r1jax.types import TrainState, Tree
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How the network is run; changes speed and memory, not the model. Fields as of ModelConfig and MoeConfig."""
+
+    compute_dtype: Literal["float32", "bfloat16"]
+    scan_layers: bool
+    remat: bool
+    dispatch: Literal["blocks", "ragged", "dense"]
+    block_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StageConfig:
+    """Sampling from an update on: the length cap may rise and the temperature change between stages.
+
+    Attributes:
+      from_update: first update (from 0) of the stage; the first stage starts at 0.
+      max_new_tokens: length cap of a completion.
+      temperature: of the rollouts and of every log-probability that is compared with them.
+    """
+
+    from_update: int
+    max_new_tokens: int
+    temperature: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardConfig:
+    """R = accuracy * R_accuracy + format * R_format (section 2.2 of the paper), or a control arm.
+
+    Attributes:
+      kind: "rule" pays both, "format_only" the format alone, "random" a coin.
+      accuracy, format: weights in reward units.
+      places: where an answer may stand, in order (`rewards.maths.extract_answer`).
+      reflective_words: counted in completions, for the metrics only.
+    """
+
+    kind: Literal["rule", "format_only", "random"]
+    accuracy: float
+    format: float
+    places: tuple[str, ...]
+    reflective_words: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class R1ZeroConfig:
+    """An R1-Zero run.
+
+    Attributes:
+      updates: optimizer updates; a multiple of the updates per rollout.
+      base: directory of the base model, or "package:NAME".
+      template: prompt template (`data.templates`).
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      length_buckets: lengths of prompt + completion that the training step is compiled for.
+      cache_segments: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the trainer's log-probabilities
+        are those of the whole distribution.
+      samples_every: updates between tables of samples.
+      samples_shown: rows of such a table.
+    """
+
+    pipeline: Literal["r1_zero"]
+    seed: int
+    updates: int
+    base: str
+    template: str
+    task: TaskConfig
+    reward: RewardConfig
+    stages: tuple[StageConfig, ...]
+    prompt_buckets: tuple[int, ...]
+    length_buckets: tuple[int, ...]
+    cache_segments: int
+    samples_every: int
+    samples_shown: int
+    grpo: GrpoConfig
+    optimizer: OptimizerConfig
+    evaluation: EvalConfig
+    execution: ExecutionConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+
+    def __post_init__(self):
+        if self.updates % self.grpo.updates_per_rollout:
+            raise ValueError(
+                f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} per rollout"
+            )
+        starts = [s.from_update for s in self.stages]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+        if any(s.temperature <= 0 for s in self.stages):
+            raise ValueError("stages: the temperature of rollouts must be above 0")
+        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
+        if longest > max(self.length_buckets):
+            raise ValueError(
+                f"the longest prompt and completion are {longest} tokens, the largest length bucket {max(self.length_buckets)}"
+            )
+        shards = self.mesh.data * self.mesh.expert
+        if (
+            self.grpo.rows_per_update // self.grpo.micro_batches % shards
+            or self.grpo.prompts_per_rollout % shards
+        ):
+            raise ValueError(f"batches do not divide by mesh data x expert = {shards}")
+
+    def stage(self, update: int) -> StageConfig:
+        """The stage that a rollout starting after `update` updates belongs to."""
+        return [s for s in self.stages if s.from_update <= update][-1]
+
+
+def _executed(model: ModelConfig, e: ExecutionConfig) -> ModelConfig:
+    moe = model.moe and dataclasses.replace(model.moe, dispatch=e.dispatch, block_size=e.block_size)
+    return dataclasses.replace(
+        model, compute_dtype=e.compute_dtype, scan_layers=e.scan_layers, remat=e.remat, moe=moe
+    )
+
+
+class Trainer:
+    """The parts of a run that do not change: model, data, samplers, jitted steps."""
+
+    def __init__(self, config: R1ZeroConfig):
+        self.config = config
+        self.weights, model, self.tokenizer = load_model(config.base)
+        self.model, self.splits = _executed(model, config.execution), sources(config.task)
+        self.root = keys.root(config.seed)
+        self.cap = max(s.max_new_tokens for s in config.stages)
+        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments)
+        self.players = {
+            t: self.examiner(dataclasses.replace(rollout, temperature=t))
+            for t in {s.temperature for s in config.stages}
+        }
+        same = config.evaluation.sampler in {
+            dataclasses.replace(rollout, temperature=t) for t in self.players
+        }
+        self.exam = (
+            self.players[config.evaluation.sampler.temperature]
+            if same
+            else self.examiner(config.evaluation.sampler)
+        )
+        shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
+        self.step = jax.jit(
+            partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
+            static_argnames="temperature", donate_argnums=0,
+        )  # fmt: skip
+        self.logps = jax.jit(
+            partial(
+                sequence_logps, model=self.model, chunk=config.grpo.logit_chunk,
+                micro_batches=config.grpo.micro_batches * config.grpo.minibatches,
+            ),
+            static_argnames=("temperature", "replay"),
+        )  # fmt: skip
+
+    def examiner(self, sampler: SamplerConfig) -> Examiner:
+        draws = Sampler(
+            model=self.model, config=sampler, max_new=self.cap, stop_ids=(self.tokenizer.eos_id,),
+            pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
+        )  # fmt: skip
+        return Examiner(
+            sampler=draws, tokenizer=self.tokenizer, template=self.config.template, judge=self.judge
+        )
+
+    def judge(self, texts: list[str], problems: list[Problem], step: int) -> list[Score]:
+        """Scores completions row by row; `step` makes the coins of the random arm fresh ones."""
+        r = self.config.reward
+        return score_all(
+            texts, [p.answer for p in problems], kind=r.kind, weights={"accuracy": r.accuracy, "format": r.format},
+            places=r.places, seed=self.config.seed * 1_000_003 + step, problem_ids=[p.id for p in problems],
+            samples=list(range(len(texts))),
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Meets bad input before any work: every prompt of the evaluation and the first rollouts fits, answers are there.
+
+        Raises:
+          ValueError: says which split and problem.
+        """
+        e, train = self.config.evaluation, self.splits["train"]
+        for split in ("validation", "test", "ood"):
+            if split in self.splits and (count := getattr(e, split)):
+                self.exam.check(self.splits[split], count, split)
+        self.exam.check(train, min(len(train), 4 * self.config.grpo.prompts_per_rollout), "train")
+
+    def initial_state(self) -> TrainState:
+        """The base model as policy and, where a KL term asks for one, as reference."""
+        zero = lambda: jnp.zeros((), jnp.int32)
+        reference = jax.tree.map(jnp.copy, self.weights) if self.config.grpo.kl_coef else None
+        opt_state = optimizer.make(self.config.optimizer).init(self.weights.params)
+        return TrainState(
+            jax.tree.map(jnp.copy, self.weights), reference, opt_state, zero(), zero(), zero()
+        )
+
+
+def collect(
+    trainer: Trainer, state: TrainState, here: Run
+) -> tuple[rollouts.Buffer, dict[str, Any]]:
+    """Samples, judges and scores one rollout; writes a table of samples when it is time."""
+    config, g = trainer.config, trainer.config.grpo
+    number, stage = here.updates // g.updates_per_rollout, config.stage(here.updates)
+    train, player = trainer.splits["train"], trainer.players[stage.temperature]
+    problems = [
+        train[i]
+        for i in batch_indices(
+            len(train), seed=config.seed, step=number, batch=g.prompts_per_rollout
+        )
+    ]
+    with here.phase("sample"):
+        key = keys.stream(trainer.root, "sample", number)
+        rollout = player.draw(
+            state.weights, problems, key, group=g.group_size, cap=stage.max_new_tokens
+        )
+    with here.phase("reward"):
+        answered = player.read(rollout, problems, group=g.group_size, step=number)
+    rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, g.group_size)
+    advantages_B = np.asarray(
+        group_advantages(
+            jnp.asarray(rewards_PG),
+            ddof=g.advantage_ddof,
+            eps=g.advantage_eps,
+            divide_by_std=g.divide_by_std,
+        )
+    ).reshape(rewards_PG.size)
+    keep_B = ~answered.truncated if g.mask_truncated else np.ones_like(answered.truncated)
+    buffer = rollouts.contiguous(rollout, advantages_B, keep_B, buckets=config.length_buckets)
+    here.count("sampled", int(answered.lengths.sum()))
+    with here.phase("logprobs"):
+        batch = rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"]))
+        if g.kl_coef:
+            assert state.reference is not None
+            buffer["ref_logp"] = np.asarray(
+                trainer.logps(state.reference, batch, temperature=stage.temperature, replay=False)
+            )
+        if g.old_logps == "trainer" and g.updates_per_rollout > 1:
+            own = np.asarray(
+                trainer.logps(
+                    state.weights, batch, temperature=stage.temperature, replay=g.replay_routes
+                )
+            )
+            gap = np.abs(own - buffer["old_logp"])[buffer["mask"]]
+            buffer |= {
+                "old_logp": own,
+                "gap": np.array([gap.max(initial=0.0), gap.mean() if gap.size else 0.0]),
+            }
+    if here.updates % config.samples_every < g.updates_per_rollout:
+        write_samples(
+            here.workdir,
+            here.updates,
+            _table(answered, advantages_B, config.samples_shown, g.group_size),
+        )
+    return buffer, _rollout_metrics(answered, rewards_PG, rollout, config.reward.reflective_words)
+
+
+def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int) -> list[SampleRow]:
+    rows = [p * group + s for s in range(2) for p in range(len(answered.scores) // group)][:shown]
+    return [
+        SampleRow(
+            answered.prompts[b], answered.completions[b], answered.scores[b].total, answered.scores[b].parts,
+            answered.scores[b].reason, float(advantages_B[b]), int(answered.lengths[b]), bool(answered.truncated[b]),
+        )
+        for b in sorted(rows)
+    ]  # fmt: skip
+
+
+def _rollout_metrics(
+    answered: Answered, rewards_PG: np.ndarray, rollout: Any, reflective: tuple[str, ...]
+) -> dict[str, Any]:
+    seen = rates(answered, reflective)
+    return {
+        "reward": float(rewards_PG.mean()),
+        "accuracy": float(np.mean([s.parts["accuracy"] for s in answered.scores])),
+        "format": seen["format_rate"], "length": seen["mean_length"],
+        "length_correct": seen["mean_length_correct"], "length_wrong": seen["mean_length_wrong"],
+        "reflective_rate": seen["reflective_rate"], "truncation": seen["truncation_rate"],
+        "entropy": float(rollout.entropy_BC.sum() / rollout.mask_BC.sum()),
+        "zero_variance_groups": float((rewards_PG.max(1) == rewards_PG.min(1)).mean()),
+    }  # fmt: skip
+
+
+def _examine(trainer: Trainer, state: TrainState, here: Run, split: str) -> list[dict[str, Any]]:
+    config = trainer.config
+    with here.phase("evaluate"):
+        row, shown = evaluate(
+            trainer.exam, state.weights, trainer.splits[split], keys.stream(trainer.root, "evaluate", here.updates),
+            split=split, count=getattr(config.evaluation, split), config=config.evaluation, places=config.reward.places,
+            reflective=config.reward.reflective_words, cap=config.stage(here.updates).max_new_tokens,
+        )  # fmt: skip
+    here.evaluated(row)
+    return shown
+
+
+def _long_exam(trainer: Trainer, state: TrainState, here: Run, path: Path) -> None:
+    """Examines on the test and ood splits and keeps samples for the report."""
+    shown: list[dict[str, Any]] = []
+    for split in ("test", "ood"):
+        if split in trainer.splits and getattr(trainer.config.evaluation, split):
+            shown += _examine(trainer, state, here, split)
+    path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
+
+
+def _one_update(
+    trainer: Trainer, state: TrainState, buffer: rollouts.Buffer, here: Run, values: dict[str, Any]
+) -> TrainState:
+    g, step = trainer.config.grpo, here.updates % trainer.config.grpo.updates_per_rollout
+    epoch, part = divmod(step, g.minibatches)
+    number = here.updates // g.updates_per_rollout
+    order = np.arange(g.prompts_per_rollout)
+    if g.minibatches > 1:
+        order = np.asarray(
+            jax.random.permutation(
+                keys.stream(trainer.root, "minibatch", number, epoch), g.prompts_per_rollout
+            )
+        )
+    mine = order.reshape(g.minibatches, -1)[part]
+    arrays = {k: v for k, v in buffer.items() if k != "gap"}
+    batch = rollouts.minibatch(
+        arrays, mine, group=g.group_size, reduction=g.reduction, constant=g.constant
+    )
+    temperature = trainer.config.stage(number * g.updates_per_rollout).temperature
+    with here.phase("update"):
+        state, metrics = trainer.step(state, batch, temperature=temperature)
+    if "gap" in buffer or step > 0:  # not the sampler's policy any more, or measured already
+        metrics = {k: v for k, v in metrics.items() if not k.startswith("logp_gap")}
+    if "gap" in buffer and step == 0:
+        values = {
+            **values,
+            "logp_gap_max": float(buffer["gap"][0]),
+            "logp_gap_mean": float(buffer["gap"][1]),
+        }
+    here.count("trained", int(batch.segments_BT.sum()))
+    here.updated(metrics, values)
+    if g.reference_every and g.kl_coef and here.updates % g.reference_every == 0:
+        state = state._replace(reference=jax.tree.map(jnp.copy, state.weights))
+    return state
+
+
+def run(config: R1ZeroConfig, workdir: Path) -> None:
+    """Trains, or goes on where a killed run stopped; writes workdir/model, report.md, report.png, summary.json."""
+    trainer = Trainer(config)
+    trainer.check()
+    with Run(
+        "r1_zero", workdir=workdir, config=config, checkpoint=config.checkpoint, total=config.updates, seed=config.seed,
+        shown=("reward", "accuracy", "format", "length"), max_skipped=config.optimizer.max_skipped_in_a_row,
+    ) as here:  # fmt: skip
+        state = trainer.initial_state()
+        restored = here.resume(state)
+        buffer, score = (restored.extra, restored.meta["score"]) if restored else ({}, None)
+        state = restored.state if restored else state
+        if not restored:
+            _long_exam(trainer, state, here, workdir / "samples_before.json")
+        per_rollout, e = config.grpo.updates_per_rollout, config.evaluation
+        while here.updates < config.updates:
+            values: dict[str, Any] = {}
+            if here.updates % per_rollout == 0:
+                buffer, values = collect(trainer, state, here)
+            state = _one_update(trainer, state, buffer, here, values)
+            finished = here.updates % per_rollout == 0
+            if finished:
+                with here.phase("update"):
+                    jax.block_until_ready(state.updates)
+                here.flush()
+            if e.every_updates and e.validation and here.updates % e.every_updates == 0:
+                here.flush()
+                _examine(trainer, state, here, "validation")
+                score = read_jsonl(workdir / "eval.jsonl")[-1]["pass_at_1"]
+            here.after_update(
+                state, extra={} if finished else buffer, meta={"score": score}, score=score
+            )
+        here.flush()
+        _long_exam(trainer, state, here, workdir / "samples_after.json")
+        _finish(trainer, state, here)
+
+
+def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
+    made_by = {"command": " ".join(sys.argv), "config": dataclasses.asdict(trainer.config)}
+    save_model(
+        here.workdir / "model",
+        state.weights,
+        model=trainer.model,
+        tokenizer=trainer.tokenizer,
+        made_by=made_by,
+    )
+    rows = [r for r in read_jsonl(here.workdir / "eval.jsonl") if r["split"] == "test"]
+    gaps = [
+        r["logp_gap_max"]
+        for r in read_jsonl(here.workdir / "metrics.jsonl")
+        if r.get("logp_gap_max") is not None
+    ]
+    summary = here.summarize(
+        state.weights,
+        {
+            "before": rows[0] if rows else None,
+            "after": rows[-1] if rows else None,
+            "max_logp_gap": max(gaps, default=None),
+        },
+    )
+    samples = [
+        json.loads((here.workdir / f"samples_{when}.json").read_text())
+        for when in ("before", "after")
+    ]
+    facts = {k: v for k, v in summary.items() if k not in ("config", "before", "after")}
+    report = write_report(
+        here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1]
+    )
+    if rows:
+        print(
+            f"pass@1 {rows[0]['pass_at_1']:.3f} -> {rows[-1]['pass_at_1']:.3f}, "
+            f"mean length {rows[0]['mean_length']:.1f} -> {rows[-1]['mean_length']:.1f} tokens", flush=True,
+        )  # fmt: skip
+    print(f"report in {report}", flush=True)

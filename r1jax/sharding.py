@@ -1,0 +1,147 @@
+"""Where arrays lie on the device mesh: the mesh axes, the one table of logical axes, and helpers.
+
+Nobody else writes a PartitionSpec. Meshes are explicit (`AxisType.Explicit`), so that a layout
+error shows at trace time on any machine; without a mesh everything here is a no-op.
+"""
+
+import math
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
+
+MESH_AXES = ("data", "expert", "model")
+
+# Logical axis -> mesh axis or axes. Weights have embed, heads, head_dim, latent, mlp, vocab,
+# experts, layers, none; activations batch, seq, act_embed, and heads, mlp, vocab as weights do.
+AXIS_RULES: dict[str, str | tuple[str, ...] | None] = {
+    "batch": ("data", "expert"),
+    "seq": None,
+    "embed": "data",
+    "act_embed": None,
+    "heads": "model",
+    "head_dim": None,
+    "latent": None,
+    "mlp": "model",
+    "vocab": "model",
+    "experts": "expert",
+    "layers": None,
+    "none": None,
+}
+
+
+def make_mesh(*, data: int, expert: int, model: int) -> Mesh:
+    """Returns an explicit mesh of data x expert x model devices.
+
+    Raises:
+      ValueError: if the product is not the number of devices there are.
+    """
+    n = len(jax.devices())
+    if data * expert * model != n:
+        raise ValueError(
+            f"mesh: data {data} x expert {expert} x model {model} = {data * expert * model}, "
+            f"but there are {n} devices"
+        )
+    return jax.make_mesh((data, expert, model), MESH_AXES, axis_types=(AxisType.Explicit,) * 3)
+
+
+def spec(*logical: str) -> PartitionSpec:
+    """Returns the PartitionSpec of an array whose axes have these logical names.
+
+    Raises:
+      ValueError: on a name that the table lacks, or two axes on one mesh axis.
+    """
+    unknown = [name for name in logical if name not in AXIS_RULES]
+    if unknown:
+        raise ValueError(
+            f"sharding: unknown logical axes {unknown}; the table has {sorted(AXIS_RULES)}"
+        )
+    entries = [AXIS_RULES[name] for name in logical]
+    used = [
+        axis for entry in entries for axis in ((entry,) if isinstance(entry, str) else entry or ())
+    ]
+    if len(used) != len(set(used)):
+        raise ValueError(f"sharding: axes {logical} would use a mesh axis twice: {used}")
+    return PartitionSpec(*entries)
+
+
+def has_mesh() -> bool:
+    """Whether a mesh is set (`jax.set_mesh`)."""
+    return not jax.sharding.get_abstract_mesh().empty
+
+
+def out(*logical: str) -> PartitionSpec | None:
+    """The `out_sharding=` of an ambiguous op; None without a mesh."""
+    checked = spec(*logical)
+    return checked if has_mesh() else None
+
+
+def constrain(x: jax.Array, *logical: str) -> jax.Array:
+    """Moves x to the layout of these logical axes; returns x itself without a mesh."""
+    checked = spec(*logical)
+    return jax.sharding.reshard(x, checked) if has_mesh() else x
+
+
+def axis_size(name: str) -> int:
+    """Devices along a mesh axis; 1 without a mesh."""
+    return jax.sharding.get_abstract_mesh().shape[name] if has_mesh() else 1
+
+
+def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
+    """Puts a tree of arrays on the mesh.
+
+    Args:
+      tree: arrays.
+      mesh: where to.
+      axes: a tree of the same structure, of tuples of logical axis names; () replicates.
+
+    Raises:
+      ValueError: if a sharded axis does not divide by its mesh axes; names the leaf.
+    """
+
+    def put(path, names: tuple[str, ...], x):
+        entries = spec(*names)
+        for size, name, entry in zip(x.shape, names, entries, strict=bool(names)):
+            along = (entry,) if isinstance(entry, str) else entry or ()
+            ways = math.prod(mesh.shape[axis] for axis in along)
+            if size % ways:
+                raise ValueError(
+                    f"sharding: {jax.tree_util.keystr(path)} has {name} = {size}, "
+                    f"which {ways} devices {along} do not divide"
+                )
+        return jax.device_put(x, NamedSharding(mesh, entries))
+
+    return jax.tree_util.tree_map_with_path(put, axes, tree, is_leaf=_is_axes)
+
+
+def _is_axes(node: object) -> bool:
+    return type(node) is tuple and all(isinstance(name, str) for name in node)
+
+
+def batch_axes(batch: GrpoBatch | PackedBatch) -> Tree:
+    """Logical axes of a batch, read off its names: routes_LBTK has layers, batch, seq, none."""
+    letters = {"B": "batch", "T": "seq", "L": "layers", "K": "none"}
+    names = (field.rsplit("_", 1)[1] for field in batch._fields)
+    return type(batch)._make(tuple(letters[letter] for letter in name) for name in names)
+
+
+def state_axes(state: TrainState, weights_axes: Weights) -> Tree:
+    """Logical axes of a training state; optimizer moments lie where their weights do.
+
+    Args:
+      state: the state, of arrays or of shapes.
+      weights_axes: `model.forward.logical_axes` of the network.
+    """
+    like = jax.tree.structure(state.weights.params)
+    is_moment = lambda node: jax.tree.structure(node) == like
+    return TrainState(
+        weights=weights_axes,
+        reference=None if state.reference is None else weights_axes,
+        opt_state=jax.tree.map(
+            lambda node: weights_axes.params if is_moment(node) else (),
+            state.opt_state,
+            is_leaf=is_moment,
+        ),
+        **{name: () for name in ("updates", "skipped", "skipped_in_a_row")},
+    )

@@ -1,0 +1,209 @@
+"""Held-out evaluation: k samples a question, pass@1 with an interval, cons@k, rates and lengths."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from r1jax import keys
+from r1jax.config import SamplerConfig
+from r1jax.data import templates
+from r1jax.data.problems import Problem, ProblemSource
+from r1jax.data.tokenizer import Tokenizer
+from r1jax.rewards.maths import extract_answer
+from r1jax.rewards.score import Score
+from r1jax.sampling import Sampler
+from r1jax.train import statistics
+from r1jax.types import Rollout, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+    """How a model is examined.
+
+    Attributes:
+      every_updates: updates between evaluations on the validation split; 0 never.
+      validation, test, ood: questions of each split (the test and ood splits only before and after).
+      samples: answers per question, k.
+      consensus: answers that vote together, a divisor of `samples`.
+      batch: questions sampled for at a time.
+      sampler: how answers are drawn.
+      level: nominal coverage of the intervals.
+    """
+
+    every_updates: int
+    validation: int
+    test: int
+    ood: int
+    samples: int
+    consensus: int
+    batch: int
+    sampler: SamplerConfig
+    level: float
+
+    def __post_init__(self):
+        if self.samples % self.consensus:
+            raise ValueError(
+                f"samples {self.samples} are no multiple of consensus {self.consensus}"
+            )
+        for split in ("validation", "test", "ood"):
+            if getattr(self, split) % self.batch:
+                raise ValueError(
+                    f"{split} {getattr(self, split)} is no multiple of batch {self.batch}"
+                )
+
+
+class Answered(NamedTuple):
+    """One rollout in text: row b belongs to problems[b // group]."""
+
+    problems: list[Problem]
+    prompts: list[str]
+    completions: list[str]
+    scores: list[Score]
+    lengths: np.ndarray
+    truncated: np.ndarray
+
+
+Judge = Callable[[list[str], list[Problem], int], list[Score]]
+
+
+class Examiner:
+    """Puts questions to a policy and judges what comes back.
+
+    Args:
+      sampler: draws the completions.
+      tokenizer: of the policy.
+      template: name of the prompt template.
+      judge: completions and their problems (row by row) and a step -> scores.
+    """
+
+    def __init__(self, *, sampler: Sampler, tokenizer: Tokenizer, template: str, judge: Judge):
+        self.sampler, self.tokenizer, self.template, self.judge = (
+            sampler,
+            tokenizer,
+            template,
+            judge,
+        )
+
+    def prompt_ids(self, problem: Problem) -> list[int]:
+        """BOS and the rendered question."""
+        return [
+            self.tokenizer.bos_id,
+            *self.tokenizer.encode(templates.render(self.template, problem.question)),
+        ]
+
+    def check(self, source: ProblemSource, count: int, split: str) -> None:
+        """Raises before any work if one of the first `count` prompts fits no bucket, or there are too few.
+
+        Raises:
+          ValueError: names the split and the problem.
+        """
+        if len(source) < count:
+            raise ValueError(f"{split}: {count} problems wanted, {len(source)} there")
+        for i in range(count):
+            try:
+                self.sampler.bucket([self.prompt_ids(source[i])])
+            except ValueError as error:
+                raise ValueError(f"{split}: problem {source[i].id}: {error}") from error
+
+    def draw(
+        self,
+        weights: Weights,
+        problems: list[Problem],
+        key: Key[Array, ""],
+        *,
+        group: int,
+        cap: int,
+    ) -> Rollout:
+        """Samples `group` completions of every problem; returns host arrays."""
+        prompts = [self.prompt_ids(p) for p in problems]
+        return jax.device_get(self.sampler(weights, prompts, key, group=group, cap=cap))
+
+    def read(self, rollout: Rollout, problems: list[Problem], *, group: int, step: int) -> Answered:
+        """Turns a rollout into text and judges it."""
+        rows = [p for p in problems for _ in range(group)]
+        texts = [
+            self.tokenizer.decode(ids[mask])
+            for ids, mask in zip(rollout.completion_BC, rollout.mask_BC, strict=True)
+        ]
+        prompts = [templates.render(self.template, p.question) for p in rows]
+        return Answered(
+            rows,
+            prompts,
+            texts,
+            self.judge(texts, rows, step),
+            np.asarray(rollout.mask_BC).sum(1),
+            np.asarray(rollout.truncated_B),
+        )
+
+
+def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
+    """Mean length of all, right and wrong completions, and the shares of format, truncation, reflection."""
+    correct = np.array([s.parts["accuracy"] for s in answered.scores]) > 0
+    mean = lambda x: float(np.mean(x)) if len(x) else None
+    return {
+        "format_rate": mean([s.parts["format"] for s in answered.scores]),
+        "mean_length": mean(answered.lengths),
+        "mean_length_correct": mean(answered.lengths[correct]),
+        "mean_length_wrong": mean(answered.lengths[~correct]),
+        "truncation_rate": mean(answered.truncated),
+        "reflective_rate": mean([any(w in t for w in reflective) for t in answered.completions]),
+    }
+
+
+def evaluate(
+    examiner: Examiner,
+    weights: Weights,
+    source: ProblemSource,
+    key: Key[Array, ""],
+    *,
+    split: str,
+    count: int,
+    config: EvalConfig,
+    places: tuple[str, ...],
+    reflective: tuple[str, ...],
+    cap: int,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Examines the policy on the first `count` problems of a split.
+
+    Returns:
+      A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths, by_stratum), and the
+      first samples of the first questions, to be read.
+    """
+    parts: list[Answered] = []
+    for start in range(0, count, config.batch):
+        problems = [source[i] for i in range(start, start + config.batch)]
+        rollout = examiner.draw(
+            weights, problems, keys.stream(key, split, start), group=config.samples, cap=cap
+        )
+        parts.append(examiner.read(rollout, problems, group=config.samples, step=start))
+    whole = Answered(
+        *(sum((getattr(p, f) for p in parts), []) for f in ("problems", "prompts", "completions", "scores")),
+        lengths=np.concatenate([p.lengths for p in parts]), truncated=np.concatenate([p.truncated for p in parts]),
+    )  # fmt: skip
+    k = config.samples
+    correct_QK = np.array([s.parts["accuracy"] for s in whole.scores]).reshape(count, k) > 0
+    answers = [
+        [extract_answer(t, places).answer for t in whole.completions[q * k : (q + 1) * k]]
+        for q in range(count)
+    ]
+    golds = [p.answer for p in whole.problems[::k]]
+    mean, low, high = statistics.clustered_interval(correct_QK, level=config.level)
+    strata = [p.stratum for p in whole.problems[::k]]
+    row = {
+        "split": split, "questions": count, "samples": k,
+        "pass_at_1": mean, "pass_at_1_low": low, "pass_at_1_high": high,
+        f"cons_at_{config.consensus}": statistics.cons_at_k(answers, golds, k=config.consensus),
+        **rates(whole, reflective),
+        "by_stratum": {
+            s: float(np.mean([c.mean() for c, of in zip(correct_QK, strata, strict=True) if of == s])) for s in sorted(set(strata))
+        },
+    }  # fmt: skip
+    shown = [
+        {"prompt": whole.prompts[i], "completion": whole.completions[i], "score": whole.scores[i].total, "reason": whole.scores[i].reason}
+        for i in range(0, min(count, 3) * k, k)
+    ]  # fmt: skip
+    return row, shown

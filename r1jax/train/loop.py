@@ -1,0 +1,240 @@
+"""What every run has in common: phases timed, metrics late, checkpoints, signals, a summary at the end."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from r1jax.config import CheckpointConfig, flatten
+from r1jax.io.checkpoints import Checkpointer, Restored, digest
+from r1jax.io.metrics import MetricsWriter
+from r1jax.io.progress import Progress
+from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.types import Mean, Tree
+
+
+class Stopped(Exception):
+    """The run was asked to stop (SIGTERM, SIGINT) and has saved its state."""
+
+
+def means(metrics: Mapping[str, Mean]) -> dict[str, float]:
+    """Divides metrics on the host; one without weight is NaN."""
+    host = jax.device_get(dict(metrics))
+    return {k: float(m.total / m.weight) if m.weight else float("nan") for k, m in host.items()}
+
+
+class Run:
+    """A run's directory, clock, metrics, checkpoints and signals. A context manager.
+
+    Args:
+      title: shown with the progress.
+      workdir: everything the run writes lands here.
+      config: the run's whole frozen config.
+      checkpoint: of it, what concerns checkpoints.
+      total: updates at the end.
+      seed: for the summary.
+      shown: names of the metrics that the progress display shows.
+      max_skipped: updates in a row with non-finite gradients after which the run stops.
+    """
+
+    def __init__(
+        self, title: str, *, workdir: Path, config: Any, checkpoint: CheckpointConfig, total: int, seed: int,
+        shown: tuple[str, ...], max_skipped: int,
+    ):  # fmt: skip
+        check_writable(workdir)
+        self.title, self.workdir, self.config, self.total, self.seed = (
+            title,
+            workdir,
+            config,
+            total,
+            seed,
+        )
+        self.every, self.shown, self.max_skipped = checkpoint.every_updates, shown, max_skipped
+        self.started, self.updates, self.resumed_from = time.monotonic(), 0, 0
+        self.phases: dict[str, float] = {}
+        self.tokens: dict[str, int] = {}
+        self._row: dict[str, float] = {}
+        self._pending: list[tuple[int, dict[str, Mean], dict[str, Any]]] = []
+        self._asked: str | None = None
+        self._handlers: dict[int, Any] = {}
+        self._saved_at: int | None = None
+        self._stack = contextlib.ExitStack()
+        self.checkpoints = Checkpointer(
+            directory=workdir / "checkpoints", keep_last=checkpoint.keep_last, keep_best=checkpoint.keep_best,
+            config=flatten(config), allow_config_change=checkpoint.allow_config_change, warn=self.warn,
+        )  # fmt: skip
+
+    def warn(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    def resume(self, like: Tree) -> Restored | None:
+        """Restores the newest whole checkpoint, cuts the metrics back to it, and starts the display."""
+        restored = self.checkpoints.restore(like)
+        self.updates = self.resumed_from = restored.step if restored else 0
+        self._saved_at = restored.step if restored else None
+        if restored:
+            self.phases, self.tokens = dict(restored.meta["phases"]), dict(restored.meta["tokens"])
+        self.metrics = self._stack.enter_context(
+            MetricsWriter(self.workdir, resume_from=restored.step if restored else None)
+        )
+        self.progress = self._stack.enter_context(
+            Progress(
+                self.title,
+                start=self.updates,
+                total=self.total,
+                every=max(1, self.total // 20),
+                stream=sys.stdout,
+            )
+        )
+        if restored:
+            self.progress.say(f"resumed from update {restored.step}")
+        return restored
+
+    def __enter__(self) -> "Run":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # only the main thread may set handlers; elsewhere (a notebook's worker) signals keep their meaning
+            with contextlib.suppress(ValueError):
+                self._handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._stack.close()
+        self.checkpoints.close()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._asked = signal.Signals(number).name
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Adds the seconds of a block to a phase of the run and of the update under way."""
+        start = time.monotonic()
+        yield
+        seconds = time.monotonic() - start
+        self.phases[name] = self.phases.get(name, 0.0) + seconds
+        self._row[f"seconds_{name}"] = self._row.get(f"seconds_{name}", 0.0) + seconds
+
+    def count(self, name: str, tokens: int) -> None:
+        """Adds tokens of a kind ("sampled", "trained") to the run and the update under way."""
+        self.tokens[name] = self.tokens.get(name, 0) + tokens
+        self._row[f"tokens_{name}"] = self._row.get(f"tokens_{name}", 0) + tokens
+
+    def updated(self, metrics: dict[str, Mean], values: dict[str, Any]) -> None:
+        """Notes one update; its device metrics are read later, by `flush`."""
+        self.updates += 1
+        self._pending.append((self.updates, metrics, values))
+
+    def flush(self) -> None:
+        """Waits for the pending updates, writes their metrics and shows the last.
+
+        Raises:
+          FloatingPointError: if too many updates in a row had non-finite gradients.
+        """
+        for update, metrics, values in self._pending:
+            row = {**values, **means(metrics)}
+            self.metrics.write(update, row)
+            if row.get("skipped_in_a_row", 0) >= self.max_skipped:
+                raise FloatingPointError(
+                    f"update {update}: gradients were not finite {int(row['skipped_in_a_row'])} times in a row; lower "
+                    f"the learning rate, or look at samples/ and metrics.jsonl in {self.workdir}"
+                )
+            tokens, seconds = (
+                sum(v for k, v in self._row.items() if k.startswith(p))
+                for p in ("tokens_", "seconds_")
+            )
+            speed = {"tokens_per_s": tokens / seconds} if seconds else {}
+            self.progress.advance(
+                update, **{k: row[k] for k in self.shown if row.get(k) is not None}, **speed
+            )
+        if self._pending:
+            tokens, seconds = (
+                sum(v for k, v in self._row.items() if k.startswith(p))
+                for p in ("tokens_", "seconds_")
+            )
+            self.metrics.write_timing(
+                self.updates, {**self._row, "tokens_per_s": tokens / seconds if seconds else None}
+            )
+            self._row = {}
+        self._pending = []
+
+    def evaluated(self, row: dict[str, Any]) -> None:
+        """Writes the result of an evaluation and says it."""
+        self.metrics.write_eval(self.updates, row)
+        known = {
+            "pass_at_1": "pass@1",
+            "cons_at_16": "cons@16",
+            "format_rate": "format",
+            "mean_length": "length",
+            "loss": "loss",
+        }
+        told = ", ".join(
+            f"{name} {row[key]:.3g}" for key, name in known.items() if row.get(key) is not None
+        )
+        self.progress.say(f"update {self.updates}, {row['split']}: {told}")
+
+    def save(
+        self,
+        state: Tree,
+        *,
+        extra: dict[str, np.ndarray],
+        meta: dict[str, Any],
+        score: float | None,
+    ) -> None:
+        """Starts saving a checkpoint of the present update, unless there is one."""
+        if self._saved_at == self.updates:
+            return
+        self.flush()
+        meta = {**meta, "phases": self.phases, "tokens": self.tokens}
+        with self.phase("checkpoint"):
+            self.checkpoints.save(self.updates, state, extra, meta, score)
+        self._saved_at = self.updates
+
+    def after_update(
+        self,
+        state: Tree,
+        *,
+        extra: dict[str, np.ndarray],
+        meta: dict[str, Any],
+        score: float | None,
+    ) -> None:
+        """Saves when it is time, or when a signal asks to stop.
+
+        Raises:
+          Stopped: after saving, if a signal came.
+        """
+        due = self.updates % self.every == 0 or self.updates == self.total
+        if due or self._asked:
+            self.save(state, extra=extra, meta=meta, score=score)
+        if self._asked:
+            self.checkpoints.wait()
+            raise Stopped(
+                f"{self._asked}: saved update {self.updates} of {self.total} in {self.workdir}; "
+                "the same command goes on from there"
+            )
+
+    def summarize(self, weights: Tree, more: dict[str, Any]) -> dict[str, Any]:
+        """Writes and returns summary.json."""
+        self.checkpoints.wait()
+        known = facts()
+        summary = {
+            "pipeline": self.config.pipeline, "config": flatten(self.config), "seed": self.seed, **known,
+            "steps": self.updates, "weights_sha256": digest(weights),
+            "seconds": {**self.phases, "this_process": time.monotonic() - self.started},
+            "tokens": self.tokens,
+            "tokens_per_second": {
+                k: self.tokens[t] / self.phases[p] for k, t, p in
+                (("sample", "sampled", "sample"), ("update", "trained", "update")) if self.phases.get(p) and t in self.tokens
+            },
+            "peak_memory_bytes": peak_memory_bytes(), **more,
+        }  # fmt: skip
+        write_summary(self.workdir, summary)
+        return summary

@@ -1,0 +1,75 @@
+"""AdamW with warm-up and schedule, and an update that refuses non-finite gradients."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from r1jax.config import OptimizerConfig
+from r1jax.types import Mean, TrainState, Tree
+
+
+def schedule(config: OptimizerConfig) -> optax.Schedule:
+    """Learning rate by update: linear warm-up, then constant or cosine."""
+    if config.schedule == "constant":
+        after = optax.constant_schedule(config.lr)
+    else:
+        steps = max(config.total_updates - config.warmup_updates, 1)
+        after = optax.cosine_decay_schedule(config.lr, steps, config.final_lr_ratio)
+    if not config.warmup_updates:
+        return after
+    # the first update already moves: warm-up starts at lr / warmup_updates, not at 0
+    start = config.lr / config.warmup_updates
+    warm = optax.linear_schedule(start, config.lr, config.warmup_updates)
+    return optax.join_schedules([warm, after], [config.warmup_updates])
+
+
+def make(config: OptimizerConfig) -> optax.GradientTransformation:
+    """Clip by global norm, then AdamW; weight decay spares vectors (norms, biases)."""
+    decays = lambda params: jax.tree_util.tree_map_with_path(
+        lambda path, _: (
+            "norm" not in jax.tree_util.keystr(path) and "bias" not in jax.tree_util.keystr(path)
+        ),
+        params,
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(
+            schedule(config),
+            b1=config.b1,
+            b2=config.b2,
+            eps=config.eps,
+            weight_decay=config.weight_decay,
+            mask=decays,
+        ),
+    )
+
+
+def apply(
+    state: TrainState, grads: Tree, *, config: OptimizerConfig
+) -> tuple[TrainState, Float[Array, ""], dict[str, Mean]]:
+    """One optimizer update of `state.weights.params`, or none where a gradient is not finite.
+
+    Returns:
+      The new state, 1.0 if the update was applied (else 0.0), and metrics (grad_norm, lr, skipped).
+    """
+    norm = optax.global_norm(grads)
+    finite = jnp.isfinite(norm)
+    safe = jax.tree.map(lambda g: jnp.where(finite, g, jnp.zeros_like(g)), grads)
+    updates, opt_state = make(config).update(safe, state.opt_state, state.weights.params)
+    params = optax.apply_updates(state.weights.params, updates)
+    keep = lambda new, old: jnp.where(finite, new, old)
+    one = finite.astype(jnp.int32)
+    after = state._replace(
+        weights=state.weights._replace(params=jax.tree.map(keep, params, state.weights.params)),
+        opt_state=jax.tree.map(keep, opt_state, state.opt_state),
+        updates=state.updates + one,
+        skipped=state.skipped + 1 - one,
+        skipped_in_a_row=(state.skipped_in_a_row + 1) * (1 - one),
+    )
+    metrics = {
+        "grad_norm": Mean(jnp.where(finite, norm, 0.0), finite.astype(jnp.float32)),
+        "lr": Mean(jnp.asarray(schedule(config)(state.updates), jnp.float32), jnp.float32(1)),
+        "skipped": Mean((1 - one).astype(jnp.float32), jnp.float32(1)),
+    }
+    return after, finite.astype(jnp.float32), metrics

@@ -1,0 +1,88 @@
+"""From a rollout to minibatches: rows made contiguous, cut to their real length, weighted over the global batch."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from r1jax.rl.grpo import token_weights
+from r1jax.types import GrpoBatch, Rollout
+
+Buffer = dict[str, np.ndarray]  # a judged rollout, row by row; what a checkpoint keeps of it
+
+
+def bucket(length: int, buckets: tuple[int, ...]) -> int:
+    """Smallest bucket that holds `length` tokens.
+
+    Raises:
+      ValueError: if none does.
+    """
+    for width in sorted(buckets):
+        if width >= length:
+            return width
+    raise ValueError(f"a sequence of {length} tokens fits none of the length buckets {buckets}")
+
+
+def contiguous(
+    rollout: Rollout,
+    advantages_B: Float[np.ndarray, " B"],
+    keep_B: Bool[np.ndarray, " B"],
+    *,
+    buckets: tuple[int, ...],
+) -> Buffer:
+    """Moves every row to position 0 and cuts the padding that no row needs.
+
+    Args:
+      rollout: host arrays; prompts are left-padded.
+      advantages_B: one per row.
+      keep_B: False drops a row from the loss.
+      buckets: row lengths that programs are compiled for.
+
+    Returns:
+      tokens, segments, loss mask, sampler log-probabilities (both at the position that predicts), routes.
+    """
+    n_prompt_B = rollout.prompt_mask_BT.sum(1)
+    n_total_B = n_prompt_B + rollout.mask_BC.sum(1)
+    width = bucket(int(n_total_B.max()), buckets)
+    prompt_width = rollout.prompt_BT.shape[1]
+    at_T = np.arange(width)
+    source_BT = np.minimum(
+        at_T + (prompt_width - n_prompt_B)[:, None], prompt_width + rollout.mask_BC.shape[1] - 1
+    )
+    real_BT = at_T < n_total_B[:, None]
+    take = lambda prompt, completion: np.take_along_axis(
+        np.concatenate([prompt, completion], 1), source_BT, 1
+    )
+    # position t predicts token t + 1: its log-probability and mask stand one column to the right
+    ahead = lambda x_BT: np.concatenate([x_BT[:, 1:], np.zeros_like(x_BT[:, :1])], 1)
+    nothing = np.zeros(rollout.prompt_BT.shape)
+    sampled_BT = take(nothing.astype(bool), rollout.mask_BC) & real_BT
+    routes = rollout.routes_LBTK
+    index = np.broadcast_to(
+        source_BT[None, :, :, None], (routes.shape[0], *source_BT.shape, routes.shape[3])
+    )
+    return {
+        "tokens": np.where(real_BT, take(rollout.prompt_BT, rollout.completion_BC), 0).astype(np.int32),
+        "segments": real_BT.astype(np.int32),
+        "mask": ahead(sampled_BT) & keep_B[:, None],
+        "old_logp": np.where(ahead(sampled_BT), ahead(take(nothing, rollout.logp_BC)), 0).astype(np.float32),
+        "routes": np.where(real_BT[None, :, :, None], np.take_along_axis(routes, index, 2), -1).astype(np.int32),
+        "advantages": advantages_B.astype(np.float32),
+    }  # fmt: skip
+
+
+def as_batch(rows: Buffer, weights_BT: Float[np.ndarray, "B T"]) -> GrpoBatch:
+    """The arrays of these rows as the training step wants them."""
+    return GrpoBatch(
+        rows["tokens"], rows["segments"], weights_BT, rows["advantages"], rows["old_logp"],
+        rows.get("ref_logp", np.zeros_like(rows["old_logp"])), rows["routes"],
+    )  # fmt: skip
+
+
+def minibatch(
+    buffer: Buffer, prompts_P: Int[np.ndarray, " P"], *, group: int, reduction: str, constant: int
+) -> GrpoBatch:
+    """The whole groups of some prompts, weighted as one global batch."""
+    index = (prompts_P[:, None] * group + np.arange(group)).reshape(prompts_P.size * group)
+    rows = {k: v[:, index] if k == "routes" else v[index] for k, v in buffer.items()}
+    return as_batch(
+        rows, np.asarray(token_weights(rows["mask"], reduction=reduction, constant=constant))
+    )

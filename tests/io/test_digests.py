@@ -1,0 +1,26 @@
+import pytest
+
+from r1jax.io.digests import differences, leaves_by_path, seal, unseal
+
+
+def test_a_sealed_document_comes_back_and_a_changed_one_is_refused():
+    sealed = seal({"b": [1, 2.5, None], "a": "é"})
+    assert unseal(sealed) == {"b": [1, 2.5, None], "a": "é"}
+    with pytest.raises(ValueError, match="document: sha256"):
+        unseal(sealed | {"text": sealed["text"].replace("2.5", "3.5")})
+    with pytest.raises(ValueError, match="JSON"):
+        seal({"a": float("nan")})
+
+
+def test_differences_show_both_sides():
+    got = differences({"a": 1, "b": "x", "same": 0}, {"a": 2, "c": None, "same": 0})
+    assert got == [
+        "a: checkpoint 1, now 2",
+        "b: checkpoint 'x', now absent",
+        "c: checkpoint absent, now None",
+    ]
+
+
+def test_two_leaves_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="2 arrays, but only 1 names"):
+        leaves_by_path({"a/b": 1, "a": {"b": 2}})

@@ -1,0 +1,104 @@
+import json
+import struct
+from pathlib import Path
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from tensorboardX.proto.event_pb2 import (
+    Event,  # pyright: ignore[reportAttributeAccessIssue] - protobuf makes it at import
+)
+
+from r1jax.io.metrics import MetricsWriter, read_jsonl
+
+
+def board(workdir: Path) -> dict[str, float]:
+    """Returns TensorBoard's scalars as {"tag@step": value}, read from the records themselves."""
+    found = {}
+    for path in sorted((workdir / "tensorboard").iterdir()):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            (size,) = struct.unpack_from("<Q", data, at)
+            event = Event.FromString(data[at + 12 : at + 12 + size])
+            found |= {f"{v.tag}@{event.step}": v.simple_value for v in event.summary.value}
+            at += 16 + size
+    return found
+
+
+def test_lines_carry_update_first_and_plain_numbers(tmp_path):
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        values = {"reward": jnp.float32(0.5), "n": np.int64(3), "half": ml_dtypes.bfloat16(2)}
+        writer.write(1, values)
+        assert (tmp_path / "metrics.jsonl").read_text() == (
+            '{"update": 1, "reward": 0.5, "n": 3, "half": 2.0}\n'
+        )
+        writer.write_timing(1, {"seconds_sample": 1.25})
+    assert read_jsonl(tmp_path / "timing.jsonl") == [{"update": 1, "seconds_sample": 1.25}]
+
+
+def test_nan_and_infinity_are_null_in_jsonl_and_absent_from_tensorboard(tmp_path):
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        writer.write(1, {"a": float("nan"), "b": jnp.inf, "c": 1.0, "d": None})
+    (row,) = read_jsonl(tmp_path / "metrics.jsonl")
+    assert row == {"update": 1, "a": None, "b": None, "c": 1.0, "d": None}
+    assert board(tmp_path) == {"train/c@1": 1.0}
+
+
+def test_nested_eval_values_are_kept_in_jsonl_and_flattened_in_tensorboard(tmp_path):
+    values = {"split": "test", "pass_at_1": 0.25, "by_stratum": {"汉": 0.5}, "ids": [1, 2]}
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        writer.write_eval(4, values)
+    assert read_jsonl(tmp_path / "eval.jsonl") == [{"update": 4, **values}]
+    assert board(tmp_path) == {"eval/test/pass_at_1@4": 0.25, "eval/test/by_stratum/汉@4": 0.5}
+
+
+def test_resuming_cuts_later_updates_and_a_torn_line_and_keeps_other_bytes(tmp_path):
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        for update in range(1, 6):
+            writer.write(update, {"reward": update / 3})
+            writer.write_timing(update, {"seconds_sample": 1.0})
+            writer.write_eval(update, {"split": "test"})
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"update": 6, "rew')
+    with MetricsWriter(tmp_path, resume_from=3) as writer:
+        assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:3])
+        assert [len(read_jsonl(tmp_path / f"{k}.jsonl")) for k in ("timing", "eval")] == [3, 3]
+        for update in (4, 5):
+            writer.write(update, {"reward": update / 3})
+    assert path.read_bytes() == whole
+
+
+def test_a_torn_line_of_an_early_update_is_cut_too(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"update": 1}\n{"update": 2}')
+    MetricsWriter(tmp_path, resume_from=5).close()
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"update": 1}\n'
+
+
+def test_starting_anew_empties_the_files(tmp_path):
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        writer.write(0, {"reward": 1.0})
+    MetricsWriter(tmp_path, resume_from=None).close()
+    assert read_jsonl(tmp_path / "metrics.jsonl") == []
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"update": 1}\n{"update": \n{"update": 3}\n')
+    with pytest.raises(ValueError, match=r"metrics\.jsonl:2: no JSON"):
+        read_jsonl(path)
+    path.write_text('{"update": 1}\n{"reward": 2}\n')
+    with pytest.raises(ValueError, match=r"metrics\.jsonl:2: got .* wanted an object"):
+        MetricsWriter(tmp_path, resume_from=1)
+
+
+def test_misuse_is_refused(tmp_path):
+    with MetricsWriter(tmp_path, resume_from=None) as writer:
+        with pytest.raises(ValueError, match=r"update 1\.a: got ndarray"):
+            writer.write(1, {"a": np.ones(2)})
+        with pytest.raises(ValueError, match="no metric's name"):
+            writer.write(1, {"update": 2})
+        with pytest.raises(ValueError, match="wanted a 'split'"):
+            writer.write_eval(1, {"pass_at_1": 2})
+    assert json.dumps(read_jsonl(tmp_path / "metrics.jsonl")) == "[]"
