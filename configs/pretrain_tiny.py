@@ -10,7 +10,7 @@ def get_rates() -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(
         dict(
             chain=0.45, search=0.15, drill=0.15,
-            bare=0.55, worked=0.22, search_bare=0.45, bare_right=0.2, slip=0.35, give_up=0.25,
+            bare=0.56, worked=0.30, search_bare=0.45, bare_right=0.2, slip=0.3, give_up=0.25,
             full_tags=0.55, answer_tag_only=0.15, mixed=0.1,
         )
     )  # fmt: skip
@@ -20,22 +20,22 @@ def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
     c.pipeline = "pretrain"
     c.seed = 0
-    c.updates = 2000
+    c.updates = 1_000
     c.batch = 48  # rows
-    c.length = 160  # tokens; the longest document has about 150
+    c.length = 128  # tokens; the longest document has about 125
     c.packing_bins = 64
     c.evaluate_every = 200
-    c.corpus = dict(documents=300_000, held_out=4_000, seed=0, rates=get_rates(), template="plain", jsonl="")
+    c.corpus = dict(documents=200_000, held_out=4_000, seed=0, rates=get_rates(), template="plain", jsonl="")
     c.tokenizer = dict(vocab_size=512, documents=20_000)
     c.model = tiny_moe.get_model()
     c.loss = dict(
         balance=1e-4,  # alpha of DeepSeek-V3
         mtp=0.3,  # lambda of its first 10T tokens
         bias_rate=1e-3,  # gamma
-        logit_chunk=160,
+        logit_chunk=128,
     )
     c.optimizer = dict(
-        lr=3e-3, schedule="cosine", warmup_updates=100, total_updates=2000, final_lr_ratio=0.03,
+        lr=4e-3, schedule="cosine", warmup_updates=100, total_updates=1_000, final_lr_ratio=0.03,
         b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.1, clip_norm=1.0, max_skipped_in_a_row=5,
     )  # fmt: skip
     c.mesh = dict(data=1, expert=1, model=1)

@@ -1,13 +1,12 @@
 """python -m r1jax.main --config=configs/NAME.py --workdir=runs/NAME [--config.grpo.lr=...]"""
 
-import dataclasses
 import difflib
 import sys
-import warnings
 from pathlib import Path
+from typing import NoReturn
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from r1jax import config as configs
@@ -31,33 +30,51 @@ def _run(argv: list[str]) -> None:
     if argv[1:]:
         raise ValueError(f"arguments that nobody reads: {argv[1:]}")
     values = _CONFIG.value
-    known = sorted(PIPELINES)
     name = values.get("pipeline")
     if name not in PIPELINES:
-        near = difflib.get_close_matches(str(name), known, 1)
-        raise ValueError(
-            f"config.pipeline: got {name!r}, wanted one of {known}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        near = difflib.get_close_matches(str(name), PIPELINES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"config.pipeline: got {name!r}, wanted one of {sorted(PIPELINES)}{hint}")
     kind, run = PIPELINES[name]
     # the persistent cache spares a resumed run the compilation
     jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
     run(configs.build(kind, values.to_dict()), Path(_WORKDIR.value))
 
 
+def _fail(error: BaseException | str) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
 def main(argv: list[str]) -> None:
     """Runs the pipeline; what the user can mend is told in one line, without a traceback."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # absl's own default shows every step of orbax
     try:
         _run(argv)
     except Stopped as stopped:
         print(stopped, flush=True)
-    except (ValueError, FloatingPointError, FileNotFoundError, RuntimeError) as error:
+    except (ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
         if flags.FLAGS.verbosity > 0 or isinstance(error, jax.errors.JaxRuntimeError):
             raise
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        _fail(error)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """absl's parser, but an unknown key of the config is told in one line, with the nearest."""
+    try:
+        return app.parse_flags_with_usage(argv)
+    except OSError as error:
+        _fail(error)
+    except (AttributeError, KeyError) as error:
+        inner = error.args[0] if isinstance(error.args[0], KeyError) else error
+        key, _, hint = str(inner.args[0]).strip("'").partition("'")
+        asked = [a for a in argv[1:] if f".{key}" in a.partition("=")[0]]
+        if not asked:  # not an override of ours: a mistake within the config file
+            raise
+        _fail(f"{asked[0]}: the config has no key {key!r}. {hint.strip()}")
 
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.model import forward
-from r1jax.sharding import out
+from r1jax.sharding import constrain
 from r1jax.types import Rollout, Weights
 
 FILTERED = -1e30
@@ -53,7 +53,7 @@ def sample_token(
       from. Greedy (temperature 0) draws from a point mass: log-probability 0, entropy 0.
     """
     if config.temperature == 0:
-        zeros_B = jnp.zeros(logits_BV.shape[0])
+        zeros_B = jnp.zeros_like(logits_BV[:, 0], dtype=jnp.float32)
         return logits_BV.argmax(1).astype(jnp.int32), zeros_B, zeros_B
     scaled_BV = logits_BV.astype(jnp.float32) / config.temperature
     scaled_BV = filter_logits(scaled_BV, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
@@ -71,18 +71,13 @@ def sample_token(
     return token_B, jnp.where(hit_BV, logps_BV, 0.0).sum(1), entropy_B
 
 
-def _per_sample(x: Array, group: int, axis: int, *logical: str) -> Array:
+def _per_sample(x: Array, group: int, axis: int) -> Array:
     """Repeats every prompt's entry for its samples: [.., P, ..] -> [.., P * G, ..]."""
     shape = x.shape
     spread = jnp.broadcast_to(
         jnp.expand_dims(x, axis + 1), (*shape[: axis + 1], group, *shape[axis + 1 :])
     )
-    wanted = (*shape[:axis], shape[axis] * group, *shape[axis + 1 :])
-    return (
-        jax.lax.reshape(spread, wanted, out_sharding=out(*logical))
-        if logical
-        else spread.reshape(wanted)
-    )
+    return spread.reshape(*shape[:axis], shape[axis] * group, *shape[axis + 1 :])
 
 
 def sample(
@@ -137,6 +132,7 @@ def sample(
 
     def draw(step, hidden_BD):
         logits_BV = forward.logits(hidden_BD[:, None], weights, config=model)[:, 0]
+        logits_BV = constrain(logits_BV, "batch", "none")
         return sample_token(jax.random.fold_in(key, step), logits_BV, config=config)
 
     def record(rollout, step, token_B, logp_B, entropy_B, done_B):
@@ -152,12 +148,14 @@ def sample(
 
     # tokens that were never run (each row's last) keep route -1: the trainer routes those afresh
     n_routed, top = prompt_routes.shape[0], prompt_routes.shape[3]
+    per_token = lambda fill: constrain(jnp.full((n_rows, max_new), fill), "batch", "seq")
+    no_routes = jnp.full((n_routed, n_rows, max_new, top), -1, jnp.int32)
     empty = (
-        jnp.full((n_rows, max_new), pad_id, jnp.int32), jnp.zeros((n_rows, max_new), bool),
-        jnp.zeros((n_rows, max_new)), jnp.zeros((n_rows, max_new)),
-        jnp.full((n_routed, n_rows, max_new, top), -1, jnp.int32),
+        per_token(jnp.int32(pad_id)), per_token(False), per_token(0.0), per_token(0.0),
+        constrain(no_routes, "layers", "batch", "seq", "none"),
     )  # fmt: skip
-    rollout, token_B, done_B = record(empty, 0, *draw(0, hidden_BD), jnp.zeros(n_rows, bool))
+    none_done_B = jnp.zeros_like(length_B, dtype=bool)
+    rollout, token_B, done_B = record(empty, 0, *draw(0, hidden_BD), none_done_B)
 
     def advance(state, *, valid_BS):
         step, token_B, done_B, rollout, cache = state

@@ -1,6 +1,7 @@
 """Documents into rows for next-token training, by grain's first-fit packing."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import grain
 import numpy as np
@@ -12,9 +13,10 @@ Example = dict[str, np.ndarray]
 
 
 class Rows:
-    """Packed rows by random access: `tokens`, `segments`, `positions`, `predict`, each [rows, length].
+    """Packed rows by random access.
 
-    `predict` marks the tokens that are targets; a row's batch weight at t is that of its token t + 1.
+    `tokens`, `segments`, `positions` and `predict` are all [rows, length]. `predict` marks the
+    tokens that are targets; a row's batch weight at t is that of its token t + 1.
     """
 
     def __init__(self, arrays: Example):
@@ -28,18 +30,18 @@ class Rows:
 
 
 def pack(
-    document: Callable[[int], tuple[list[int], int]], count: int, *, length: int, bins: int
+    document: Callable[[int], tuple[list[int], int]], numbers: range, *, length: int, bins: int
 ) -> Rows:
-    """Packs documents 0 .. count-1 into rows.
+    """Packs the documents of these numbers into rows.
 
     Args:
-      document: index -> (token ids, number of leading ids that are no targets).
-      count: how many documents.
+      document: number -> (token ids, how many of the first are no targets).
+      numbers: of the documents.
       length: of a row in tokens.
       bins: rows that are filled at a time; more waste less.
 
     Raises:
-      ValueError: if a document is longer than a row; names it.
+      ValueError: if a document is longer than a row, or there is none; names it.
     """
 
     def example(index: int) -> Example:
@@ -51,9 +53,8 @@ def pack(
             "predict": (np.arange(len(ids)) >= max(prompt, 1)).astype(np.int32),
         }
 
-    source = (
-        grain.MapDataset.range(count).map(example).to_iter_dataset(grain.ReadOptions(num_threads=0))
-    )
+    documents = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(example)
+    source = documents.to_iter_dataset(grain.ReadOptions(num_threads=0))
     packed = FirstFitPackIterDataset(
         source,
         length_struct={"tokens": length, "predict": length},
@@ -62,7 +63,7 @@ def pack(
     )
     rows = list(packed)
     if not rows:
-        raise ValueError(f"packing: {count} documents gave no row of {length} tokens")
+        raise ValueError(f"packing: {len(numbers)} documents gave no row of {length} tokens")
     names = {
         "tokens": "tokens",
         "segments": "tokens_segment_ids",
@@ -75,7 +76,9 @@ def pack(
 
 
 def batch(rows: Rows, *, seed: int, step: int, size: int) -> PackedBatch:
-    """Batch `step` of the endlessly reshuffled rows: a function of (seed, step), so a resumed run needs no iterator.
+    """Batch `step` of the endlessly reshuffled rows; host arrays.
+
+    It is a function of (seed, step), so a resumed run needs no iterator.
 
     Raises:
       ValueError: if there are fewer rows than a batch holds.
@@ -85,12 +88,13 @@ def batch(rows: Rows, *, seed: int, step: int, size: int) -> PackedBatch:
             f"packing: a batch of {size} rows was asked for, but there are {len(rows)}"
         )
     order = grain.MapDataset.range(len(rows)).shuffle(seed=seed).repeat()
-    picked = [rows[order[i]] for i in range(step * size, (step + 1) * size)]
+    # grain types its items as optional for the sake of filters; there are none here
+    picked = [rows[cast(int, order[i])] for i in range(step * size, (step + 1) * size)]
     return to_batch({name: np.stack([row[name] for row in picked]) for name in picked[0]})
 
 
 def to_batch(arrays: Example) -> PackedBatch:
-    """Rows as the training step wants them: a weight where the next token is a target of the same document."""
+    """Rows as the training step wants them: weight 1 before each target of the same document."""
     segments = arrays["segments"]
     follows = np.zeros_like(segments, dtype=bool)
     follows[:, :-1] = (
@@ -98,4 +102,5 @@ def to_batch(arrays: Example) -> PackedBatch:
         & (segments[:, 1:] > 0)
         & (arrays["predict"][:, 1:] > 0)
     )
-    return PackedBatch(arrays["tokens"], segments, arrays["positions"], follows.astype(np.float32))
+    fields: list[Any] = [arrays["tokens"], segments, arrays["positions"]]
+    return PackedBatch(*fields, weights_BT=cast(Any, follows.astype(np.float32)))

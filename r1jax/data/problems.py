@@ -1,6 +1,6 @@
 """What a task yields, and the order in which training sees it."""
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import grain
 
@@ -25,12 +25,13 @@ class Problem(NamedTuple):
     language: str
 
 
+@runtime_checkable
 class ProblemSource(Protocol):
     """Problems by index; the same index gives the same problem, always."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Problem: ...
+    def __getitem__(self, index: int, /) -> Problem: ...
 
 
 def batch_indices(n: int, *, seed: int, step: int, batch: int) -> list[int]:

@@ -14,7 +14,7 @@ class WorldTask:
     """Problems of the synthetic world (`data.world`).
 
     Attributes:
-      train, validation, test, ood: problems in each split.
+      train, validation, test, ood: problems in each split; 0 of ood for none.
       seed: of the problems.
       search_share: share of search problems; the others are chains.
     """
@@ -57,7 +57,8 @@ class GymTask:
 
     Attributes:
       task: its name there.
-      train, validation, test: problems in each split; a question of training never returns in the others.
+      train, validation, test: problems in each split, before a question that is also in an earlier
+        split is dropped.
       seed: of the problems.
       options: the task's own settings.
     """
@@ -99,14 +100,16 @@ def sources(config: TaskConfig) -> dict[str, ProblemSource]:
     """
     if config.world is not None:
         w = config.world
-        sizes = {"train": w.train, "validation": w.validation, "test": w.test, "ood": w.ood}
+        sizes = {"train": w.train, "validation": w.validation, "test": w.test}
+        sizes |= {"ood": w.ood} if w.ood else {}
         make = lambda split, n: WorldSource(split, size=n, seed=w.seed, search_share=w.search_share)
-        return {split: make(split, n) for split, n in sizes.items() if n}
+        return {split: make(split, n) for split, n in sizes.items()}
     if config.jsonl is not None:
         j = config.jsonl
         fields = {
-            "question_field": j.question_field, "answer_field": j.answer_field, "answer_pattern": j.answer_pattern,
-            "stratum_field": j.stratum_field, "kind": j.kind, "language": j.language,
+            "question_field": j.question_field, "answer_field": j.answer_field,
+            "answer_pattern": j.answer_pattern, "stratum_field": j.stratum_field,
+            "kind": j.kind, "language": j.language,
         }  # fmt: skip
         train, test = load_problems(j.train, **fields), load_problems(j.test, **fields)
         if not 0 < j.validation < len(train):

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import sentencepiece
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What the rest of r1jax needs of a tokenizer."""
 
@@ -77,15 +78,18 @@ class SentencePieceTokenizer:
         return self._sp.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self._sp.decode([int(i) for i in ids])
+        return self._sp.decode(list(ids))
 
 
 def train_sentencepiece(texts: Iterable[str], *, vocab_size: int) -> SentencePieceTokenizer:
-    """Trains a BPE tokenizer that loses nothing: single digits, byte fallback, no normalisation, tags as pieces.
+    """Trains a BPE tokenizer that loses nothing.
+
+    Digits stay single, unknown letters fall back to bytes, nothing is normalised, tags are pieces.
 
     Args:
       texts: the corpus.
-      vocab_size: pieces at the most, of which 256 are bytes; fewer if the corpus has no more to merge.
+      vocab_size: pieces at the most, of which 256 are bytes; fewer if the corpus has no more to
+        merge.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

@@ -1,28 +1,35 @@
 """The synthetic world: a seeded, bilingual microcosm that stands in for "a base model's web".
 
-It is NOT evidence about web-scale models: every behaviour that RL can find here was planted, at the rates below.
-What RL has to discover is which of the planted behaviours pays.
+It is NOT evidence about web-scale models: every behaviour that RL can find here was planted, at
+the rates below. What RL has to discover is which of the planted behaviours pays.
 
-Reasoning problems, in English or Chinese (half each), whose identity (numbers and operations) decides the split:
-  chain    start from a number, then add or take 2-4 two-digit numbers (5-6 in the "ood" split), staying in 0..99
-  search   which two of 4-5 numbers (6 in "ood") have a given sum; the answer is the larger one
-Splits "train" (90%), "validation" (5%), "test" (5%) and "ood" are disjoint: a checksum of the problem, without its
-language, belongs to exactly one of the first three, and ood problems are longer than any other.
+Reasoning problems, in English or Chinese (half each); numbers and operations decide the split:
+  chain    from a digit, apply 3-6 operations (+1..+9, -1..-9, *3, *7, *9; 7-8 in the "ood" split)
+           from left to right, keeping the last digit only; a step reads "7*3≡1"
+  search   which two of 4-5 digits (6 in "ood") have a given sum; the answer is the larger one
+Splits "train" (90%), "validation" (5%), "test" (5%) and "ood" are disjoint: a checksum of the
+problem, without its language, belongs to exactly one of the first three, and ood problems are
+longer than any other.
 
-Documents of the corpus, all from training problems. How each kind is written is drawn by `Rates`:
+Documents of the corpus, all from training problems. How each is written is drawn by `Rates`:
   chain, bare      a guess, right with probability `bare_right`, without any work
-  chain, worked    hasty steps that take two operations at once ("17+28-9=36"), each written wrong with probability
-                   `slip`; later steps build on the wrong value, so the answer is wrong too
-  chain, checked   the same hasty steps, with the same slips, each followed by a check that takes one operation at a
-                   time; on a slip the writer says "wait" (等等) and goes on with the right value
+  chain, worked    hasty steps that take up to three operations at once ("7+5*3-4≡2"), each written
+                   wrong with probability `slip`; later steps build on the wrong value
+  chain, checked   the same hasty steps with the same slips, each followed by a check that takes
+                   one operation at a time; on a slip the writer says "wait" (等等) and goes on with
+                   the right value
   search, bare     a guess among the numbers
-  search, worked   pairs tried in order until one fits; after each failed try the writer gives up with probability
-                   `give_up` and guesses
-  drill            lists of single additions and subtractions, all right: a textbook
-  general          copying words, sorting words, looking up facts, translating number words: never any reasoning
-Layout, independent of style: think and answer tags with `full_tags`, the thought in plain text and only the answer
-tagged with `answer_tag_only`, else plain text with a line "Answer: N" (答案：N). With `mixed` the words of the
-thought are in the other language than the question.
+  search, worked   pairs tried in order until one fits; after each failed try the writer gives up
+                   with probability `give_up` and guesses
+  drill            lists of single steps, all right: a textbook
+  general          copying words, sorting words, looking up facts, translating number words:
+                   never any reasoning
+Three operations at once are hard for a small network in one pass, single ones are easy: a check is
+more reliable than the step it checks, whatever the sampling, and that is why checking can pay.
+
+Layout, independent of style: think and answer tags with `full_tags`, the thought in plain text and
+only the answer tagged with `answer_tag_only`, else plain text with a line "Answer: N" (答案：N).
+With `mixed` the words of the thought are in the other language than the question.
 """
 
 import dataclasses
@@ -37,8 +44,14 @@ Split = Literal["train", "validation", "test", "ood"]
 REFLECTIVE_WORDS = ("wait", "等等")
 
 WORDS = {
-    "en": {"check": " check ", "ok": " ok", "wait": " wait ", "guess": "quick guess", "up": "hm guess", "no": " no", "yes": " yes"},
-    "zh": {"check": "核对", "ok": "对", "wait": "等等", "guess": "猜一下", "up": "算了猜", "no": "不对", "yes": "对了"},
+    "en": {
+        "check": " check ", "ok": " ok", "wait": " wait ", "guess": "quick guess",
+        "up": "hm guess", "no": " no", "yes": " yes",
+    },
+    "zh": {
+        "check": "核对", "ok": "对", "wait": "等等", "guess": "猜一下",
+        "up": "算了猜", "no": "不对", "yes": "对了",
+    },
 }  # fmt: skip
 ANSWER_LINE = {"en": "Answer: ", "zh": "答案："}
 
@@ -46,19 +59,27 @@ FACTS = [
     ("color of grass", "green", "草的颜色", "绿"), ("color of snow", "white", "雪的颜色", "白"),
     ("color of coal", "black", "煤的颜色", "黑"), ("color of blood", "red", "血的颜色", "红"),
     ("color of sky", "blue", "天空的颜色", "蓝"), ("color of lemon", "yellow", "柠檬的颜色", "黄"),
-    ("legs of dog", "4", "狗的腿", "4"), ("legs of hen", "2", "鸡的腿", "2"), ("legs of ant", "6", "蚂蚁的腿", "6"),
+    ("legs of dog", "4", "狗的腿", "4"), ("legs of hen", "2", "鸡的腿", "2"),
+    ("legs of ant", "6", "蚂蚁的腿", "6"),
     ("legs of spider", "8", "蜘蛛的腿", "8"), ("days in week", "7", "一周的天", "7"),
     ("months in year", "12", "一年的月", "12"), ("hours in day", "24", "一天的小时", "24"),
-    ("capital of China", "Beijing", "中国的首都", "北京"), ("capital of Japan", "Tokyo", "日本的首都", "东京"),
-    ("capital of France", "Paris", "法国的首都", "巴黎"), ("capital of Egypt", "Cairo", "埃及的首都", "开罗"),
+    ("capital of China", "Beijing", "中国的首都", "北京"),
+    ("capital of Japan", "Tokyo", "日本的首都", "东京"),
+    ("capital of France", "Paris", "法国的首都", "巴黎"),
+    ("capital of Egypt", "Cairo", "埃及的首都", "开罗"),
     ("opposite of hot", "cold", "热的反面", "冷"), ("opposite of big", "small", "大的反面", "小"),
     ("opposite of day", "night", "白天的反面", "黑夜"),
 ]  # fmt: skip
-VOCABULARY = (
-    "ant bee cat dog eel fox goat hen ink jar key lamp moon nest oak pen queen rose sun tree urn van web yak zoo"
-).split()
-UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # noqa: E501
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+VOCABULARY = [
+    "ant", "bee", "cat", "dog", "eel", "fox", "goat", "hen", "ink", "jar", "key", "lamp", "moon",
+    "nest", "oak", "pen", "queen", "rose", "sun", "tree", "urn", "van", "web", "yak", "zoo",
+]  # fmt: skip
+UNITS = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+]  # fmt: skip
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 HAN = "零一二三四五六七八九"
 
 
@@ -103,41 +124,44 @@ class Rates:
                 raise ValueError(f"{' + '.join(group)} exceed 1")
 
 
+Operation = tuple[str, int]
+OPERATIONS: list[Operation] = [
+    *(("+", n) for n in range(1, 10)),
+    *(("-", n) for n in range(1, 10)),
+    *(("*", n) for n in (3, 7, 9)),
+]
+HASTE = 3  # operations that a hasty step takes at once
+
+
+def apply(value: int, operation: Operation) -> int:
+    """The last digit of value (operation)."""
+    sign, n = operation
+    return (value + n if sign == "+" else value - n if sign == "-" else value * n) % 10
+
+
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """start, then signed amounts to add one after the other."""
+    """A digit, and operations to apply one after the other, keeping the last digit."""
 
     start: int
-    amounts: tuple[int, ...]
-
-    @property
-    def values(self) -> list[int]:
-        """Running values, the start first."""
-        values = [self.start]
-        for amount in self.amounts:
-            values.append(values[-1] + amount)
-        return values
+    operations: tuple[Operation, ...]
 
     @property
     def answer(self) -> int:
-        return self.values[-1]
+        value = self.start
+        for operation in self.operations:
+            value = apply(value, operation)
+        return value
 
     @property
     def stratum(self) -> str:
-        return f"chain{len(self.amounts)}"
+        return f"chain{len(self.operations)}"
 
     def question(self, language: str) -> str:
+        listed = " ".join(f"{sign}{n}" for sign, n in self.operations)
         if language == "en":
-            return (
-                f"start {self.start}, "
-                + ", ".join(f"{'add' if a > 0 else 'take'} {abs(a)}" for a in self.amounts)
-                + "?"
-            )
-        return (
-            f"从{self.start}开始，"
-            + "，".join(f"{'加' if a > 0 else '减'}{abs(a)}" for a in self.amounts)
-            + "？"
-        )
+            return f"from {self.start} go {listed}, last digit?"
+        return f"从{self.start}起 {listed}，个位？"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,21 +195,16 @@ def _split_of(problem: Chain | Search) -> Split:
     return "train" if checksum < 90 else "validation" if checksum < 95 else "test"
 
 
-def _chain(rng: random.Random, n_ops: int) -> Chain:
-    start = rng.randint(10, 99)
-    amounts, value = [], start
-    for _ in range(n_ops):
-        choices = [sign for sign, room in ((1, 99 - value), (-1, value)) if room >= 10]
-        sign = rng.choice(choices)
-        amount = sign * rng.randint(10, min(99 - value if sign > 0 else value, 79))
-        amounts.append(amount)
-        value += amount
-    return Chain(start, tuple(amounts))
+def _chain(rng: random.Random, n_operations: int) -> Chain:
+    # every sign equally often: multiplication is what makes order matter
+    by_sign = {sign: [o for o in OPERATIONS if o[0] == sign] for sign in "+-*"}
+    drawn = tuple(rng.choice(by_sign[rng.choice("+-*")]) for _ in range(n_operations))
+    return Chain(rng.randint(0, 9), drawn)
 
 
 def _search(rng: random.Random, n_numbers: int) -> Search:
     while True:
-        numbers = tuple(rng.sample(range(1, 50), n_numbers))
+        numbers = tuple(rng.sample(range(1, 10), n_numbers))
         pair = rng.sample(numbers, 2)
         found = Search(numbers, sum(pair))
         if sum(sum(p) == found.total for p in found.pairs) == 1:
@@ -196,19 +215,15 @@ def draw(rng: random.Random, split: Split, family: str) -> Chain | Search:
     """Draws a problem of a split: "chain" or "search"."""
     while True:
         if family == "chain":
-            problem = _chain(rng, rng.choice((5, 6) if split == "ood" else (2, 3, 4)))
+            problem = _chain(rng, rng.choice((7, 8) if split == "ood" else (3, 4, 5, 6)))
         else:
             problem = _search(rng, 6 if split == "ood" else rng.choice((4, 5)))
         if split == "ood" or _split_of(problem) == split:
             return problem
 
 
-def _slipped(value: int, rng: random.Random) -> int:
-    return value + rng.choice([d for d in (-20, -10, -2, -1, 1, 2, 10, 20) if 0 <= value + d <= 99])
-
-
-def _expression(start: int, amounts: tuple[int, ...]) -> str:
-    return str(start) + "".join(f"{a:+d}" for a in amounts)
+def _expression(start: int, operations: tuple[Operation, ...]) -> str:
+    return str(start) + "".join(f"{sign}{n}" for sign, n in operations)
 
 
 def _chain_thought(
@@ -216,26 +231,22 @@ def _chain_thought(
 ) -> tuple[str, int]:
     """The text of the work and the value it arrives at."""
     value, text = chain.start, []
-    for i in range(0, len(chain.amounts), 2):
-        amounts = chain.amounts[i : i + 2]
-        right = value + sum(amounts)
-        written = _slipped(right, rng) if rng.random() < rates.slip else right
-        step = f"{_expression(value, amounts)}={written}"
+    for i in range(0, len(chain.operations), HASTE):
+        operations = chain.operations[i : i + HASTE]
+        partial, checks = value, []
+        for operation in operations:
+            after = apply(partial, operation)
+            checks.append(f"{_expression(partial, (operation,))}≡{after}")
+            partial = after
+        slips = rng.random() < rates.slip
+        written = (partial + rng.randint(1, 9)) % 10 if slips else partial
+        step = f"{_expression(value, operations)}≡{written}"
         if style == "checked":
-            partial, checks = value, []
-            for amount in amounts:
-                checks.append(f"{partial}{amount:+d}={partial + amount}")
-                partial += amount
-            step += (
-                words["check"]
-                + " ".join(checks)
-                + (words["ok"] if written == right else f"{words['wait']}{right}")
-            )
-            written = right
+            verdict = f"{words['wait']}{partial}" if slips else words["ok"]
+            step += words["check"] + " ".join(checks) + verdict
+            written = partial
         value = written
         text.append(step)
-        if not 0 <= value <= 99:
-            break
     return "; ".join(text), value
 
 
@@ -264,7 +275,7 @@ def solve(problem: Chain | Search, language: str, rates: Rates, rng: random.Rand
             "bare" if u < rates.bare else "worked" if u < rates.bare + rates.worked else "checked"
         )
         if style == "bare":
-            value = problem.answer if rng.random() < rates.bare_right else rng.randint(0, 99)
+            value = problem.answer if rng.random() < rates.bare_right else rng.randint(0, 9)
             thought = words["guess"]
         else:
             thought, value = _chain_thought(problem, style, rates, words, rng)
@@ -306,11 +317,15 @@ def _general(rng: random.Random, language: str) -> tuple[str, str]:
 
 
 def _drill(rng: random.Random) -> str:
-    sums = []
-    for _ in range(rng.randint(4, 8)):
-        step = _chain(rng, 1)
-        sums.append(f"{_expression(step.start, step.amounts)}={step.answer}")
-    return " ".join(sums)
+    steps = []
+    for _ in range(rng.randint(6, 10)):
+        if rng.random() < 0.25:
+            a, b = rng.sample(range(1, 10), 2)
+            steps.append(f"{a}+{b}={a + b}")
+        else:
+            step = _chain(rng, 1)
+            steps.append(f"{_expression(step.start, step.operations)}≡{step.answer}")
+    return " ".join(steps)
 
 
 def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
@@ -327,7 +342,7 @@ def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
 
 
 class WorldSource:
-    """Problems of one split by random access: problem `index` is a function of (seed, split, index).
+    """Problems of one split; problem `index` is a function of (seed, split, index).
 
     Args:
       split: which of the disjoint splits.
@@ -337,9 +352,13 @@ class WorldSource:
     """
 
     def __init__(self, split: Split, *, size: int, seed: int, search_share: float):
-        if size < 1:
-            raise ValueError(f"world: a source needs at least one problem, got size {size}")
-        self.split, self.size, self.seed, self.search_share = split, size, seed, search_share
+        if size < 1 or not 0 <= search_share <= 1:
+            raise ValueError(
+                f"world, {split}: got size {size} and search_share {search_share}, wanted a size "
+                "of at least 1 and a share within 0..1"
+            )
+        self.split: Split = split
+        self.size, self.seed, self.search_share = size, seed, search_share
 
     def __len__(self) -> int:
         return self.size

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from r1jax.config import ModelConfig
 from r1jax.model import attention, rotary, transformer
 from r1jax.model.layers import embed, rms_norm
-from r1jax.sharding import out
+from r1jax.sharding import constrain, out
 from r1jax.types import ForwardOut, LayerCache, Tree, Weights
 
 UNUSED_LOGIT = -1e30
@@ -43,7 +43,9 @@ def count_params(config: ModelConfig) -> int:
 
 def head(weights: Weights, *, config: ModelConfig) -> Float[Array, "D V"]:
     """The output matrix: its own, or the transposed embedding."""
-    return weights.params["embedding"].T if config.tie_embeddings else weights.params["head"]
+    params = weights.params
+    head_DV = params["embedding"].T if config.tie_embeddings else params["head"]
+    return constrain(head_DV, "act_embed", "vocab")
 
 
 def used_tokens(config: ModelConfig) -> Bool[Array, " V"]:
@@ -132,7 +134,7 @@ def forward(
     c = config
     rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
     mask_BTT, real_BT = attention.causal_mask(segments_BT), segments_BT > 0
-    x_BTD = embed(tokens_BT, weights.params["embedding"], c.compute_dtype)
+    x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
     x_BTD, caches, routings = _run_layers(
         weights, x_BTD, rope, mask_BTT, real_BT, routes_LBTK, config=c, keep_cache=keep_cache
     )
@@ -158,22 +160,21 @@ def forward(
 def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: ModelConfig):
     """The MTP module: at t it sees h_t and the embedding of token t+1, and predicts token t+2.
 
+    At the last token of a segment there is no next one, and nothing to predict: it sees zeros.
     It projects [norm(embedding); norm(hidden)], the order of the released weights (the paper prints
     the other).
     """
     c, p = config, weights.params["mtp"]
-    next_BT = jnp.concatenate([tokens_BT[:, 1:], jnp.zeros_like(tokens_BT[:, :1])], axis=1)
-    e_BTD = rms_norm(
-        embed(next_BT, weights.params["embedding"], c.compute_dtype),
-        p["embedding_norm"],
-        eps=c.norm_eps,
-    )
+    shift = lambda x_BT: jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1)))
+    follows_BT = (shift(segments_BT) == segments_BT) & (segments_BT > 0)
+    e_BTD = embed(shift(tokens_BT), weights.params["embedding"], follows_BT, c.compute_dtype)
+    e_BTD = rms_norm(e_BTD, p["embedding_norm"], eps=c.norm_eps)
     h_BTD = rms_norm(hidden_BTD, p["hidden_norm"], eps=c.norm_eps)
     both = jnp.concatenate([e_BTD, h_BTD], axis=-1)
     x_BTD = jnp.einsum(
         "btd,de->bte",
         both,
-        p["project"].astype(both.dtype),
+        constrain(p["project"], "act_embed", "act_embed").astype(both.dtype),
         out_sharding=out("batch", "seq", "act_embed"),
     )
     bias = weights.router_bias_LE[-1] if c.moe else None
@@ -189,7 +190,8 @@ def unstack(weights: Weights, *, config: ModelConfig) -> list[tuple[Tree, Array 
     for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
         for i in range(count):
             bias = weights.router_bias_LE[i] if name == "moe_layers" else None
-            layers.append((transformer.layer(weights.params[name], i), bias))
+            p = transformer.layer(weights.params[name], i)
+            layers.append((transformer.gathered(p, config=c), bias))
     return layers
 
 
@@ -221,8 +223,8 @@ def extend(
     """
     c = config
     rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
-    x_BTD = embed(tokens_BT, weights.params["embedding"], c.compute_dtype)
     real_BT = jnp.ones_like(tokens_BT, dtype=bool)
+    x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
     caches, routes = [], []
     for (p, bias), past in zip(layers, cache, strict=True):
         x_BTD, new, routing = transformer.block(

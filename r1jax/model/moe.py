@@ -62,7 +62,7 @@ def balance_loss(
     mask_BT1 = mask_BT[:, :, None].astype(jnp.float32)
     length_B1 = jnp.maximum(mask_BT1.sum(1), 1.0)
     chosen_BTE = jax.nn.one_hot(experts_BTK, n_experts, dtype=bool).any(axis=2)
-    f_BE = (chosen_BTE * mask_BT1).sum(1) * n_experts / (top * length_B1)
+    f_BE = (chosen_BTE.astype(jnp.float32) * mask_BT1).sum(1) * n_experts / (top * length_B1)
     p_BE = (scores_BTE / (scores_BTE.sum(-1, keepdims=True) + 1e-20) * mask_BT1).sum(1) / length_B1
     return (f_BE * p_BE).sum(1)
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax.config import AttentionConfig, ModelConfig
 from r1jax.model import attention, moe, rotary
 from r1jax.model.layers import rms_norm, swiglu
-from r1jax.sharding import out
+from r1jax.sharding import constrain, out
 from r1jax.types import LayerCache, Tree
 
 Shape = tuple[int, ...]
@@ -82,7 +82,9 @@ def _layer_shapes(c: ModelConfig, is_moe: bool) -> dict[str, dict[str, tuple[Sha
     return layer
 
 
-def _fan_in(name: str, shape: Shape) -> int:
+def _fan_in(name: str, shape: Shape, *, tied: bool) -> int:
+    if name == "embedding":
+        return shape[1] if tied else 1  # tied, it is the output matrix too
     if name == "out":
         return shape[0] * (shape[1] if len(shape) == 3 else shape[1] * shape[2])
     if name in ("up", "down") and len(shape) > (3 if name == "up" else 2):
@@ -102,7 +104,7 @@ class Network(nn.Module):
         def weight(path: str, shape: Shape, axes: Axes, layers: int | None) -> Tree:
             name = path.split("/")[-1]
             is_norm, is_bias = "norm" in path, name == "qkv_bias"
-            std = c.init_std or (1.0 if name == "embedding" else _fan_in(name, shape) ** -0.5)
+            std = c.init_std or _fan_in(name, shape, tied=c.tie_embeddings) ** -0.5
             make = (
                 nn.initializers.ones
                 if is_norm
@@ -262,7 +264,7 @@ def block(
     config: ModelConfig,
 ) -> tuple[Float[Array, "B T D"], LayerCache, Routing | None]:
     """One pre-norm layer: x + attention(norm x), then x + ffn(norm x); MoE if `p` has experts."""
-    c = config
+    c, p = config, gathered(p, config=config)
     attend = _mla if c.attention.kind == "mla" else _gqa
     a_BTD, cache = attend(
         p["attention"],
@@ -284,6 +286,15 @@ def block(
     if "mlp" in p:
         y_BTD = y_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"])
     return x_BTD + y_BTD, cache, Routing(routes, load_E, balance)
+
+
+def gathered(p: Tree, *, config: ModelConfig) -> Tree:
+    """One layer's weights, whole along "embed" as matmuls want them; no change without a mesh."""
+    whole = lambda axes: tuple("act_embed" if axis == "embed" else axis for axis in axes)
+    return {
+        group: {n: constrain(p[group][n], *whole(axes)) for n, (_, axes) in leaves.items()}
+        for group, leaves in _layer_shapes(config, "experts" in p).items()
+    }
 
 
 def layer(stacked: Tree, index: int) -> Tree:

@@ -1,17 +1,19 @@
 """Makes a base model: next-token training on the synthetic world (or any JSON lines of text)."""
 
 import dataclasses
+import json
 import sys
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from r1jax import keys, sharding
-from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig, SamplerConfig
+from r1jax import keys
+from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig
 from r1jax.data import packing, templates, world
 from r1jax.data.jsonl import read_jsonl
 from r1jax.data.tokenizer import SentencePieceTokenizer, train_sentencepiece
@@ -21,7 +23,7 @@ from r1jax.train import optimizer
 from r1jax.train.artifacts import save_model
 from r1jax.train.loop import Run, means
 from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step
-from r1jax.types import PackedBatch, TrainState
+from r1jax.types import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,8 @@ class CorpusConfig:
     """What is read.
 
     Attributes:
-      documents: of the synthetic world, 0 .. documents - 1; the next `held_out` ones measure the held-out loss.
+      documents: of the synthetic world, 0 .. documents - 1, are trained on.
+      held_out: documents that follow these measure the held-out loss.
       seed: of the documents.
       rates: the planted behaviours (`data.world`).
       template: prompt template that the world's questions are rendered with.
@@ -80,24 +83,33 @@ class PretrainConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
-        if self.batch % (self.mesh.data * self.mesh.expert):
-            raise ValueError(
-                f"batch {self.batch} does not divide by mesh data x expert {self.mesh.data * self.mesh.expert}"
-            )
+        shards = self.mesh.data * self.mesh.expert
+        if self.batch % shards:
+            raise ValueError(f"batch {self.batch} does not divide by mesh data x expert {shards}")
         if self.tokenizer.vocab_size > self.model.vocab_size:
             raise ValueError(
-                f"tokenizer.vocab_size {self.tokenizer.vocab_size} exceeds model.vocab_size {self.model.vocab_size}"
+                f"tokenizer.vocab_size {self.tokenizer.vocab_size} exceeds model.vocab_size "
+                f"{self.model.vocab_size}"
+            )
+        if self.tokenizer.documents > self.corpus.documents:
+            raise ValueError(
+                f"tokenizer.documents {self.tokenizer.documents} exceed corpus.documents "
+                f"{self.corpus.documents}"
             )
 
 
-def _documents(config: CorpusConfig) -> Any:
+def _documents(config: CorpusConfig) -> Callable[[int], str]:
     """Returns index -> text."""
     if config.jsonl:
         rows = read_jsonl(config.jsonl)
         if len(rows) < config.documents + config.held_out:
             raise ValueError(
-                f"{config.jsonl}: {len(rows)} documents, wanted {config.documents} + {config.held_out}"
+                f"{config.jsonl}: {len(rows)} documents, wanted {config.documents} + "
+                f"{config.held_out}"
             )
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row.get("text"), str):
+                raise ValueError(f"{config.jsonl}:{number}: no text in field 'text', got {row}")
         return lambda i: rows[i]["text"]
 
     def text(i: int) -> str:
@@ -110,14 +122,23 @@ def _documents(config: CorpusConfig) -> Any:
 def build_corpus(
     config: PretrainConfig, workdir: Path
 ) -> tuple[SentencePieceTokenizer, packing.Rows, packing.Rows]:
-    """Tokenizer, training rows and held-out rows; kept in workdir/corpus, so that a resumed run starts at once."""
-    folder = workdir / "corpus"
+    """Tokenizer, training rows and held-out rows; workdir/corpus keeps them for a resumed run.
+
+    Raises:
+      ValueError: if a document is longer than a row, or the rows do not fill a batch.
+    """
+    folder, c = workdir / "corpus", config.corpus
     names = [folder / n for n in ("tokenizer.model", "train.npz", "held_out.npz")]
-    if all(n.exists() for n in names):
+    made_for = [dataclasses.asdict(part) for part in (c, config.tokenizer)]
+    recipe = json.dumps([*made_for, config.length, config.packing_bins])
+    # written last: a corpus without it is half made, one with another was made for another run
+    whole = folder / "recipe.json"
+    if whole.exists() and whole.read_text() == recipe:
         rows = [packing.Rows(dict(np.load(n))) for n in names[1:]]
         return SentencePieceTokenizer.load(names[0]), rows[0], rows[1]
     folder.mkdir(parents=True, exist_ok=True)
-    text, c = _documents(config.corpus), config.corpus
+    whole.unlink(missing_ok=True)
+    text = _documents(c)
     print(f"tokenizer from {config.tokenizer.documents:,} documents", flush=True)
     tokenizer = train_sentencepiece(
         (text(i) for i in range(config.tokenizer.documents)), vocab_size=config.tokenizer.vocab_size
@@ -128,47 +149,59 @@ def build_corpus(
 
     print(f"packing {c.documents + c.held_out:,} documents", flush=True)
     pack = partial(packing.pack, length=config.length, bins=config.packing_bins)
-    train, held_out = pack(ids, c.documents), pack(lambda i: ids(c.documents + i), c.held_out)
-    for name, rows in zip(names[1:], (train, held_out), strict=True):
-        partial_file = name.with_suffix(".partial.npz")
-        np.savez(partial_file, **rows.arrays)
-        partial_file.replace(name)
+    train = pack(ids, range(c.documents))
+    held_out = pack(ids, range(c.documents, c.documents + c.held_out))
+    for what, rows in (("corpus.documents", train), ("corpus.held_out", held_out)):
+        if len(rows) < config.batch:
+            raise ValueError(f"{what} fill {len(rows)} rows, a batch has {config.batch}")
     names[0].write_bytes(tokenizer.model)
+    for name, rows in zip(names[1:], (train, held_out), strict=True):
+        np.savez(name, **cast(dict[str, Any], rows.arrays))
+    partial_file = whole.with_suffix(".partial")
+    partial_file.write_text(recipe)
+    partial_file.replace(whole)
     return tokenizer, train, held_out
+
+
+@cache
+def _programs(
+    model: ModelConfig, config: PretrainLossConfig, opt: OptimizerConfig
+) -> tuple[Callable, Callable]:
+    """The jitted update, which donates its state, and the jitted measurement of the losses."""
+    knobs = {"model": model, "config": config}
+    step = jax.jit(partial(pretrain_step, opt=opt, **knobs), donate_argnums=0)
+    return step, jax.jit(lambda w, batch: loss(w.params, w, batch, **knobs)[1][0])
 
 
 def run(config: PretrainConfig, workdir: Path) -> None:
     """Trains from scratch (or from where a killed run stopped) and writes workdir/model."""
     with Run(
-        "pretrain", workdir=workdir, config=config, checkpoint=config.checkpoint, total=config.updates, seed=config.seed,
-        shown=("loss", "mtp_loss", "load_max_violation"), max_skipped=config.optimizer.max_skipped_in_a_row,
-    ) as here:  # fmt: skip
+        "pretrain",
+        workdir=workdir,
+        config=config,
+        checkpoint=config.checkpoint,
+        total=config.updates,
+        seed=config.seed,
+        shown=("loss", "mtp_loss", "load_max_violation"),
+        max_skipped=config.optimizer.max_skipped_in_a_row,
+    ) as here:
         tokenizer, rows, held_out = build_corpus(config, workdir)
         model = dataclasses.replace(config.model, n_tokens=tokenizer.size)
         root = keys.root(config.seed)
         weights = forward.init(keys.stream(root, "init"), config=model)
         zero = lambda: jnp.zeros((), jnp.int32)
-        state = TrainState(
-            weights,
-            None,
-            optimizer.make(config.optimizer).init(weights.params),
-            zero(),
-            zero(),
-            zero(),
-        )
-        knobs = {"model": model, "config": config.loss}
-        step = jax.jit(partial(pretrain_step, opt=config.optimizer, **knobs), donate_argnums=0)
-        measure = jax.jit(lambda w, b: loss(w.params, w, b, **knobs)[1][0])
+        opt_state = optimizer.make(config.optimizer).init(weights.params)
+        state = TrainState(weights, None, opt_state, zero(), zero(), zero())
+        step, measure = _programs(model, config.loss, config.optimizer)
         restored = here.resume(state)
         state = restored.state if restored else state
-        real = lambda b: int((b.segments_BT > 0).sum())
         while here.updates < config.updates:
             with here.phase("data"):
                 batch = packing.batch(rows, seed=config.seed, step=here.updates, size=config.batch)
             with here.phase("update"):
                 state, metrics = step(state, batch)
                 here.flush()
-            here.count("trained", real(batch))
+            here.count("trained", int((batch.segments_BT > 0).sum()))
             here.updated(metrics, {})
             if here.updates % config.evaluate_every == 0 or here.updates == config.updates:
                 here.flush()
@@ -176,14 +209,12 @@ def run(config: PretrainConfig, workdir: Path) -> None:
             here.after_update(state, extra={}, meta={}, score=None)
         here.flush()
         made_by = {"command": " ".join(sys.argv), "config": dataclasses.asdict(config)}
-        save_model(
-            workdir / "model", state.weights, model=model, tokenizer=tokenizer, made_by=made_by
-        )
+        made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}
+        save_model(workdir / "model", state.weights, **made)
         plot_pretrain(workdir, workdir / "report.png")
         final = _held_out(measure, state, held_out, config.batch)
-        here.summarize(
-            state.weights, {"held_out": final, "parameters": forward.count_params(model)}
-        )
+        more = {"held_out": final, "parameters": forward.count_params(model)}
+        here.summarize(state.weights, more)
         print(f"base model in {workdir / 'model'}, held-out loss {final['loss']:.4f}", flush=True)
 
 
@@ -191,15 +222,8 @@ def _held_out(measure, state: TrainState, rows: packing.Rows, size: int) -> dict
     """Losses over all whole batches of held-out rows."""
     totals: dict[str, Any] = {}
     for start in range(0, len(rows) - size + 1, size):
-        batch: PackedBatch = packing.to_batch(
-            {k: a[start : start + size] for k, a in rows.arrays.items()}
-        )
+        batch = packing.to_batch({k: a[start : start + size] for k, a in rows.arrays.items()})
         seen = measure(state.weights, batch)
         totals = seen if not totals else jax.tree.map(jnp.add, totals, seen)
     values = means(totals)
-    return {
-        "split": "validation",
-        "loss": values["loss"],
-        "perplexity": float(np.exp(values["loss"])),
-        **{k: v for k, v in values.items() if k != "loss"},
-    }
+    return {"split": "validation", **values, "perplexity": float(np.exp(values["loss"]))}

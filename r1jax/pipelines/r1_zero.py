@@ -1,4 +1,4 @@
-"""R1-Zero: reasoning from a base model by reinforcement learning alone (DeepSeek-R1, arXiv:2501.12948, section 2)."""
+"""R1-Zero: reasoning from a base model by RL alone (DeepSeek-R1, arXiv:2501.12948, section 2)."""
 
 import dataclasses
 import json
@@ -13,9 +13,8 @@ import numpy as np
 
 from r1jax import keys
 from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig, SamplerConfig
-from r1jax.data.problems import Problem, ProblemSource, batch_indices
+from r1jax.data.problems import Problem, batch_indices
 from r1jax.data.tasks import TaskConfig, sources
-from r1jax.data.tokenizer import SentencePieceTokenizer
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.report import write_report
 from r1jax.io.samples import SampleRow, write_samples
@@ -28,12 +27,12 @@ from r1jax.train.artifacts import load_model, save_model
 from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
 from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.loop import Run
-from r1jax.types import TrainState, Tree
+from r1jax.types import Rollout, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionConfig:
-    """How the network is run; changes speed and memory, not the model. Fields as of ModelConfig and MoeConfig."""
+    """How the network is run: speed and memory, not the model; as of ModelConfig and MoeConfig."""
 
     compute_dtype: Literal["float32", "bfloat16"]
     scan_layers: bool
@@ -44,7 +43,7 @@ class ExecutionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class StageConfig:
-    """Sampling from an update on: the length cap may rise and the temperature change between stages.
+    """Sampling from an update on: the length cap may rise and the temperature change.
 
     Attributes:
       from_update: first update (from 0) of the stage; the first stage starts at 0.
@@ -85,8 +84,8 @@ class R1ZeroConfig:
       template: prompt template (`data.templates`).
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + completion that the training step is compiled for.
-      cache_segments: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the trainer's log-probabilities
-        are those of the whole distribution.
+      cache_segments: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the trainer's
+        log-probabilities are those of the whole distribution.
       samples_every: updates between tables of samples.
       samples_shown: rows of such a table.
     """
@@ -114,7 +113,8 @@ class R1ZeroConfig:
     def __post_init__(self):
         if self.updates % self.grpo.updates_per_rollout:
             raise ValueError(
-                f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} per rollout"
+                f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "
+                "per rollout"
             )
         starts = [s.from_update for s in self.stages]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
@@ -124,7 +124,8 @@ class R1ZeroConfig:
         longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
         if longest > max(self.length_buckets):
             raise ValueError(
-                f"the longest prompt and completion are {longest} tokens, the largest length bucket {max(self.length_buckets)}"
+                f"the longest prompt and completion are {longest} tokens, the largest length "
+                f"bucket {max(self.length_buckets)}"
             )
         shards = self.mesh.data * self.mesh.expert
         if (
@@ -156,17 +157,14 @@ class Trainer:
         self.cap = max(s.max_new_tokens for s in config.stages)
         rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments)
         self.players = {
-            t: self.examiner(dataclasses.replace(rollout, temperature=t))
+            t: self._examiner(dataclasses.replace(rollout, temperature=t))
             for t in {s.temperature for s in config.stages}
         }
-        same = config.evaluation.sampler in {
-            dataclasses.replace(rollout, temperature=t) for t in self.players
-        }
-        self.exam = (
-            self.players[config.evaluation.sampler.temperature]
-            if same
-            else self.examiner(config.evaluation.sampler)
-        )
+        exam = config.evaluation.sampler
+        alike = exam == dataclasses.replace(rollout, temperature=exam.temperature)
+        # an equal sampler is shared, and with it its compiled programs
+        player = self.players.get(exam.temperature) if alike else None
+        self.exam = player or self._examiner(exam)
         shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
         self.step = jax.jit(
             partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
@@ -180,7 +178,7 @@ class Trainer:
             static_argnames=("temperature", "replay"),
         )  # fmt: skip
 
-    def examiner(self, sampler: SamplerConfig) -> Examiner:
+    def _examiner(self, sampler: SamplerConfig) -> Examiner:
         draws = Sampler(
             model=self.model, config=sampler, max_new=self.cap, stop_ids=(self.tokenizer.eos_id,),
             pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
@@ -193,22 +191,41 @@ class Trainer:
         """Scores completions row by row; `step` makes the coins of the random arm fresh ones."""
         r = self.config.reward
         return score_all(
-            texts, [p.answer for p in problems], kind=r.kind, weights={"accuracy": r.accuracy, "format": r.format},
-            places=r.places, seed=self.config.seed * 1_000_003 + step, problem_ids=[p.id for p in problems],
+            texts,
+            [p.answer for p in problems],
+            kind=r.kind,
+            weights={"accuracy": r.accuracy, "format": r.format},
+            places=r.places,
+            seed=self.config.seed * 1_000_003 + step,
+            problem_ids=[p.id for p in problems],
             samples=list(range(len(texts))),
-        )  # fmt: skip
+        )
 
     def check(self) -> None:
-        """Meets bad input before any work: every prompt of the evaluation and the first rollouts fits, answers are there.
+        """Meets bad input before any work: every prompt that the run will draw fits a bucket.
 
         Raises:
-          ValueError: says which split and problem.
+          ValueError: says which split and problem, or which split is too small.
         """
-        e, train = self.config.evaluation, self.splits["train"]
-        for split in ("validation", "test", "ood"):
-            if split in self.splits and (count := getattr(e, split)):
-                self.exam.check(self.splits[split], count, split)
-        self.exam.check(train, min(len(train), 4 * self.config.grpo.prompts_per_rollout), "train")
+        e, there = self.config.evaluation, {s: len(of) for s, of in self.splits.items()}
+        for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
+            if wanted > there.get(split, 0):
+                raise ValueError(
+                    f"config.evaluation.{split}: {wanted} problems wanted, "
+                    f"{there.get(split, 0)} there"
+                )
+            if wanted:
+                self.exam.check(self.splits[split], range(wanted), split)
+        rollouts_ = range(self.config.updates // self.config.grpo.updates_per_rollout)
+        self.exam.check(
+            self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
+        )
+
+    def drawn(self, number: int) -> list[int]:
+        """Which training problems a rollout asks."""
+        size = self.config.grpo.prompts_per_rollout
+        n = len(self.splits["train"])
+        return batch_indices(n, seed=self.config.seed, step=number, batch=size)
 
     def initial_state(self) -> TrainState:
         """The base model as policy and, where a KL term asks for one, as reference."""
@@ -226,13 +243,8 @@ def collect(
     """Samples, judges and scores one rollout; writes a table of samples when it is time."""
     config, g = trainer.config, trainer.config.grpo
     number, stage = here.updates // g.updates_per_rollout, config.stage(here.updates)
-    train, player = trainer.splits["train"], trainer.players[stage.temperature]
-    problems = [
-        train[i]
-        for i in batch_indices(
-            len(train), seed=config.seed, step=number, batch=g.prompts_per_rollout
-        )
-    ]
+    player = trainer.players[stage.temperature]
+    problems = [trainer.splits["train"][i] for i in trainer.drawn(number)]
     with here.phase("sample"):
         key = keys.stream(trainer.root, "sample", number)
         rollout = player.draw(
@@ -283,46 +295,64 @@ def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int)
     rows = [p * group + s for s in range(2) for p in range(len(answered.scores) // group)][:shown]
     return [
         SampleRow(
-            answered.prompts[b], answered.completions[b], answered.scores[b].total, answered.scores[b].parts,
-            answered.scores[b].reason, float(advantages_B[b]), int(answered.lengths[b]), bool(answered.truncated[b]),
+            answered.prompts[b],
+            answered.completions[b],
+            answered.scores[b].total,
+            answered.scores[b].parts,
+            answered.scores[b].reason,
+            float(advantages_B[b]),
+            int(answered.lengths[b]),
+            bool(answered.truncated[b]),
         )
         for b in sorted(rows)
-    ]  # fmt: skip
+    ]
 
 
 def _rollout_metrics(
-    answered: Answered, rewards_PG: np.ndarray, rollout: Any, reflective: tuple[str, ...]
+    answered: Answered, rewards_PG: np.ndarray, rollout: Rollout, reflective: tuple[str, ...]
 ) -> dict[str, Any]:
     seen = rates(answered, reflective)
     return {
         "reward": float(rewards_PG.mean()),
         "accuracy": float(np.mean([s.parts["accuracy"] for s in answered.scores])),
-        "format": seen["format_rate"], "length": seen["mean_length"],
-        "length_correct": seen["mean_length_correct"], "length_wrong": seen["mean_length_wrong"],
-        "reflective_rate": seen["reflective_rate"], "truncation": seen["truncation_rate"],
+        "format": seen["format_rate"],
+        "length": seen["mean_length"],
+        "length_correct": seen["mean_length_correct"],
+        "length_wrong": seen["mean_length_wrong"],
+        "reflective_rate": seen["reflective_rate"],
+        "truncation": seen["truncation_rate"],
         "entropy": float(rollout.entropy_BC.sum() / rollout.mask_BC.sum()),
         "zero_variance_groups": float((rewards_PG.max(1) == rewards_PG.min(1)).mean()),
-    }  # fmt: skip
+    }
 
 
-def _examine(trainer: Trainer, state: TrainState, here: Run, split: str) -> list[dict[str, Any]]:
+def _examine(
+    trainer: Trainer, state: TrainState, here: Run, split: str, count: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     config = trainer.config
     with here.phase("evaluate"):
         row, shown = evaluate(
-            trainer.exam, state.weights, trainer.splits[split], keys.stream(trainer.root, "evaluate", here.updates),
-            split=split, count=getattr(config.evaluation, split), config=config.evaluation, places=config.reward.places,
-            reflective=config.reward.reflective_words, cap=config.stage(here.updates).max_new_tokens,
-        )  # fmt: skip
+            trainer.exam,
+            state.weights,
+            trainer.splits[split],
+            keys.stream(trainer.root, "evaluate", here.updates),
+            split=split,
+            count=count,
+            config=config.evaluation,
+            places=config.reward.places,
+            reflective=config.reward.reflective_words,
+            cap=config.stage(here.updates).max_new_tokens,
+        )
     here.evaluated(row)
-    return shown
+    return row, shown
 
 
 def _long_exam(trainer: Trainer, state: TrainState, here: Run, path: Path) -> None:
     """Examines on the test and ood splits and keeps samples for the report."""
-    shown: list[dict[str, Any]] = []
-    for split in ("test", "ood"):
-        if split in trainer.splits and getattr(trainer.config.evaluation, split):
-            shown += _examine(trainer, state, here, split)
+    e, shown = trainer.config.evaluation, []
+    for split, count in (("test", e.test), ("ood", e.ood)):
+        if count:
+            shown += _examine(trainer, state, here, split, count)[1]
     path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
 
 
@@ -345,6 +375,7 @@ def _one_update(
         arrays, mine, group=g.group_size, reduction=g.reduction, constant=g.constant
     )
     temperature = trainer.config.stage(number * g.updates_per_rollout).temperature
+    here.count("trained", int(batch.segments_BT.sum()))
     with here.phase("update"):
         state, metrics = trainer.step(state, batch, temperature=temperature)
     if "gap" in buffer or step > 0:  # not the sampler's policy any more, or measured already
@@ -355,7 +386,6 @@ def _one_update(
             "logp_gap_max": float(buffer["gap"][0]),
             "logp_gap_mean": float(buffer["gap"][1]),
         }
-    here.count("trained", int(batch.segments_BT.sum()))
     here.updated(metrics, values)
     if g.reference_every and g.kl_coef and here.updates % g.reference_every == 0:
         state = state._replace(reference=jax.tree.map(jnp.copy, state.weights))
@@ -363,13 +393,19 @@ def _one_update(
 
 
 def run(config: R1ZeroConfig, workdir: Path) -> None:
-    """Trains, or goes on where a killed run stopped; writes workdir/model, report.md, report.png, summary.json."""
+    """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
     trainer = Trainer(config)
     trainer.check()
     with Run(
-        "r1_zero", workdir=workdir, config=config, checkpoint=config.checkpoint, total=config.updates, seed=config.seed,
-        shown=("reward", "accuracy", "format", "length"), max_skipped=config.optimizer.max_skipped_in_a_row,
-    ) as here:  # fmt: skip
+        "r1_zero",
+        workdir=workdir,
+        config=config,
+        checkpoint=config.checkpoint,
+        total=config.updates,
+        seed=config.seed,
+        shown=("reward", "accuracy", "format", "length"),
+        max_skipped=config.optimizer.max_skipped_in_a_row,
+    ) as here:
         state = trainer.initial_state()
         restored = here.resume(state)
         buffer, score = (restored.extra, restored.meta["score"]) if restored else ({}, None)
@@ -389,8 +425,8 @@ def run(config: R1ZeroConfig, workdir: Path) -> None:
                 here.flush()
             if e.every_updates and e.validation and here.updates % e.every_updates == 0:
                 here.flush()
-                _examine(trainer, state, here, "validation")
-                score = read_jsonl(workdir / "eval.jsonl")[-1]["pass_at_1"]
+                row, _ = _examine(trainer, state, here, "validation", e.validation)
+                score = row["pass_at_1"]
             here.after_update(
                 state, extra={} if finished else buffer, meta={"score": score}, score=score
             )
@@ -431,8 +467,10 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
         here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1]
     )
     if rows:
+        first, last = rows[0], rows[-1]
         print(
-            f"pass@1 {rows[0]['pass_at_1']:.3f} -> {rows[-1]['pass_at_1']:.3f}, "
-            f"mean length {rows[0]['mean_length']:.1f} -> {rows[-1]['mean_length']:.1f} tokens", flush=True,
-        )  # fmt: skip
+            f"pass@1 {first['pass_at_1']:.3f} -> {last['pass_at_1']:.3f}, "
+            f"mean length {first['mean_length']:.1f} -> {last['mean_length']:.1f} tokens",
+            flush=True,
+        )
     print(f"report in {report}", flush=True)

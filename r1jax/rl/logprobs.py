@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.sharding import out
+from r1jax.model.layers import project
 
 
 def token_logps(
@@ -35,30 +35,37 @@ def token_logps(
     if temperature <= 0:
         raise ValueError(f"log-probabilities need a temperature above 0, got {temperature}")
     n_batch, n_seq, d = hidden_BTD.shape
+    if chunk >= n_seq:
+        return _score(hidden_BTD, head_DV, targets_BT, used_V, temperature)
     n_chunks = -(-n_seq // chunk)
     pad = n_chunks * chunk - n_seq
     hidden = jnp.pad(hidden_BTD, ((0, 0), (0, pad), (0, 0))).reshape(n_batch, n_chunks, chunk, d)
     targets = jnp.pad(targets_BT, ((0, 0), (0, pad))).reshape(n_batch, n_chunks, chunk)
-
-    @jax.checkpoint
-    def score(_, at):
-        h_BCD, y_BC = at
-        logits_BCV = jnp.einsum(
-            "bcd,dv->bcv",
-            h_BCD,
-            head_DV.astype(h_BCD.dtype),
-            out_sharding=out("batch", "seq", "vocab"),
-        )
-        logits_BCV = jnp.where(used_V[None, None], logits_BCV.astype(jnp.float32) / temperature, -1e30)
-        norm_BC1 = jax.nn.logsumexp(logits_BCV, axis=-1, keepdims=True)
-        hit_BCV = jax.nn.one_hot(y_BC, used_V.shape[0], dtype=bool)
-        logp_BC = jnp.where(hit_BCV, logits_BCV, 0.0).sum(-1) - norm_BC1[:, :, 0]
-        all_BCV = jax.lax.stop_gradient(logits_BCV - norm_BC1)
-        return None, (logp_BC, -(jnp.exp(all_BCV) * jnp.maximum(all_BCV, -1e9)).sum(-1))
-
-    if n_chunks == 1:
-        _, (logp, entropy) = score(None, (hidden[:, 0], targets[:, 0]))
-        return logp[:, :n_seq], entropy[:, :n_seq]
-    _, (logp, entropy) = jax.lax.scan(score, None, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1)))
+    score = jax.checkpoint(lambda h, y: _score(h, head_DV, y, used_V, temperature))
+    _, (logp, entropy) = jax.lax.scan(
+        lambda _, at: (None, score(*at)), None, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1))
+    )
     join = lambda x: x.swapaxes(0, 1).reshape(n_batch, n_chunks * chunk)[:, :n_seq]
     return join(logp), join(entropy)
+
+
+def _score(
+    hidden_BCD: Float[Array, "B C D"],
+    head_DV: Float[Array, "D V"],
+    targets_BC: Int[Array, "B C"],
+    used_V: Bool[Array, " V"],
+    temperature: float,
+) -> tuple[Float[Array, "B C"], Float[Array, "B C"]]:
+    """`token_logps` of one chunk: the only place where logits stand."""
+    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab").astype(jnp.float32)
+    logits_BCV = jnp.where(used_V[None, None], logits_BCV / temperature, -1e30)
+    best_BC1 = jax.lax.stop_gradient(logits_BCV.max(axis=-1, keepdims=True))
+    e_BCV = jnp.exp(logits_BCV - best_BC1)
+    total_BC = e_BCV.sum(-1)
+    norm_BC = jnp.log(total_BC) + best_BC1[:, :, 0]
+    hit_BCV = targets_BC[:, :, None] == jnp.arange(used_V.shape[0])[None, None]
+    logp_BC = jnp.where(hit_BCV, logits_BCV, 0.0).sum(-1) - norm_BC
+    # sum p log p = sum e * (logit - norm) / total; an id without probability has e = 0
+    seen_BCV = jax.lax.stop_gradient(e_BCV * jnp.where(used_V[None, None], logits_BCV, 0.0))
+    entropy_BC = jax.lax.stop_gradient(norm_BC) - seen_BCV.sum(-1) / jax.lax.stop_gradient(total_BC)
+    return logp_BC, entropy_BC

@@ -57,8 +57,8 @@ def load_model(name: str) -> tuple[Weights, ModelConfig, SentencePieceTokenizer]
     """Reads a model directory, by path or "package:NAME".
 
     Raises:
-      ValueError: if a file is missing or damaged, a tensor is missing, unexpected or misshapen, or the tokenizer
-        is not the one that the weights were made with; names file and tensor.
+      ValueError: if a file is missing or damaged, a tensor is missing, unexpected or misshapen, or
+        the tokenizer is not the one that the weights were made with; names file and tensor.
     """
     directory = resolve(name)
     missing = [
@@ -80,8 +80,9 @@ def load_model(name: str) -> tuple[Weights, ModelConfig, SentencePieceTokenizer]
     fingerprint = hashlib.sha256(tokenizer.model).hexdigest()
     if metadata.get("tokenizer") != fingerprint or tokenizer.size > model.vocab_size:
         raise ValueError(
-            f"model {name}: tokenizer.model ({tokenizer.size} pieces, sha256 {fingerprint[:12]}) does not match "
-            f"weights.safetensors (vocabulary {model.vocab_size}, made with {str(metadata.get('tokenizer'))[:12]})"
+            f"model {name}: tokenizer.model ({tokenizer.size} pieces, sha256 {fingerprint[:12]}) "
+            f"does not match weights.safetensors (vocabulary {model.vocab_size}, made with "
+            f"{str(metadata.get('tokenizer'))[:12]})"
         )
     want = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
     _check(name, "params", tree.get("params", {}), want.params)

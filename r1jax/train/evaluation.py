@@ -1,7 +1,7 @@
 """Held-out evaluation: k samples a question, pass@1 with an interval, cons@k, rates and lengths."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +26,7 @@ class EvalConfig:
 
     Attributes:
       every_updates: updates between evaluations on the validation split; 0 never.
-      validation, test, ood: questions of each split (the test and ood splits only before and after).
+      validation, test, ood: questions of each split; test and ood only before and after the run.
       samples: answers per question, k.
       consensus: answers that vote together, a divisor of `samples`.
       batch: questions sampled for at a time.
@@ -81,12 +81,8 @@ class Examiner:
     """
 
     def __init__(self, *, sampler: Sampler, tokenizer: Tokenizer, template: str, judge: Judge):
-        self.sampler, self.tokenizer, self.template, self.judge = (
-            sampler,
-            tokenizer,
-            template,
-            judge,
-        )
+        self.sampler, self.tokenizer = sampler, tokenizer
+        self.template, self.judge = template, judge
 
     def prompt_ids(self, problem: Problem) -> list[int]:
         """BOS and the rendered question."""
@@ -95,15 +91,13 @@ class Examiner:
             *self.tokenizer.encode(templates.render(self.template, problem.question)),
         ]
 
-    def check(self, source: ProblemSource, count: int, split: str) -> None:
-        """Raises before any work if one of the first `count` prompts fits no bucket, or there are too few.
+    def check(self, source: ProblemSource, indices: Iterable[int], split: str) -> None:
+        """Raises if one of these prompts fits no bucket.
 
         Raises:
           ValueError: names the split and the problem.
         """
-        if len(source) < count:
-            raise ValueError(f"{split}: {count} problems wanted, {len(source)} there")
-        for i in range(count):
+        for i in indices:
             try:
                 self.sampler.bucket([self.prompt_ids(source[i])])
             except ValueError as error:
@@ -126,7 +120,7 @@ class Examiner:
         """Turns a rollout into text and judges it."""
         rows = [p for p in problems for _ in range(group)]
         texts = [
-            self.tokenizer.decode(ids[mask])
+            self.tokenizer.decode(ids[mask].tolist())
             for ids, mask in zip(rollout.completion_BC, rollout.mask_BC, strict=True)
         ]
         prompts = [templates.render(self.template, p.question) for p in rows]
@@ -141,7 +135,7 @@ class Examiner:
 
 
 def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
-    """Mean length of all, right and wrong completions, and the shares of format, truncation, reflection."""
+    """Mean lengths of all, right, wrong completions; shares of format, truncation, reflection."""
     correct = np.array([s.parts["accuracy"] for s in answered.scores]) > 0
     mean = lambda x: float(np.mean(x)) if len(x) else None
     return {
@@ -170,8 +164,8 @@ def evaluate(
     """Examines the policy on the first `count` problems of a split.
 
     Returns:
-      A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths, by_stratum), and the
-      first samples of the first questions, to be read.
+      A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths,
+      by_stratum), and the first samples of the first questions, to be read.
     """
     parts: list[Answered] = []
     for start in range(0, count, config.batch):
@@ -181,9 +175,13 @@ def evaluate(
         )
         parts.append(examiner.read(rollout, problems, group=config.samples, step=start))
     whole = Answered(
-        *(sum((getattr(p, f) for p in parts), []) for f in ("problems", "prompts", "completions", "scores")),
-        lengths=np.concatenate([p.lengths for p in parts]), truncated=np.concatenate([p.truncated for p in parts]),
-    )  # fmt: skip
+        problems=[x for p in parts for x in p.problems],
+        prompts=[x for p in parts for x in p.prompts],
+        completions=[x for p in parts for x in p.completions],
+        scores=[x for p in parts for x in p.scores],
+        lengths=np.concatenate([p.lengths for p in parts]),
+        truncated=np.concatenate([p.truncated for p in parts]),
+    )
     k = config.samples
     correct_QK = np.array([s.parts["accuracy"] for s in whole.scores]).reshape(count, k) > 0
     answers = [
@@ -192,18 +190,25 @@ def evaluate(
     ]
     golds = [p.answer for p in whole.problems[::k]]
     mean, low, high = statistics.clustered_interval(correct_QK, level=config.level)
-    strata = [p.stratum for p in whole.problems[::k]]
+    strata = np.array([p.stratum for p in whole.problems[::k]])
     row = {
-        "split": split, "questions": count, "samples": k,
-        "pass_at_1": mean, "pass_at_1_low": low, "pass_at_1_high": high,
+        "split": split,
+        "questions": count,
+        "samples": k,
+        "pass_at_1": mean,
+        "pass_at_1_low": low,
+        "pass_at_1_high": high,
         f"cons_at_{config.consensus}": statistics.cons_at_k(answers, golds, k=config.consensus),
         **rates(whole, reflective),
-        "by_stratum": {
-            s: float(np.mean([c.mean() for c, of in zip(correct_QK, strata, strict=True) if of == s])) for s in sorted(set(strata))
-        },
-    }  # fmt: skip
+        "by_stratum": {s: float(correct_QK[strata == s].mean()) for s in sorted(set(strata))},
+    }
     shown = [
-        {"prompt": whole.prompts[i], "completion": whole.completions[i], "score": whole.scores[i].total, "reason": whole.scores[i].reason}
+        {
+            "prompt": whole.prompts[i],
+            "completion": whole.completions[i],
+            "score": whole.scores[i].total,
+            "reason": whole.scores[i].reason,
+        }
         for i in range(0, min(count, 3) * k, k)
-    ]  # fmt: skip
+    ]
     return row, shown

@@ -12,6 +12,7 @@ from r1jax.config import ModelConfig, OptimizerConfig
 from r1jax.model import forward, moe
 from r1jax.rl.grpo import grpo_loss
 from r1jax.rl.logprobs import token_logps
+from r1jax.sharding import batch_axes, out
 from r1jax.train import optimizer
 from r1jax.types import ForwardOut, GrpoBatch, Mean, TrainState, Tree, Weights
 
@@ -130,7 +131,8 @@ def sequence_logps(
     if micro_batches == 1:
         return score(batch)
     logp = jax.lax.map(score, split(batch, micro_batches))
-    return logp.swapaxes(0, 1).reshape(batch.tokens_BT.shape)
+    layout = out("batch", "seq")
+    return jnp.reshape(logp.swapaxes(0, 1), batch.tokens_BT.shape, out_sharding=layout)
 
 
 def split(batch: GrpoBatch, pieces: int) -> GrpoBatch:
@@ -138,9 +140,14 @@ def split(batch: GrpoBatch, pieces: int) -> GrpoBatch:
 
     With rows dealt out like cards, every device's rows are spread over all pieces and none move.
     """
-    cut = lambda x: x.reshape(x.shape[0] // pieces, pieces, *x.shape[1:]).swapaxes(0, 1)
-    routes = cut(batch.routes_LBTK.swapaxes(0, 1)).swapaxes(1, 2)
-    return GrpoBatch(*(cut(x) for x in batch[:-1]), routes_LBTK=routes)
+
+    def cut(x: Array, axes: tuple[str, ...]) -> Array:
+        at = axes.index("batch")
+        shape = (*x.shape[:at], x.shape[at] // pieces, pieces, *x.shape[at + 1 :])
+        layout = out(*axes[:at], "batch", "none", *axes[at + 1 :])
+        return jnp.moveaxis(jnp.reshape(x, shape, out_sharding=layout), at + 1, 0)
+
+    return GrpoBatch._make(map(cut, batch, batch_axes(batch)))
 
 
 def loss(

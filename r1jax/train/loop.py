@@ -1,4 +1,4 @@
-"""What every run has in common: phases timed, metrics late, checkpoints, signals, a summary at the end."""
+"""What every run shares: phases timed, metrics late, checkpoints, signals, a summary at the end."""
 
 import contextlib
 import signal
@@ -13,10 +13,10 @@ import numpy as np
 
 from r1jax.config import CheckpointConfig, flatten
 from r1jax.io.checkpoints import Checkpointer, Restored, digest
-from r1jax.io.metrics import MetricsWriter
+from r1jax.io.metrics import MetricsWriter, read_jsonl
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.types import Mean, Tree
+from r1jax.types import Mean, TrainState, Tree
 
 
 class Stopped(Exception):
@@ -44,19 +44,22 @@ class Run:
     """
 
     def __init__(
-        self, title: str, *, workdir: Path, config: Any, checkpoint: CheckpointConfig, total: int, seed: int,
-        shown: tuple[str, ...], max_skipped: int,
-    ):  # fmt: skip
+        self,
+        title: str,
+        *,
+        workdir: Path,
+        config: Any,
+        checkpoint: CheckpointConfig,
+        total: int,
+        seed: int,
+        shown: tuple[str, ...],
+        max_skipped: int,
+    ):
         check_writable(workdir)
-        self.title, self.workdir, self.config, self.total, self.seed = (
-            title,
-            workdir,
-            config,
-            total,
-            seed,
-        )
-        self.every, self.shown, self.max_skipped = checkpoint.every_updates, shown, max_skipped
-        self.started, self.updates, self.resumed_from = time.monotonic(), 0, 0
+        self.title, self.workdir, self.config = title, workdir, config
+        self.total, self.seed, self.shown, self.max_skipped = total, seed, shown, max_skipped
+        self.every = checkpoint.every_updates
+        self.started, self.updates, self.skipped_in_a_row = time.monotonic(), 0, 0
         self.phases: dict[str, float] = {}
         self.tokens: dict[str, int] = {}
         self._row: dict[str, float] = {}
@@ -64,32 +67,39 @@ class Run:
         self._asked: str | None = None
         self._handlers: dict[int, Any] = {}
         self._saved_at: int | None = None
+        self._evaluated: set[tuple[int, str]] = set()
         self._stack = contextlib.ExitStack()
         self.checkpoints = Checkpointer(
-            directory=workdir / "checkpoints", keep_last=checkpoint.keep_last, keep_best=checkpoint.keep_best,
-            config=flatten(config), allow_config_change=checkpoint.allow_config_change, warn=self.warn,
-        )  # fmt: skip
+            directory=workdir / "checkpoints",
+            keep_last=checkpoint.keep_last,
+            keep_best=checkpoint.keep_best,
+            config=flatten(config),
+            allow_config_change=checkpoint.allow_config_change,
+            warn=self.warn,
+        )
 
     def warn(self, text: str) -> None:
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
-    def resume(self, like: Tree) -> Restored | None:
-        """Restores the newest whole checkpoint, cuts the metrics back to it, and starts the display."""
+    def resume(self, like: TrainState) -> Restored | None:
+        """Restores the newest whole checkpoint, cuts the metrics to it, and starts the display."""
         restored = self.checkpoints.restore(like)
-        self.updates = self.resumed_from = restored.step if restored else 0
         self._saved_at = restored.step if restored else None
         if restored:
+            self.updates = restored.step
+            self.skipped_in_a_row = int(restored.state.skipped_in_a_row)
             self.phases, self.tokens = dict(restored.meta["phases"]), dict(restored.meta["tokens"])
         self.metrics = self._stack.enter_context(
-            MetricsWriter(self.workdir, resume_from=restored.step if restored else None)
+            MetricsWriter(self.workdir, resume_from=self._saved_at)
         )
+        rows = read_jsonl(self.workdir / "eval.jsonl")
+        self._evaluated = {(row["update"], row["split"]) for row in rows}
         self.progress = self._stack.enter_context(
             Progress(
                 self.title,
                 start=self.updates,
                 total=self.total,
                 every=max(1, self.total // 20),
-                stream=sys.stdout,
             )
         )
         if restored:
@@ -98,7 +108,7 @@ class Run:
 
     def __enter__(self) -> "Run":
         for number in (signal.SIGTERM, signal.SIGINT):
-            # only the main thread may set handlers; elsewhere (a notebook's worker) signals keep their meaning
+            # only the main thread may set handlers; elsewhere signals keep their meaning
             with contextlib.suppress(ValueError):
                 self._handlers[number] = signal.signal(number, self._on_signal)
         return self
@@ -139,36 +149,31 @@ class Run:
         Raises:
           FloatingPointError: if too many updates in a row had non-finite gradients.
         """
+        tokens, seconds = (
+            sum(v for k, v in self._row.items() if k.startswith(p)) for p in ("tokens_", "seconds_")
+        )
+        speed = {"tokens_per_s": tokens / seconds} if seconds else {}
         for update, metrics, values in self._pending:
             row = {**values, **means(metrics)}
             self.metrics.write(update, row)
-            if row.get("skipped_in_a_row", 0) >= self.max_skipped:
+            self.skipped_in_a_row = self.skipped_in_a_row + 1 if row.get("skipped") else 0
+            if self.skipped_in_a_row >= self.max_skipped:
                 raise FloatingPointError(
-                    f"update {update}: gradients were not finite {int(row['skipped_in_a_row'])} times in a row; lower "
-                    f"the learning rate, or look at samples/ and metrics.jsonl in {self.workdir}"
+                    f"update {update}: gradients were not finite {self.skipped_in_a_row} times in "
+                    "a row; lower the learning rate, or look at samples/ and metrics.jsonl in "
+                    f"{self.workdir}"
                 )
-            tokens, seconds = (
-                sum(v for k, v in self._row.items() if k.startswith(p))
-                for p in ("tokens_", "seconds_")
-            )
-            speed = {"tokens_per_s": tokens / seconds} if seconds else {}
-            self.progress.advance(
-                update, **{k: row[k] for k in self.shown if row.get(k) is not None}, **speed
-            )
+            shown = {k: row[k] for k in self.shown if row.get(k) is not None}
+            self.progress.advance(update, **shown, **speed)
         if self._pending:
-            tokens, seconds = (
-                sum(v for k, v in self._row.items() if k.startswith(p))
-                for p in ("tokens_", "seconds_")
-            )
-            self.metrics.write_timing(
-                self.updates, {**self._row, "tokens_per_s": tokens / seconds if seconds else None}
-            )
+            self.metrics.write_timing(self.updates, {**self._row, **speed})
             self._row = {}
         self._pending = []
 
     def evaluated(self, row: dict[str, Any]) -> None:
-        """Writes the result of an evaluation and says it."""
-        self.metrics.write_eval(self.updates, row)
+        """Writes the result of an evaluation, unless a killed run got so far, and says it."""
+        if (self.updates, row["split"]) not in self._evaluated:
+            self.metrics.write_eval(self.updates, row)
         known = {
             "pass_at_1": "pass@1",
             "cons_at_16": "cons@16",
@@ -225,16 +230,23 @@ class Run:
         """Writes and returns summary.json."""
         self.checkpoints.wait()
         known = facts()
+        speeds = {
+            phase: self.tokens[kind] / self.phases[phase]
+            for phase, kind in (("sample", "sampled"), ("update", "trained"))
+            if self.phases.get(phase) and kind in self.tokens
+        }
         summary = {
-            "pipeline": self.config.pipeline, "config": flatten(self.config), "seed": self.seed, **known,
-            "steps": self.updates, "weights_sha256": digest(weights),
+            "pipeline": self.config.pipeline,
+            "config": flatten(self.config),
+            "seed": self.seed,
+            **known,
+            "steps": self.updates,
+            "weights_sha256": digest(weights),
             "seconds": {**self.phases, "this_process": time.monotonic() - self.started},
             "tokens": self.tokens,
-            "tokens_per_second": {
-                k: self.tokens[t] / self.phases[p] for k, t, p in
-                (("sample", "sampled", "sample"), ("update", "trained", "update")) if self.phases.get(p) and t in self.tokens
-            },
-            "peak_memory_bytes": peak_memory_bytes(), **more,
-        }  # fmt: skip
+            "tokens_per_second": speeds,
+            "peak_memory_bytes": peak_memory_bytes(),
+            **more,
+        }
         write_summary(self.workdir, summary)
         return summary

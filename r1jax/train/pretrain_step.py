@@ -50,19 +50,24 @@ def loss(
     logps = partial(
         token_logps, head_DV=head_DV, used_V=used_V, temperature=1.0, chunk=config.logit_chunk
     )
-    count = jnp.maximum(batch.weights_BT.sum(), 1.0)
-    logp_BT, _ = logps(seen.hidden_BTD, targets_BT=shift(batch.tokens_BT, 1))
-    total = -(logp_BT * batch.weights_BT).sum()
-    metrics = {"loss": Mean(total, count), "balance_loss": Mean(seen.balance, jnp.float32(1))}
-    objective = total / count + config.balance * seen.balance
+
+    def cross_entropy(hidden_BTD, weights_BT, ahead) -> Mean:
+        logp_BT, _ = logps(hidden_BTD, targets_BT=shift(batch.tokens_BT, ahead))
+        return Mean(-(logp_BT * weights_BT).sum(), jnp.maximum(weights_BT.sum(), 1.0))
+
+    mean = lambda m: m.total / m.weight
+    metrics = {
+        "loss": cross_entropy(seen.hidden_BTD, batch.weights_BT, 1),
+        "balance_loss": Mean(seen.balance, jnp.float32(1)),
+    }
+    objective = mean(metrics["loss"]) + config.balance * seen.balance
     if with_mtp:
         assert seen.mtp_hidden_BTD is not None
-        # position t predicts token t + 2, of the same document
-        weights_BT = batch.weights_BT * shift(batch.weights_BT, 1)
-        mtp_logp_BT, _ = logps(seen.mtp_hidden_BTD, targets_BT=shift(batch.tokens_BT, 2))
-        mtp_total, mtp_count = -(mtp_logp_BT * weights_BT).sum(), jnp.maximum(weights_BT.sum(), 1.0)
-        metrics["mtp_loss"] = Mean(mtp_total, mtp_count)
-        objective = objective + config.mtp * mtp_total / mtp_count
+        # position t predicts token t + 2, which is t + 1's target, of the same document
+        same_BT = batch.segments_BT == shift(batch.segments_BT, 2)
+        weights_BT = jnp.where(same_BT, shift(batch.weights_BT, 1), 0)
+        metrics["mtp_loss"] = cross_entropy(seen.mtp_hidden_BTD, weights_BT, 2)
+        objective = objective + config.mtp * mean(metrics["mtp_loss"])
     return objective, (metrics, seen.load_LE)
 
 

@@ -1,5 +1,8 @@
-"""From a rollout to minibatches: rows made contiguous, cut to their real length, weighted over the global batch."""
+"""From a rollout to minibatches: rows made contiguous, cut to length, weighted as one batch."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -37,7 +40,11 @@ def contiguous(
       buckets: row lengths that programs are compiled for.
 
     Returns:
-      tokens, segments, loss mask, sampler log-probabilities (both at the position that predicts), routes.
+      tokens, segments, loss mask, sampler log-probabilities (both at the position that predicts),
+      routes, advantages.
+
+    Raises:
+      ValueError: if a row fits no bucket.
     """
     n_prompt_B = rollout.prompt_mask_BT.sum(1)
     n_total_B = n_prompt_B + rollout.mask_BC.sum(1)
@@ -55,26 +62,29 @@ def contiguous(
     ahead = lambda x_BT: np.concatenate([x_BT[:, 1:], np.zeros_like(x_BT[:, :1])], 1)
     nothing = np.zeros(rollout.prompt_BT.shape)
     sampled_BT = take(nothing.astype(bool), rollout.mask_BC) & real_BT
-    routes = rollout.routes_LBTK
-    index = np.broadcast_to(
-        source_BT[None, :, :, None], (routes.shape[0], *source_BT.shape, routes.shape[3])
-    )
+    predicts_BT = ahead(sampled_BT)
+    tokens_BT = take(rollout.prompt_BT, rollout.completion_BC)
+    logp_BT = ahead(take(nothing, rollout.logp_BC))
+    n_layers, _, _, top = rollout.routes_LBTK.shape
+    index = np.broadcast_to(source_BT[None, :, :, None], (n_layers, *source_BT.shape, top))
+    routes_LBTK = np.take_along_axis(np.asarray(rollout.routes_LBTK), index, 2)
     return {
-        "tokens": np.where(real_BT, take(rollout.prompt_BT, rollout.completion_BC), 0).astype(np.int32),
+        "tokens": np.where(real_BT, tokens_BT, 0).astype(np.int32),
         "segments": real_BT.astype(np.int32),
-        "mask": ahead(sampled_BT) & keep_B[:, None],
-        "old_logp": np.where(ahead(sampled_BT), ahead(take(nothing, rollout.logp_BC)), 0).astype(np.float32),
-        "routes": np.where(real_BT[None, :, :, None], np.take_along_axis(routes, index, 2), -1).astype(np.int32),
+        "mask": predicts_BT & keep_B[:, None],
+        "old_logp": np.where(predicts_BT, logp_BT, 0).astype(np.float32),
+        "routes": np.where(real_BT[None, :, :, None], routes_LBTK, -1).astype(np.int32),
         "advantages": advantages_B.astype(np.float32),
-    }  # fmt: skip
+    }
 
 
 def as_batch(rows: Buffer, weights_BT: Float[np.ndarray, "B T"]) -> GrpoBatch:
-    """The arrays of these rows as the training step wants them."""
-    return GrpoBatch(
+    """The arrays of these rows as the training step wants them; they stay on the host."""
+    fields: list[Any] = [
         rows["tokens"], rows["segments"], weights_BT, rows["advantages"], rows["old_logp"],
         rows.get("ref_logp", np.zeros_like(rows["old_logp"])), rows["routes"],
-    )  # fmt: skip
+    ]  # fmt: skip
+    return GrpoBatch(*fields)
 
 
 def minibatch(
@@ -83,6 +93,5 @@ def minibatch(
     """The whole groups of some prompts, weighted as one global batch."""
     index = (prompts_P[:, None] * group + np.arange(group)).reshape(prompts_P.size * group)
     rows = {k: v[:, index] if k == "routes" else v[index] for k, v in buffer.items()}
-    return as_batch(
-        rows, np.asarray(token_weights(rows["mask"], reduction=reduction, constant=constant))
-    )
+    weights_BT = token_weights(jnp.asarray(rows["mask"]), reduction=reduction, constant=constant)
+    return as_batch(rows, np.asarray(weights_BT))

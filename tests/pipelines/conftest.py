@@ -1,0 +1,69 @@
+"""Runs of a few updates; those of one shape share a Trainer, and with it compiled programs."""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nano_r1_zero
+import pytest
+
+from r1jax import config as configs
+from r1jax.io import report
+from r1jax.pipelines import r1_zero
+
+ANY_REWARD = r1_zero.RewardConfig("rule", 1.0, 1.0, (), ())
+
+
+@pytest.fixture(scope="session")
+def config(nano_base) -> r1_zero.R1ZeroConfig:
+    """The random arm: a base that knows nothing earns nothing else, and weights must move."""
+    c = nano_r1_zero.get_config()
+    c.base = str(nano_base)
+    c.reward.kind = "random"
+    return configs.build(r1_zero.R1ZeroConfig, c.to_dict())
+
+
+@pytest.fixture(scope="session")
+def trainer() -> Callable[[r1_zero.R1ZeroConfig], r1_zero.Trainer]:
+    """r1_zero.Trainer, made once for configs that differ in the reward alone."""
+    made: dict[Any, r1_zero.Trainer] = {}
+    fresh = r1_zero.Trainer
+
+    def of(config: r1_zero.R1ZeroConfig) -> r1_zero.Trainer:
+        key = dataclasses.replace(config, reward=ANY_REWARD)
+        if key not in made:
+            made[key] = fresh(config)
+        made[key].config = config
+        return made[key]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def run(trainer) -> Callable[..., None]:
+    """r1_zero.run without its picture, which costs more than the run.
+
+    `stop_after` sends SIGTERM right after that update; `seen` is shown every state.
+    """
+
+    def of(config, workdir: Path, *, stop_after=-1, seen=None, plot=lambda *paths: None):
+        one_update = r1_zero._one_update
+
+        def watched(trainer, state, buffer, here, values):
+            state = one_update(trainer, state, buffer, here, values)
+            if seen is not None:
+                seen(here.updates, state)
+            if here.updates == stop_after:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return state
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(report, "plot_rl", plot)
+            patch.setattr(r1_zero, "Trainer", trainer)
+            patch.setattr(r1_zero, "_one_update", watched)
+            r1_zero.run(config, workdir)
+
+    return of

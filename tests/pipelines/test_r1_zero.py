@@ -1,0 +1,258 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from r1jax.io import plots
+from r1jax.io.digests import digest
+from r1jax.io.metrics import read_jsonl
+from r1jax.pipelines import r1_zero
+from r1jax.rewards.score import Score
+from r1jax.train.artifacts import load_model
+from r1jax.train.evaluation import Answered, Examiner
+from r1jax.train.loop import Stopped
+
+SAME_BYTES = (
+    "metrics.jsonl",
+    "eval.jsonl",
+    "samples/update_000000.txt",
+    "samples/update_000002.txt",
+)
+
+
+@pytest.fixture(scope="session")
+def finished(config, run, tmp_path_factory):
+    """An uninterrupted run: (workdir, {update: (digest of weights, of reference)}, draws)."""
+    workdir, states, draws = tmp_path_factory.mktemp("finished"), {}, []
+    draw = Examiner.draw
+
+    def seen(update, state):
+        states[update] = (digest(state.weights), digest(state.reference))
+
+    def noted(self, *args, group, cap):
+        rollout = draw(self, *args, group=group, cap=cap)
+        draws.append((self, cap, rollout.mask_BC.sum(1).max()))
+        return rollout
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Examiner, "draw", noted)
+        run(config, workdir, seen=seen, plot=plots.plot_rl)
+    return workdir, states, draws
+
+
+@pytest.fixture(scope="session")
+def summary(finished):
+    return json.loads((finished[0] / "summary.json").read_text())
+
+
+def test_the_summary_says_what_ran_where_and_what_came_of_it(summary, config):
+    assert summary["pipeline"] == "r1_zero" and summary["steps"] == 4
+    assert summary["config"]["grpo.minibatches"] == 2 and summary["seed"] == config.seed
+    assert summary["device_kind"] and summary["versions"]["jax"]
+    assert len(summary["weights_sha256"]) == 64
+    for phase in ("sample", "reward", "logprobs", "update", "evaluate", "this_process"):
+        assert summary["seconds"][phase] > 0
+    assert summary["tokens"].keys() == {"sampled", "trained"}
+    assert summary["tokens_per_second"].keys() == {"sample", "update"}
+    assert summary["peak_memory_bytes"]["host"] > 0
+    for side in ("before", "after"):
+        for key in ("pass_at_1", "cons_at_16", "format_rate", "mean_length", "truncation_rate"):
+            assert 0 <= summary[side][key] <= 10
+        low, high = summary[side]["pass_at_1_low"], summary[side]["pass_at_1_high"]
+        assert 0 <= low <= summary[side]["pass_at_1"] <= high <= 1
+    assert [summary[side]["update"] for side in ("before", "after")] == [0, 4]
+
+
+def test_sampler_and_trainer_agree_on_log_probabilities(summary):
+    assert 0 < summary["max_logp_gap"] <= 1e-4
+
+
+def test_a_run_leaves_report_samples_and_metrics(finished):
+    workdir, _, _ = finished
+    report = (workdir / "report.md").read_text()
+    assert "pass@1" in report and "report.png" in report
+    assert (workdir / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert {p.name for p in (workdir / "samples").iterdir()} == {
+        *("update_000000.txt", "update_000002.txt")
+    }
+    rows = read_jsonl(workdir / "metrics.jsonl")
+    assert [row["update"] for row in rows] == [1, 2, 3, 4]
+    assert ["reward" in row for row in rows] == [True, False, True, False]
+    assert {"loss", "grad_norm", "kl", "clip_fraction", "lr"} <= rows[1].keys()
+    assert any(row["grad_norm"] > 0 for row in rows)
+    evals = [(row["update"], row["split"]) for row in read_jsonl(workdir / "eval.jsonl")]
+    assert evals == [
+        *((0, "test"), (0, "ood"), (2, "validation")),
+        *((4, "validation"), (4, "test"), (4, "ood")),
+    ]
+
+
+def test_the_model_it_leaves_is_the_policy(finished, summary, nano_base):
+    workdir, _, _ = finished
+    weights, _, tokenizer = load_model(str(workdir / "model"))
+    base, _, base_tokenizer = load_model(str(nano_base))
+    assert digest(weights) == summary["weights_sha256"] != digest(base)
+    assert tokenizer.model == base_tokenizer.model
+
+
+def test_the_reference_is_replaced_every_third_update(finished, nano_base):
+    _, states, _ = finished
+    base = digest(load_model(str(nano_base))[0])
+    assert states[1][1] == states[2][1] == base
+    assert states[3][0] == states[3][1] == states[4][1] != states[4][0]
+
+
+def test_stages_raise_the_cap_and_change_the_temperature_at_the_next_rollout(
+    finished, trainer, config
+):
+    _, _, draws = finished
+    players = trainer(config).players
+    # before: test, ood; rollout; validation; rollout; validation; after: test, ood
+    caps = [cap for _, cap, _ in draws]
+    assert caps == [6, 6, 6, 10, 10, 10, 10, 10]
+    assert all(length <= cap for _, cap, length in draws) and draws[4][2] > 6
+    who = [player for player, _, _ in draws]
+    assert who[2] is players[1.0] and who[4] is players[0.8]
+    assert all(who[i] is trainer(config).exam for i in (0, 1, 3, 5, 6, 7))
+    assert [players[t].sampler.n_compiled for t in (1.0, 0.8)] == [1, 1]
+
+
+def test_stopped_after_every_update_and_resumed_is_the_uninterrupted_run(
+    finished, summary, config, run, tmp_path
+):
+    # 1 and 3 lie between the minibatches of a rollout, and on no update that saves by itself
+    for update in (1, 2, 3):
+        with pytest.raises(Stopped, match=f"SIGTERM: saved update {update} of 4"):
+            run(config, tmp_path, stop_after=update)
+    run(config, tmp_path)
+    for name in SAME_BYTES:
+        assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    resumed = json.loads((tmp_path / "summary.json").read_text())
+    for key in ("weights_sha256", "tokens", "before", "after", "max_logp_gap"):
+        assert resumed[key] == summary[key], key
+
+
+def test_the_same_command_after_the_end_changes_no_result(finished, summary, config, run, tmp_path):
+    workdir = tmp_path / "again"
+    shutil.copytree(finished[0], workdir)
+    run(config, workdir)
+    for name in SAME_BYTES:
+        assert (workdir / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    assert json.loads((workdir / "summary.json").read_text())["after"] == summary["after"]
+
+
+def test_a_resumed_run_refuses_another_config(finished, config, run, tmp_path):
+    workdir = tmp_path / "other"
+    shutil.copytree(finished[0], workdir)
+    other = dataclasses.replace(config, reward=dataclasses.replace(config.reward, format=0.5))
+    with pytest.raises(ValueError, match=r"reward\.format: checkpoint 1\.0, now 0\.5"):
+        run(other, workdir)
+
+
+@pytest.mark.parametrize("kind", ["rule", "format_only"])
+def test_the_other_arms_run_and_pay_nothing_to_a_base_that_knows_nothing(
+    kind, config, run, tmp_path
+):
+    reward = dataclasses.replace(config.reward, kind=kind)
+    arm = dataclasses.replace(config, reward=reward)
+    run(arm, tmp_path)
+    rows = read_jsonl(tmp_path / "metrics.jsonl")
+    assert [row["zero_variance_groups"] for row in (rows[0], rows[2])] == [1, 1]
+    assert [row["reward"] for row in (rows[0], rows[2])] == [0, 0]
+
+
+def test_the_random_arm_pays_half_its_samples_whatever_they_say(finished):
+    rows = read_jsonl(finished[0] / "metrics.jsonl")
+    assert all(0.2 < row["reward"] < 0.8 for row in (rows[0], rows[2]))
+    assert all(row["accuracy"] == row["format"] == 0 for row in (rows[0], rows[2]))
+
+
+def test_an_arm_pays_for_its_parts_alone(config, trainer):
+    text = "<think>7+5≡2 ok</think><answer>2</answer>"
+    problems = [trainer(config).splits["train"][0]._replace(answer=answer) for answer in "23"]
+    totals = {}
+    for kind in ("rule", "format_only", "random"):
+        reward = dataclasses.replace(config.reward, kind=kind, accuracy=2.0, format=0.5)
+        judge = trainer(dataclasses.replace(config, reward=reward)).judge
+        totals[kind] = [score.total for score in judge([text] * 2, problems, 0)]
+        coins = [[s.total for s in judge([text] * 2, problems, step)] for step in range(20)]
+    assert totals["rule"] == [2.5, 0.5] and totals["format_only"] == [0.5, 0.5]
+    assert len({tuple(c) for c in coins}) == 4  # fresh coins at every step
+
+
+def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
+    grpo = dataclasses.replace(config.grpo, minibatches=1, kl_coef=0.0, micro_batches=1)
+    evaluation = dataclasses.replace(
+        config.evaluation, every_updates=0, validation=0, test=0, ood=0
+    )
+    once = dataclasses.replace(
+        config, updates=1, grpo=grpo, evaluation=evaluation, stages=config.stages[:1]
+    )
+    run(once, tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["before"] is None and summary["after"] is None
+    assert 0 < summary["max_logp_gap"] <= 1e-4
+    (row,) = read_jsonl(tmp_path / "metrics.jsonl")
+    assert row["ratio"] == 1 and row["clip_fraction"] == 0 and row["logp_gap_mean"] > 0
+    assert not (tmp_path / "eval.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"updates": 3}, "updates 3 are no multiple of the 2 per rollout"),
+        ({"stages": ()}, "stages must start at 0"),
+        ({"stages": (r1_zero.StageConfig(1, 4, 1.0),)}, "stages must start at 0"),
+        ({"stages": (r1_zero.StageConfig(0, 4, 0.0),)}, "temperature"),
+        ({"stages": (r1_zero.StageConfig(0, 99, 1.0),)}, "are 163 tokens, the largest.* 80"),
+    ],
+)
+def test_configs_that_cannot_run_are_refused(config, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **change)
+
+
+def test_every_prompt_of_the_run_is_checked_before_any_work(config, trainer):
+    shared = trainer(config)
+    drawn = sorted({i for number in range(2) for i in shared.drawn(number)})
+    short, long = shared.splits["train"][0], "from 1 " * 40
+
+    class Source:
+        def __init__(self, at: int):
+            self.at = at
+
+        def __len__(self) -> int:
+            return 64
+
+        def __getitem__(self, index: int):
+            return short._replace(id=f"t-{index}", question=long if index == self.at else "?")
+
+    class Fake(r1_zero.Trainer):
+        def __init__(self, train):
+            self.config, self.exam = config, shared.exam
+            self.splits = shared.splits | {"train": train}
+
+    never = next(i for i in range(64) if i not in drawn)
+    Fake(Source(never)).check()
+    with pytest.raises(ValueError, match=f"train: problem t-{drawn[-1]}.* largest bucket 64"):
+        Fake(Source(drawn[-1])).check()
+
+
+def test_a_split_too_small_for_the_evaluation_is_named(config, trainer):
+    shared = trainer(config)
+    splits = shared.splits
+    try:
+        shared.splits = {k: v for k, v in splits.items() if k != "ood"}
+        with pytest.raises(ValueError, match=r"evaluation\.ood: 2 problems wanted, 0 there"):
+            shared.check()
+    finally:
+        shared.splits = splits
+
+
+def test_tables_of_samples_show_every_problem_first():
+    scores = [Score(float(b), {"accuracy": 0.0, "format": 0.0}, "") for b in range(8)]
+    answered = Answered([], ["p"] * 8, ["c"] * 8, scores, np.arange(8), np.zeros(8, bool))
+    rows = r1_zero._table(answered, np.zeros(8, np.float32), 3, group=4)
+    assert [row.reward for row in rows] == [0, 1, 4]

@@ -1,0 +1,157 @@
+import dataclasses
+import re
+from typing import Literal
+
+import ml_collections
+import pytest
+
+from r1jax import config
+from r1jax.config import MoeConfig, OptimizerConfig, SamplerConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float
+    kind: Literal["a", "b"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    steps: int
+    name: str
+    fast: bool
+    inner: Inner
+    maybe: Inner | None
+    sizes: tuple[int, ...]
+    shares: dict[str, float]
+
+
+def good():
+    inner = {"rate": 1, "kind": "a"}
+    return {
+        "steps": 3, "name": "x", "fast": True, "inner": inner, "maybe": None, "sizes": [1, 2],
+        "shares": {"maths": 1, "code": 0.5},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wrap", [dict, ml_collections.ConfigDict])
+def test_a_whole_tree_is_built(wrap):
+    built = config.build(Outer, wrap(good()))
+    want = Outer(3, "x", True, Inner(1.0, "a"), None, (1, 2), {"maths": 1.0, "code": 0.5})
+    assert built == want
+    assert isinstance(built.inner.rate, float)
+
+
+def test_an_optional_group_is_built_where_given():
+    assert config.build(Outer, good() | {"maybe": {"rate": 2, "kind": "b"}}).maybe == Inner(
+        2.0, "b"
+    )
+
+
+def test_what_is_built_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.build(Inner, {"rate": 1.0, "kind": "a"}).rate = 2.0  # pyright: ignore[reportAttributeAccessIssue]  # the point
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"stepz": 1},
+            "config: unknown keys ['stepz'], missing keys []; did you mean 'steps' for 'stepz'?",
+        ),
+        ({"steps": 1.5}, "config.steps: got 1.5 (float), wanted int"),
+        ({"steps": True}, "config.steps: got True (bool), wanted int"),
+        ({"fast": 1}, "config.fast: got 1 (int), wanted bool"),
+        ({"name": None}, "config.name: got None (NoneType), wanted str"),
+        (
+            {"inner": {"rate": 1.0, "knid": "a"}},
+            "config.inner: unknown keys ['knid'], missing keys ['kind']; "
+            "did you mean 'kind' for 'knid'?",
+        ),
+        (
+            {"inner": {"rate": 1.0, "kind": "c"}},
+            "config.inner.kind: got 'c', wanted one of ['a', 'b']",
+        ),
+        (
+            {"maybe": {"rate": "fast", "kind": "a"}},
+            "config.maybe.rate: got 'fast' (str), wanted float",
+        ),
+        ({"inner": 3}, "config.inner: got 3, wanted a group of keys"),
+        ({"sizes": [1, "2"]}, "config.sizes[1]: got '2' (str), wanted int"),
+        ({"sizes": 4}, "config.sizes: got 4, wanted a list"),
+        ({"shares": {"maths": "all"}}, "config.shares.maths: got 'all' (str), wanted float"),
+    ],
+)
+def test_errors_name_the_path_and_what_was_wanted(change, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        config.build(Outer, good() | change)
+
+
+def test_a_missing_key_is_named():
+    values = good()
+    del values["name"]
+    with pytest.raises(ValueError, match=re.escape("unknown keys [], missing keys ['name']")):
+        config.build(Outer, values)
+
+
+def test_checks_across_fields_speak_with_the_path(models):
+    values = dataclasses.asdict(models["mla_moe"])
+    values["moe"]["n_groups"] = 3
+    with pytest.raises(ValueError, match=r"^config\.moe: n_experts 8 is no multiple of n_groups 3"):
+        config.build(type(models["mla_moe"]), values)
+
+
+@pytest.mark.parametrize("name", ["mla_moe_mtp", "gqa_bias"])
+def test_a_model_config_survives_the_round_trip(name, models):
+    values = ml_collections.ConfigDict(dataclasses.asdict(models[name]))
+    assert config.build(type(models[name]), values) == models[name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_dense_layers": 4}, "n_dense_layers 4 is not within n_layers 3"),
+        ({"moe": None}, "moe is None, but only 1 of 3 layers are dense"),
+        ({"n_tokens": 257}, "n_tokens 257 exceeds vocab_size 256"),
+    ],
+)
+def test_an_impossible_network_raises(changes, message, models):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(models["mla_moe"], **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_groups": 8}, "1 expert per group, but the group score sums the best two"),
+        ({"top_groups": 5}, "5 of 4 groups"),
+        ({"experts_per_token": 5}, "cannot give 5 experts per token"),
+    ],
+)
+def test_an_impossible_mixture_raises(changes, message, models):
+    moe: MoeConfig = models["mla_moe"].moe
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(moe, **changes)
+
+
+def test_impossible_attention_raises(models):
+    with pytest.raises(ValueError, match="n_heads 4 is no multiple of n_kv_heads 3"):
+        dataclasses.replace(models["gqa_norm"].attention, n_kv_heads=3)
+    with pytest.raises(ValueError, match="rotary width 7 is odd"):
+        dataclasses.replace(models["mla_moe"].attention, rope_dim=7)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"temperature": -1.0}, {"top_p": 0.0}, {"min_p": 1.5}, {"top_k": -1}]
+)
+def test_an_impossible_sampler_raises(changes, sampler: SamplerConfig):
+    with pytest.raises(ValueError, match="negative|out of range"):
+        dataclasses.replace(sampler, **changes)
+
+
+def test_flatten_names_leaves_by_their_path(models, opt: OptimizerConfig):
+    flat = config.flatten(models["mla_moe"])
+    assert flat["moe.n_experts"] == 8
+    assert flat["attention.kind"] == "mla"
+    assert config.flatten({"opt": dataclasses.asdict(opt)})["opt.lr"] == 1e-2

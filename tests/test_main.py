@@ -1,0 +1,188 @@
+import importlib
+import json
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+from absl import app, flags
+
+from r1jax import config as configs
+from r1jax import main
+from r1jax.data.world import WorldSource
+from r1jax.pipelines import pretrain, r1_zero
+
+ROOT = Path(__file__).parents[1]
+NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"
+FILES = [
+    path.relative_to(ROOT)
+    for path in sorted((ROOT / "configs").glob("*.py"))
+    if path.name != "__init__.py"
+]
+
+
+@pytest.fixture
+def fails(monkeypatch, capsys, tmp_path, nano_base):
+    """Runs main in this process, sees it exit with 1 before any work; returns what it said."""
+    cache, handlers = jax.config.jax_compilation_cache_dir, logging.root.handlers[:]
+
+    def of(*arguments: str, config: Path = NANO, workdir: Path = tmp_path / "run") -> str:
+        given = [f"--config={config}", f"--workdir={workdir}"]
+        if config == NANO and not any("config.base" in a for a in arguments):
+            given.append(f"--config.base={nano_base}")
+        argv = ["r1jax.main", *given, *arguments]
+        monkeypatch.setattr(sys, "argv", argv)  # where ml_collections looks for overrides
+        flags.FLAGS["verbosity"].present = 0
+        for override in [name for name in flags.FLAGS if name.startswith("config.")]:
+            delattr(flags.FLAGS, override)  # of an earlier call
+        with pytest.raises(SystemExit) as stop:
+            app.run(main.main, argv=argv, flags_parser=main.parse_flags)
+        said = capsys.readouterr()
+        assert stop.value.code == 1
+        assert "Traceback" not in said.err and said.err.startswith("error: ")
+        assert not list(workdir.glob("*.jsonl")) or workdir.is_file()
+        return said.err
+
+    yield of
+    jax.config.update("jax_compilation_cache_dir", cache)
+    logging.root.handlers[:] = handlers
+
+
+def test_an_unknown_key_is_told_with_the_nearest(fails):
+    said = fails("--config.grpo.clip_hihg=0.3")
+    assert "--config.grpo.clip_hihg=0.3" in said and '"clip_high"' in said
+    assert '"optimizer"' in fails("--config.optimzer.lr=1")
+
+
+def test_an_unknown_pipeline_is_told_with_the_known(fails):
+    said = fails("--config.pipeline=r1_zerro")
+    assert "got 'r1_zerro', wanted one of ['pretrain', 'r1_zero']" in said
+    assert "did you mean 'r1_zero'?" in said
+
+
+def test_a_config_file_that_is_not_there_is_named(fails):
+    assert "configs/nope.py" in fails(config=Path("configs/nope.py"))
+
+
+def test_arguments_that_nobody_reads_are_told(fails):
+    assert "arguments that nobody reads: ['resume']" in fails("resume")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("grpo.group_size=1", "config.grpo: group_size 1: a group of one says nothing"),
+        ("grpo.minibatches=3", "prompts_per_rollout 2 do not split into 3 minibatches"),
+        ("grpo.micro_batches=3", "do not split into 3 micro_batches"),
+        ("mesh.data=3", "batches do not divide by mesh data x expert = 3"),
+        ("updates=5", "updates 5 are no multiple of the 2 per rollout"),
+        ("evaluation.batch=3", "validation 2 is no multiple of batch 3"),
+        ("evaluation.consensus=3", "samples 16 are no multiple of consensus 3"),
+        ("prompt_buckets=(8,)", "problem validation-0: sampler: prompt 0 has"),
+        ("length_buckets=(70,)", "the longest prompt and completion are 74 tokens"),
+        ("task.world.train=0", "world, train: got size 0"),
+        ("task.world.test=1", "config.evaluation.test: 2 problems wanted, 1 there"),
+        ("template=r1", "template: got 'r1', wanted one of"),
+        ("reward.places=('margin',)", "margin"),
+        ("base=nowhere", "model nowhere: nowhere lacks ['config.json'"),
+        ("base=package:nothing", "model package:nothing"),
+        ("reward.kind=rules", "config.reward.kind: got 'rules', wanted one of ['rule'"),
+    ],
+)
+def test_what_cannot_run_is_told_before_any_work(fails, override, message):
+    assert message in fails(f"--config.{override}")
+
+
+def test_a_workdir_that_cannot_be_written_is_named(fails, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    assert f"{file}: is a file, wanted a directory" in fails(workdir=file)
+
+
+def test_a_tokenizer_that_does_not_match_its_weights_is_named(fails, nano_base, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(nano_base, base)
+    foreign = pretrain.train_sentencepiece((f"{i} foreign" for i in range(99)), vocab_size=300)
+    (base / "tokenizer.model").write_bytes(foreign.model)
+    assert "does not match weights.safetensors" in fails(f"--config.base={base}")
+    (base / "tokenizer.model").write_bytes(b"no model")
+    assert f"{base}/tokenizer.model is no sentencepiece model" in fails(f"--config.base={base}")
+
+
+@pytest.fixture
+def jsonl_config(tmp_path):
+    """A config file whose questions stand in data.jsonl."""
+    path = tmp_path / "from_file.py"
+    path.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(NANO.parent)!r})
+import nano_r1_zero
+
+def get_config():
+    c = nano_r1_zero.get_config()
+    c.base = {str(tmp_path / "base")!r}
+    c.task = dict(world=None, gym=None, jsonl=dict(
+        train={str(tmp_path / "data.jsonl")!r}, test={str(tmp_path / "data.jsonl")!r},
+        validation=2, question_field="q", answer_field="a", answer_pattern="",
+        stratum_field="", kind="number", language="en"))
+    c.evaluation.ood = 0
+    return c
+"""
+    )
+    return path
+
+
+def test_a_bad_line_of_a_data_file_is_told_by_its_number(
+    fails, jsonl_config, nano_base, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shutil.copytree(nano_base, tmp_path / "base")
+    good, data = json.dumps({"q": "1+1?", "a": 2}), tmp_path / "data.jsonl"
+    for lines, message in (
+        ([good, good, '{"q": "1+1?"'], "data.jsonl:3: "),
+        ([good, '{"q": "1+1?"}'], "data.jsonl:2: no field 'a'"),
+        ([], "data.jsonl: empty, wanted at least one line"),
+        ([good, good], "2 questions cannot spare 2 to validate"),
+        ([good] * 4 + [json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
+    ):
+        data.write_text("".join(line + "\n" for line in lines))
+        assert message in fails(config=jsonl_config)
+    data.unlink()
+    assert "data.jsonl" in fails(config=jsonl_config)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_config_file_builds_without_touching_the_disk(path, monkeypatch):
+    module = importlib.import_module(f"configs.{path.stem}")
+    monkeypatch.setattr("builtins.open", None)
+    kind = main.PIPELINES[module.get_config().pipeline][0]
+    built = configs.build(kind, module.get_config().to_dict())
+    assert built.optimizer.total_updates == built.updates
+
+
+def test_control_arms_differ_from_the_demo_in_the_reward_alone():
+    flat = {
+        name: configs.flatten(importlib.import_module(f"configs.{name}").get_config().to_dict())
+        for name in ("r1_zero_tiny", "r1_zero_random_tiny", "r1_zero_format_only_tiny")
+    }
+    demo = flat.pop("r1_zero_tiny")
+    for arm in flat.values():
+        assert {key for key in demo if demo[key] != arm[key]} == {"reward.kind"}
+        assert demo.keys() == arm.keys()
+
+
+def test_the_demo_asks_questions_that_fit_its_buckets():
+    module = importlib.import_module("configs.r1_zero_tiny")
+    task = configs.build(r1_zero.R1ZeroConfig, module.get_config().to_dict()).task.world
+    assert task is not None
+    longest = max(
+        len(
+            WorldSource(split, size=200, seed=task.seed, search_share=task.search_share)[i].question
+        )
+        for split in ("train", "ood")
+        for i in range(200)
+    )
+    assert longest < 64  # characters; a token has one at least, Chinese ones aside

@@ -1,0 +1,149 @@
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from r1jax import sharding
+from r1jax.model import forward
+from r1jax.sampling import sample
+from r1jax.train.grpo_step import grpo_step
+from r1jax.train.pretrain_step import PretrainLossConfig, pretrain_step
+
+MESHES = [(4, 1, 1), (1, 4, 1), (1, 1, 4), (2, 2, 1), (2, 1, 2), (1, 2, 2)]
+
+
+@pytest.fixture(scope="module")
+def steps(models, opt, grpo):
+    """Two training steps that between them run every kind of layer: {name: (model name, step)}."""
+    loss = PretrainLossConfig(balance=0.01, mtp=0.3, bias_rate=1e-3, logit_chunk=12)
+    # unclipped, so that the first moment holds a tenth of the raw gradients
+    opt = dataclasses.replace(opt, clip_norm=1e9)
+    pieces = dataclasses.replace(grpo, micro_batches=2, replay_routes=True)
+    return {
+        "grpo": (
+            "gqa_moe",
+            partial(
+                grpo_step, model=models["gqa_moe"], opt=opt, config=pieces, temperature=0.9,
+                on_policy=False,
+            ),
+        ),
+        "pretrain": (
+            "mla_moe_mtp",
+            partial(pretrain_step, model=models["mla_moe_mtp"], opt=opt, config=loss),
+        ),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def one_device(steps, train_state, grpo_batch, packed_batch):
+    """Inputs and outputs of each step without a mesh."""
+    made = {}
+
+    def of(name: str):
+        if name not in made:
+            model, step = steps[name]
+            batch = grpo_batch(model) if name == "grpo" else packed_batch(model, rows=8)
+            made[name] = (train_state(model), batch), jax.jit(step)(train_state(model), batch)
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("shape", MESHES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("name", ["grpo", "pretrain"])
+def test_a_step_on_any_mesh_equals_one_device(name, shape, steps, one_device, models):
+    (state, batch), want = one_device(name)
+    model, step = steps[name]
+    mesh = sharding.make_mesh(**dict(zip(sharding.MESH_AXES, shape, strict=True)))
+    axes = sharding.state_axes(state, forward.logical_axes(models[model]))
+    with jax.set_mesh(mesh):
+        placed = sharding.place(state, mesh, axes)
+        got = jax.jit(step)(placed, sharding.place(batch, mesh, sharding.batch_axes(batch)))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), got, want)
+    # the step gives the state back where it lay, so that its buffers can be donated
+    same = jax.tree.map(lambda old, new: old.sharding == new.sharding, placed, got[0])
+    assert all(jax.tree.leaves(same))
+
+
+def test_the_sampler_traces_on_a_mesh(models, weights, sampler):
+    model = models["mla_moe_mtp"]
+    program = partial(
+        sample, model=model, config=dataclasses.replace(sampler, cache_segments=2), group=2,
+        max_new=4, stop_ids=(1,), pad_id=0,
+    )  # fmt: skip
+    mesh = sharding.make_mesh(data=2, expert=1, model=2)
+    with jax.set_mesh(mesh):
+        placed = sharding.place(weights("mla_moe_mtp"), mesh, forward.logical_axes(model))
+        prompt = sharding.place(jnp.ones((4, 6), jnp.int32), mesh, ("batch", "seq"))
+        rollout = jax.eval_shape(program, placed, prompt, prompt > 0, jax.random.key(0), 4)
+    assert rollout.logp_BC.sharding.spec[0] == sharding.spec("batch")[0]
+
+
+@pytest.mark.parametrize("name", ["mla_moe_mtp", "mla_v2", "gqa_bias", "gqa_norm"])
+def test_every_weight_has_one_logical_axis_per_axis(name, models, weights):
+    axes = forward.logical_axes(models[name])
+    is_axes = lambda node: type(node) is tuple and all(isinstance(n, str) for n in node)
+    ranks = jax.tree.map(
+        lambda names, w: len(names) == w.ndim, axes, weights(name), is_leaf=is_axes
+    )
+    assert all(jax.tree.leaves(ranks))
+    jax.tree.map(lambda names: sharding.spec(*names), axes, is_leaf=is_axes)
+
+
+def test_optimizer_moments_lie_where_their_weights_do(models, train_state):
+    state = train_state("mla_moe")._replace(reference=train_state("mla_moe").weights)
+    weights_axes = forward.logical_axes(models["mla_moe"])
+    axes = sharding.state_axes(state, weights_axes)
+    adam = axes.opt_state[1][0]
+    assert adam.mu == adam.nu == weights_axes.params
+    assert adam.count == axes.updates == ()
+    assert axes.reference == weights_axes
+
+
+def test_batch_axes_follow_the_names_of_the_fields(grpo_batch, packed_batch):
+    grpo_axes = sharding.batch_axes(grpo_batch("mla_moe"))
+    assert grpo_axes.tokens_BT == ("batch", "seq")
+    assert grpo_axes.advantages_B == ("batch",)
+    assert grpo_axes.routes_LBTK == ("layers", "batch", "seq", "none")
+    assert set(sharding.batch_axes(packed_batch("mla_moe"))) == {("batch", "seq")}
+
+
+def test_spec_reads_the_table():
+    assert sharding.spec("batch", "seq", "heads") == PartitionSpec(
+        ("data", "expert"), None, "model"
+    )
+
+
+def test_an_unknown_axis_raises():
+    with pytest.raises(ValueError, match=r"unknown logical axes \['hedas'\]"):
+        sharding.spec("batch", "hedas")
+
+
+@pytest.mark.parametrize("names", [("heads", "mlp"), ("batch", "embed"), ("batch", "experts")])
+def test_two_axes_on_one_mesh_axis_raise(names):
+    with pytest.raises(ValueError, match="use a mesh axis twice"):
+        sharding.spec(*names)
+
+
+def test_without_a_mesh_nothing_moves():
+    x = jnp.ones((2, 3))
+    assert sharding.constrain(x, "batch", "seq") is x
+    assert sharding.out("batch", "seq") is None
+    assert sharding.axis_size("data") == 1
+    with pytest.raises(ValueError, match="unknown logical axes"):
+        sharding.constrain(x, "bacth", "seq")
+
+
+def test_a_mesh_needs_all_devices():
+    with pytest.raises(ValueError, match="2 x expert 1 x model 1 = 2, but there are 4 devices"):
+        sharding.make_mesh(data=2, expert=1, model=1)
+
+
+def test_place_names_the_leaf_that_does_not_divide():
+    mesh = sharding.make_mesh(data=1, expert=1, model=4)
+    with pytest.raises(ValueError, match=r"\['up'\] has mlp = 6, which 4 devices \('model',\)"):
+        sharding.place({"up": jnp.ones((2, 6))}, mesh, {"up": ("embed", "mlp")})
