@@ -25,7 +25,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.length = 128  # tokens; the longest document has about 125
     c.packing_bins = 64
     c.evaluate_every = 200
-    c.corpus = dict(documents=200_000, held_out=4_000, seed=0, rates=get_rates(), template="plain", jsonl="")
+    c.corpus = dict(
+        documents=200_000, held_out=4_000, seed=0, rates=get_rates(), template="plain", jsonl=""
+    )
     c.tokenizer = dict(vocab_size=512, documents=20_000)
     c.model = tiny_moe.get_model()
     c.loss = dict(

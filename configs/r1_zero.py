@@ -1,6 +1,7 @@
-"""DeepSeek-R1-Zero with the paper's values (arXiv:2501.12948; "not published" where the papers are silent).
+"""DeepSeek-R1-Zero with the paper's values (arXiv:2501.12948).
 
-It needs a base model with DeepSeek-V3's architecture in `base` and a file of questions.
+"Not published" marks where the papers are silent. It needs a base model with DeepSeek-V3's
+architecture in `base` and a file of questions.
 """
 
 import ml_collections
@@ -18,8 +19,8 @@ def get_config() -> ml_collections.ConfigDict:
         gym=None,
         jsonl=dict(
             train="data/train.jsonl", test="data/test.jsonl", validation=512,
-            question_field="question", answer_field="answer", answer_pattern="", stratum_field="",
-            kind="number", language="en",
+            question_field="question", answer_field="answer", answer_pattern="",
+            stratum_field="", kind="number", language="en",
         ),
     )  # fmt: skip
     c.reward = dict(
@@ -28,12 +29,15 @@ def get_config() -> ml_collections.ConfigDict:
         format=1.0,
         places=("answer_tag", "boxed"),
         reflective_words=(
-            "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate", "check",
+            "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
+            "check",
         ),
     )  # fmt: skip
     c.stages = (
         dict(from_update=0, max_new_tokens=32_768, temperature=1.0),
-        dict(from_update=8_208, max_new_tokens=65_536, temperature=1.0),  # "step 8.2k", at a rollout's start
+        dict(
+            from_update=8_208, max_new_tokens=65_536, temperature=1.0
+        ),  # "8.2k", a rollout's start
     )
     c.prompt_buckets = (256, 512, 1024, 2048)
     c.length_buckets = (4096, 8192, 16_384, 34_816, 67_584)
@@ -64,7 +68,8 @@ def get_config() -> ml_collections.ConfigDict:
         logit_chunk=512,
     )
     c.optimizer = dict(
-        lr=3e-6, schedule="constant", warmup_updates=0, total_updates=10_400, final_lr_ratio=1.0,
+        lr=3e-6, schedule="constant", warmup_updates=0, total_updates=10_400,
+        final_lr_ratio=1.0,
         b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0,  # not published
         max_skipped_in_a_row=5,
     )  # fmt: skip
@@ -72,7 +77,9 @@ def get_config() -> ml_collections.ConfigDict:
         every_updates=160, validation=512, test=512, ood=0, samples=16, consensus=16, batch=64,
         sampler=dict(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=8), level=0.95,
     )  # fmt: skip
-    c.execution = dict(compute_dtype="bfloat16", scan_layers=True, remat=True, dispatch="ragged", block_size=0)
+    c.execution = dict(
+        compute_dtype="bfloat16", scan_layers=True, remat=True, dispatch="ragged", block_size=0
+    )
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=80, keep_last=2, keep_best=1, allow_config_change=False)
     return c

@@ -1,4 +1,4 @@
-"""R1-Zero on questions in JSON lines of GSM8K's format, with the tiny base: shows that a file is read and judged.
+"""R1-Zero on questions in JSON lines of GSM8K's format, with the tiny base.
 
 python -m r1jax.main --config=configs/r1_zero_jsonl_tiny.py --workdir=runs/gsm8k \\
     --config.task.jsonl.train=train.jsonl --config.task.jsonl.test=test.jsonl
@@ -15,8 +15,8 @@ def get_config() -> ml_collections.ConfigDict:
         world=None, gym=None,
         jsonl=dict(
             train="data/train.jsonl", test="data/test.jsonl", validation=16,
-            question_field="question", answer_field="answer", answer_pattern=r"####\s*(.+)$", stratum_field="",
-            kind="number", language="en",
+            question_field="question", answer_field="answer", answer_pattern=r"####\s*(.+)$",
+            stratum_field="", kind="number", language="en",
         ),
     )  # fmt: skip
     c.updates = 10

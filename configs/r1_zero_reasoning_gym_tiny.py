@@ -1,6 +1,7 @@
-"""R1-Zero on a task that nobody here wrote: chain_sum of reasoning-gym (pip install 'r1jax[tasks]').
+"""R1-Zero on a task that nobody here wrote: chain_sum of reasoning-gym.
 
-The tiny base never saw these questions; this shows the plumbing and the start of a curve, not a result.
+It needs pip install 'r1jax[tasks]'. The tiny base never saw these questions: this shows the
+plumbing, not a result.
 """
 
 import ml_collections

@@ -12,7 +12,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.template = "plain"
     c.task = dict(
         jsonl=None, gym=None,
-        world=dict(train=100_000, validation=1_000, test=1_000, ood=1_000, seed=0, search_share=0.15),
+        world=dict(
+            train=100_000, validation=1_000, test=1_000, ood=1_000, seed=0, search_share=0.15
+        ),
     )  # fmt: skip
     c.reward.places = ("answer_tag", "answer_line")  # base models often answer without tags
     c.reward.reflective_words = ("wait", "等等")
@@ -22,12 +24,14 @@ def get_config() -> ml_collections.ConfigDict:
     c.cache_segments = 2
     c.samples_every = 20
     c.grpo.update(
-        group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0, kl_coef=1e-3,
-        constant=112, logit_chunk=144,
+        group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0,
+        kl_coef=1e-3, constant=112, logit_chunk=144,
     )  # fmt: skip
     c.optimizer.update(lr=3e-4, warmup_updates=5, total_updates=80)
     c.evaluation.update(every_updates=20, validation=32, test=128, ood=32, batch=16)
     c.evaluation.sampler.cache_segments = 2
-    c.execution = dict(compute_dtype="float32", scan_layers=False, remat=False, dispatch="blocks", block_size=0)
+    c.execution = dict(
+        compute_dtype="float32", scan_layers=False, remat=False, dispatch="blocks", block_size=0
+    )
     c.checkpoint.every_updates = 20
     return c

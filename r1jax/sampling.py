@@ -113,6 +113,7 @@ def sample(
     Returns:
       The rollout of P * G rows.
     """
+    prompt_PT, prompt_mask_PT = (constrain(x, "batch", "seq") for x in (prompt_PT, prompt_mask_PT))
     n_prompts, n_prompt = prompt_PT.shape
     n_rows = n_prompts * group
     positions_PT = jnp.maximum(jnp.cumsum(prompt_mask_PT, axis=1) - 1, 0)

@@ -4,13 +4,17 @@ Nobody else writes a PartitionSpec. Meshes are explicit (`AxisType.Explicit`), s
 error shows at trace time on any machine; without a mesh everything here is a no-op.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
+from typing import TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
 
+AnyBatch = TypeVar("AnyBatch", GrpoBatch, PackedBatch)
 MESH_AXES = ("data", "expert", "model")
 
 # Logical axis -> mesh axis or axes. Weights have embed, heads, head_dim, latent, mlp, vocab,
@@ -44,6 +48,17 @@ def make_mesh(*, data: int, expert: int, model: int) -> Mesh:
             f"but there are {n} devices"
         )
     return jax.make_mesh((data, expert, model), MESH_AXES, axis_types=(AxisType.Explicit,) * 3)
+
+
+@contextlib.contextmanager
+def use(*, data: int, expert: int, model: int) -> Iterator[Mesh | None]:
+    """Sets a run's mesh for a block. One device needs none: everything here stays a no-op."""
+    if data * expert * model == 1:
+        yield None
+        return
+    mesh = make_mesh(data=data, expert=expert, model=model)
+    with jax.set_mesh(mesh):
+        yield mesh
 
 
 def spec(*logical: str) -> PartitionSpec:
@@ -135,6 +150,7 @@ def state_axes(state: TrainState, weights_axes: Weights) -> Tree:
     """
     like = jax.tree.structure(state.weights.params)
     is_moment = lambda node: jax.tree.structure(node) == like
+    scalars: Tree = {name: () for name in ("updates", "skipped", "skipped_in_a_row")}
     return TrainState(
         weights=weights_axes,
         reference=None if state.reference is None else weights_axes,
@@ -143,5 +159,15 @@ def state_axes(state: TrainState, weights_axes: Weights) -> Tree:
             state.opt_state,
             is_leaf=is_moment,
         ),
-        **{name: () for name in ("updates", "skipped", "skipped_in_a_row")},
+        **scalars,
     )
+
+
+def spread_batch(batch: AnyBatch, mesh: Mesh | None) -> AnyBatch:
+    """The batch, laid out on the mesh if there is one."""
+    return batch if mesh is None else place(batch, mesh, batch_axes(batch))
+
+
+def spread_state(state: TrainState, mesh: Mesh | None, weights_axes: Weights) -> TrainState:
+    """The training state, laid out on the mesh if there is one."""
+    return state if mesh is None else place(state, mesh, state_axes(state, weights_axes))

@@ -146,7 +146,7 @@ def test_impossible_attention_raises(models):
     "changes", [{"temperature": -1.0}, {"top_p": 0.0}, {"min_p": 1.5}, {"top_k": -1}]
 )
 def test_an_impossible_sampler_raises(changes, sampler: SamplerConfig):
-    with pytest.raises(ValueError, match="negative|out of range"):
+    with pytest.raises(ValueError, match=r"negative|out of range"):
         dataclasses.replace(sampler, **changes)
 
 

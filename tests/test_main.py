@@ -147,6 +147,7 @@ def test_a_bad_line_of_a_data_file_is_told_by_its_number(
         ([], "data.jsonl: empty, wanted at least one line"),
         ([good, good], "2 questions cannot spare 2 to validate"),
         ([good] * 4 + [json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
+        ([good] * 4 + [json.dumps({"q": "1+1?", "a": "2" * 501})], "data:5: gold answer"),
     ):
         data.write_text("".join(line + "\n" for line in lines))
         assert message in fails(config=jsonl_config)

@@ -1,6 +1,7 @@
 """Runs configs/r1_zero_tiny.py and its two control arms over seeds, then compares them.
 
-python experiments/001_true_reward_against_controls/run.py --workdir=runs/001 --seeds=5 --control_seeds=3
+python experiments/001_true_reward_against_controls/run.py --workdir=runs/001 \\
+    --seeds=5 --control_seeds=3
 """
 
 import json
@@ -37,7 +38,8 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
     where = workdir / f"{arm.replace(' ', '_')}_{seed}"
     config = ARMS[arm][0]
     command = [
-        sys.executable, "-m", "r1jax.main", f"--config={config}", f"--workdir={where}", f"--config.seed={seed}",
+        sys.executable, "-m", "r1jax.main",
+        f"--config={config}", f"--workdir={where}", f"--config.seed={seed}",
     ]  # fmt: skip
     if not (where / "summary.json").exists():
         where.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
     phases = summary["seconds"]
     return {
         "arm": arm, "seed": seed, "curve": curve, "max_logp_gap": summary["max_logp_gap"],
-        "before": {k: summary["before"][k] for k in KEPT}, "after": {k: summary["after"][k] for k in KEPT},
+        **{when: {k: summary[when][k] for k in KEPT} for when in ("before", "after")},
         "rl_seconds": sum(phases[p] for p in ("sample", "reward", "logprobs", "update")),
         "weights_sha256": summary["weights_sha256"],
     }  # fmt: skip
@@ -88,11 +90,13 @@ def main(argv: list[str]) -> None:
     for arm, seed in wanted:
         results.append(train(arm, seed, workdir))
         r = results[-1]
+        b, a = r["before"], r["after"]
         print(
-            f"{arm:18s} seed {seed}: pass@1 {r['before']['pass_at_1']:.3f} -> {r['after']['pass_at_1']:.3f}, "
-            f"length {r['before']['mean_length']:.1f} -> {r['after']['mean_length']:.1f}, "
-            f"format {r['after']['format_rate']:.3f}, {r['rl_seconds']:.0f} s of RL", flush=True,
-        )  # fmt: skip
+            f"{arm:18s} seed {seed}: pass@1 {b['pass_at_1']:.3f} -> {a['pass_at_1']:.3f}, "
+            f"length {b['mean_length']:.1f} -> {a['mean_length']:.1f}, "
+            f"format {a['format_rate']:.3f}, {r['rl_seconds']:.0f} s of RL",
+            flush=True,
+        )
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     plot(results, HERE / "figure.png")
 

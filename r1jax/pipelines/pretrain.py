@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any, Literal, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from r1jax import keys
+from r1jax import keys, sharding
 from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig
 from r1jax.data import packing, templates, world
 from r1jax.data.jsonl import read_jsonl
@@ -20,7 +20,7 @@ from r1jax.data.tokenizer import SentencePieceTokenizer, train_sentencepiece
 from r1jax.io.report import plot_pretrain
 from r1jax.model import forward
 from r1jax.train import optimizer
-from r1jax.train.artifacts import save_model
+from r1jax.train.artifacts import command, save_model
 from r1jax.train.loop import Run, means
 from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step
 from r1jax.types import TrainState
@@ -175,6 +175,11 @@ def _programs(
 
 def run(config: PretrainConfig, workdir: Path) -> None:
     """Trains from scratch (or from where a killed run stopped) and writes workdir/model."""
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
+        _train(config, workdir, mesh)
+
+
+def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
     with Run(
         "pretrain",
         workdir=workdir,
@@ -192,6 +197,7 @@ def run(config: PretrainConfig, workdir: Path) -> None:
         zero = lambda: jnp.zeros((), jnp.int32)
         opt_state = optimizer.make(config.optimizer).init(weights.params)
         state = TrainState(weights, None, opt_state, zero(), zero(), zero())
+        state = sharding.spread_state(state, mesh, forward.logical_axes(model))
         step, measure = _programs(model, config.loss, config.optimizer)
         restored = here.resume(state)
         state = restored.state if restored else state
@@ -199,31 +205,33 @@ def run(config: PretrainConfig, workdir: Path) -> None:
             with here.phase("data"):
                 batch = packing.batch(rows, seed=config.seed, step=here.updates, size=config.batch)
             with here.phase("update"):
-                state, metrics = step(state, batch)
+                state, metrics = step(state, sharding.spread_batch(batch, mesh))
                 here.flush()
             here.count("trained", int((batch.segments_BT > 0).sum()))
             here.updated(metrics, {})
             if here.updates % config.evaluate_every == 0 or here.updates == config.updates:
                 here.flush()
-                here.evaluated(_held_out(measure, state, held_out, config.batch))
+                here.evaluated(_held_out(measure, state, held_out, config.batch, mesh))
             here.after_update(state, extra={}, meta={}, score=None)
         here.flush()
-        made_by = {"command": " ".join(sys.argv), "config": dataclasses.asdict(config)}
+        made_by = {"command": command(), "config": dataclasses.asdict(config)}
         made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}
         save_model(workdir / "model", state.weights, **made)
         plot_pretrain(workdir, workdir / "report.png")
-        final = _held_out(measure, state, held_out, config.batch)
+        final = _held_out(measure, state, held_out, config.batch, mesh)
         more = {"held_out": final, "parameters": forward.count_params(model)}
         here.summarize(state.weights, more)
         print(f"base model in {workdir / 'model'}, held-out loss {final['loss']:.4f}", flush=True)
 
 
-def _held_out(measure, state: TrainState, rows: packing.Rows, size: int) -> dict[str, Any]:
+def _held_out(
+    measure: Callable, state: TrainState, rows: packing.Rows, size: int, mesh: Mesh | None
+) -> dict[str, Any]:
     """Losses over all whole batches of held-out rows."""
     totals: dict[str, Any] = {}
     for start in range(0, len(rows) - size + 1, size):
         batch = packing.to_batch({k: a[start : start + size] for k, a in rows.arrays.items()})
-        seen = measure(state.weights, batch)
+        seen = measure(state.weights, sharding.spread_batch(batch, mesh))
         totals = seen if not totals else jax.tree.map(jnp.add, totals, seen)
     values = means(totals)
     return {"split": "validation", **values, "perplexity": float(np.exp(values["loss"]))}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -10,20 +9,22 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from r1jax import keys
+from r1jax import keys, sharding
 from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig, SamplerConfig
 from r1jax.data.problems import Problem, batch_indices
 from r1jax.data.tasks import TaskConfig, sources
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.report import write_report
 from r1jax.io.samples import SampleRow, write_samples
+from r1jax.model import forward
 from r1jax.rewards.combine import score_all
 from r1jax.rewards.score import Score
 from r1jax.rl.advantages import group_advantages
 from r1jax.sampling import Sampler
 from r1jax.train import optimizer, rollouts
-from r1jax.train.artifacts import load_model, save_model
+from r1jax.train.artifacts import command, load_model, save_model
 from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
 from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.loop import Run
@@ -149,8 +150,9 @@ def _executed(model: ModelConfig, e: ExecutionConfig) -> ModelConfig:
 class Trainer:
     """The parts of a run that do not change: model, data, samplers, jitted steps."""
 
-    def __init__(self, config: R1ZeroConfig):
+    def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
         self.config = config
+        self.mesh = mesh
         self.weights, model, self.tokenizer = load_model(config.base)
         self.model, self.splits = _executed(model, config.execution), sources(config.task)
         self.root = keys.root(config.seed)
@@ -202,7 +204,7 @@ class Trainer:
         )
 
     def check(self) -> None:
-        """Meets bad input before any work: every prompt that the run will draw fits a bucket.
+        """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
           ValueError: says which split and problem, or which split is too small.
@@ -232,9 +234,9 @@ class Trainer:
         zero = lambda: jnp.zeros((), jnp.int32)
         reference = jax.tree.map(jnp.copy, self.weights) if self.config.grpo.kl_coef else None
         opt_state = optimizer.make(self.config.optimizer).init(self.weights.params)
-        return TrainState(
-            jax.tree.map(jnp.copy, self.weights), reference, opt_state, zero(), zero(), zero()
-        )
+        policy = jax.tree.map(jnp.copy, self.weights)
+        state = TrainState(policy, reference, opt_state, zero(), zero(), zero())
+        return sharding.spread_state(state, self.mesh, forward.logical_axes(self.model))
 
 
 def collect(
@@ -265,7 +267,9 @@ def collect(
     buffer = rollouts.contiguous(rollout, advantages_B, keep_B, buckets=config.length_buckets)
     here.count("sampled", int(answered.lengths.sum()))
     with here.phase("logprobs"):
-        batch = rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"]))
+        batch = sharding.spread_batch(
+            rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"])), trainer.mesh
+        )
         if g.kl_coef:
             assert state.reference is not None
             buffer["ref_logp"] = np.asarray(
@@ -377,6 +381,7 @@ def _one_update(
     temperature = trainer.config.stage(number * g.updates_per_rollout).temperature
     here.count("trained", int(batch.segments_BT.sum()))
     with here.phase("update"):
+        batch = sharding.spread_batch(batch, trainer.mesh)
         state, metrics = trainer.step(state, batch, temperature=temperature)
     if "gap" in buffer or step > 0:  # not the sampler's policy any more, or measured already
         metrics = {k: v for k, v in metrics.items() if not k.startswith("logp_gap")}
@@ -394,8 +399,14 @@ def _one_update(
 
 def run(config: R1ZeroConfig, workdir: Path) -> None:
     """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
-    trainer = Trainer(config)
-    trainer.check()
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
+        trainer = Trainer(config, mesh)
+        trainer.check()
+        _train(trainer, workdir)
+
+
+def _train(trainer: Trainer, workdir: Path) -> None:
+    config = trainer.config
     with Run(
         "r1_zero",
         workdir=workdir,
@@ -436,7 +447,7 @@ def run(config: R1ZeroConfig, workdir: Path) -> None:
 
 
 def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
-    made_by = {"command": " ".join(sys.argv), "config": dataclasses.asdict(trainer.config)}
+    made_by = {"command": command(), "config": dataclasses.asdict(trainer.config)}
     save_model(
         here.workdir / "model",
         state.weights,

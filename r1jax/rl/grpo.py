@@ -73,7 +73,8 @@ def log_ratios(
         return jnp.clip(token_BT, -MAX_LOG_RATIO, MAX_LOG_RATIO)
     total_B1 = token_BT.sum(1, keepdims=True)
     if ratio == "sequence_geomean":
-        total_B1 = total_B1 / jnp.maximum(mask_BT.sum(1, keepdims=True), 1)
+        length_B1 = mask_BT.astype(jnp.float32).sum(1, keepdims=True)
+        total_B1 = total_B1 / jnp.maximum(length_B1, 1.0)
     elif ratio != "sequence":
         raise ValueError(f"unknown ratio {ratio!r}: token, sequence or sequence_geomean")
     total_B1 = jnp.clip(total_B1, -MAX_LOG_RATIO, MAX_LOG_RATIO)

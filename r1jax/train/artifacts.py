@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import importlib.resources
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ def resolve(name: str) -> Path:
     if name.startswith(PACKAGED):
         return Path(str(importlib.resources.files("r1jax") / "assets" / name[len(PACKAGED) :]))
     return Path(name)
+
+
+def command() -> str:
+    """The command of this process without the directory it wrote to."""
+    kept = [arg for arg in sys.argv[1:] if not arg.startswith("--workdir")]
+    return " ".join(["python -m r1jax.main", *kept])
 
 
 def save_model(

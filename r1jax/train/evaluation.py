@@ -92,16 +92,18 @@ class Examiner:
         ]
 
     def check(self, source: ProblemSource, indices: Iterable[int], split: str) -> None:
-        """Raises if one of these prompts fits no bucket.
+        """Raises if one of these prompts fits no bucket, or its answer cannot be judged.
 
         Raises:
           ValueError: names the split and the problem.
         """
         for i in indices:
+            problem = source[i]
             try:
-                self.sampler.bucket([self.prompt_ids(source[i])])
+                self.sampler.bucket([self.prompt_ids(problem)])
+                self.judge([""], [problem], 0)
             except ValueError as error:
-                raise ValueError(f"{split}: problem {source[i].id}: {error}") from error
+                raise ValueError(f"{split}: problem {problem.id}: {error}") from error
 
     def draw(
         self,
