@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
         kl_coef=1e-3, constant=112, logit_chunk=144,
     )  # fmt: skip
     c.optimizer.update(lr=3e-4, warmup_updates=5, total_updates=80)
-    c.evaluation.update(every_updates=20, validation=32, test=128, ood=32, batch=16)
+    c.evaluation.update(every_updates=20, validation=64, test=128, ood=32, batch=16)
     c.evaluation.sampler.cache_segments = 2
     c.execution = dict(
         compute_dtype="float32", scan_layers=False, remat=False, dispatch="blocks", block_size=0

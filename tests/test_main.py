@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 from absl import app, flags
+from absl import logging as absl_logging
 
 from r1jax import config as configs
 from r1jax import main
@@ -99,6 +100,13 @@ def test_a_workdir_that_cannot_be_written_is_named(fails, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     assert f"{file}: is a file, wanted a directory" in fails(workdir=file)
+    assert "/proc/nowhere: cannot be written" in fails(workdir=Path("/proc/nowhere"))
+
+
+def test_a_log_holds_warnings_and_our_own_lines_unless_asked_for_more(fails):
+    for asked, level in (([], logging.WARNING), (["--verbosity=0"], logging.INFO)):
+        fails(*asked, "--config.base=nowhere")
+        assert absl_logging.get_absl_logger().getEffectiveLevel() == level
 
 
 def test_a_tokenizer_that_does_not_match_its_weights_is_named(fails, nano_base, tmp_path):

@@ -44,7 +44,7 @@ class SentencePieceTokenizer:
         self.model = model
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
         if min(self.pad_id, self.bos_id, self.eos_id) < 0:
-            raise ValueError("tokenizer: the sentencepiece model lacks a pad, bos or eos id")
+            raise ValueError("it lacks a pad, bos or eos id")
 
     @classmethod
     def load(cls, path: str | Path) -> "SentencePieceTokenizer":
@@ -55,7 +55,7 @@ class SentencePieceTokenizer:
         """
         try:
             return cls(Path(path).read_bytes())
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"tokenizer: {path} is no sentencepiece model ({error})") from error
 
     @property

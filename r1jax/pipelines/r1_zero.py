@@ -419,13 +419,13 @@ def _train(trainer: Trainer, workdir: Path) -> None:
     ) as here:
         state = trainer.initial_state()
         restored = here.resume(state)
-        buffer, score = (restored.extra, restored.meta["score"]) if restored else ({}, None)
-        state = restored.state if restored else state
+        state, buffer = (restored.state, restored.extra) if restored else (state, {})
         if not restored:
             _long_exam(trainer, state, here, workdir / "samples_before.json")
         per_rollout, e = config.grpo.updates_per_rollout, config.evaluation
         while here.updates < config.updates:
             values: dict[str, Any] = {}
+            score = None  # of these weights; a checkpoint between evaluations has none
             if here.updates % per_rollout == 0:
                 buffer, values = collect(trainer, state, here)
             state = _one_update(trainer, state, buffer, here, values)
@@ -438,9 +438,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 here.flush()
                 row, _ = _examine(trainer, state, here, "validation", e.validation)
                 score = row["pass_at_1"]
-            here.after_update(
-                state, extra={} if finished else buffer, meta={"score": score}, score=score
-            )
+            here.after_update(state, extra={} if finished else buffer, meta={}, score=score)
         here.flush()
         _long_exam(trainer, state, here, workdir / "samples_after.json")
         _finish(trainer, state, here)

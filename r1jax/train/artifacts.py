@@ -79,6 +79,8 @@ def load_model(name: str) -> tuple[Weights, ModelConfig, SentencePieceTokenizer]
         document = json.loads((directory / "config.json").read_text())
     except ValueError as error:
         raise ValueError(f"{directory / 'config.json'}: not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{directory / 'config.json'}: got {document!r:.40}, wanted an object")
     model = configs.build(
         ModelConfig, document.get("model", {}), f"{directory / 'config.json'}: model"
     )

@@ -66,6 +66,13 @@ def test_tokens_of_a_prompt_are_no_targets():
     assert np.asarray(batch.weights_BT).tolist() == [[0, 1, 1, 0, 0, 1, 1, 0]]
 
 
+def test_the_first_token_of_the_next_document_is_no_target_though_it_is_to_be_predicted():
+    row = {"tokens": [[4, 5, 6, 7, 0]], "segments": [[1, 1, 2, 2, 0]]}
+    row |= {"positions": [[0, 1, 0, 1, 0]], "predict": [[1, 1, 1, 1, 1]]}
+    batch = packing.to_batch({name: np.array(values) for name, values in row.items()})
+    assert np.asarray(batch.weights_BT).tolist() == [[1, 0, 1, 0, 0]]
+
+
 def test_numbers_need_not_start_at_zero():
     rows = packing.pack(document, range(30, 33), length=LENGTH, bins=2)
     numbers = {(int(t) - 1) // 10 for t in rows.arrays["tokens"].flat if t}

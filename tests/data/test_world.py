@@ -11,7 +11,7 @@ from r1jax.data.world import ANSWER_LINE, HASTE, WORDS, Chain, Rates, Search, Wo
 
 RATES = Rates(**get_rates().to_dict())
 SPLITS = ("train", "validation", "test", "ood")
-N = 6000
+N = 4000
 
 
 def evaluate(question: str) -> int:
@@ -84,7 +84,7 @@ def test_no_problem_of_one_split_is_drawn_in_another():
     drawn = {
         split: {
             identity(draw(random.Random(f"{split}{i}"), split, family))
-            for i in range(3000)
+            for i in range(1500 if split == "train" else 200)
             for family in ("chain", "search")
         }
         for split in SPLITS
@@ -92,14 +92,12 @@ def test_no_problem_of_one_split_is_drawn_in_another():
     for a in SPLITS:
         for b in SPLITS:
             assert a == b or not drawn[a] & drawn[b]
-    assert min(map(len, drawn.values())) > 300
+    assert min(map(len, drawn.values())) > 200
 
 
 def test_ood_problems_are_longer_than_all_others():
     sizes = {
-        split: {
-            WorldSource(split, size=400, seed=0, search_share=0.5)[i].stratum for i in range(400)
-        }
+        split: {WorldSource(split, size=99, seed=0, search_share=0.5)[i].stratum for i in range(99)}
         for split in SPLITS
     }
     assert sizes["ood"] == {"chain7", "chain8", "search6"}
@@ -117,8 +115,8 @@ def test_the_corpus_holds_training_problems_only(documents):
 
 def test_a_split_is_told_by_the_problem_whatever_its_language():
     for split in SPLITS:
-        source = WorldSource(split, size=200, seed=5, search_share=0.5)
-        asked = [source[i] for i in range(200)]
+        source = WorldSource(split, size=60, seed=5, search_share=0.5)
+        asked = [source[i] for i in range(60)]
         assert {p.language for p in asked} == {"en", "zh"}
         if split != "ood":
             told = [parse(p.question) for p in asked]
@@ -127,15 +125,15 @@ def test_a_split_is_told_by_the_problem_whatever_its_language():
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_questions_have_the_answers_of_an_independent_reader(split):
-    source = WorldSource(split, size=300, seed=1, search_share=0.5)
-    for i in range(300):
+    source = WorldSource(split, size=100, seed=1, search_share=0.5)
+    for i in range(100):
         problem = source[i]
         assert int(problem.answer) == evaluate(problem.question), problem.question
         assert problem.id == f"{split}-{i}" and problem.language == language(problem.question)
 
 
 def test_problems_and_documents_are_functions_of_seed_and_index(documents):
-    assert world.document(0, 4321, rates=RATES) == documents[4321]
+    assert world.document(0, 3210, rates=RATES) == documents[3210]
     assert [world.document(1, i, rates=RATES) for i in range(50)] != documents[:50]
     first = WorldSource("test", size=10, seed=3, search_share=0.3)
     longer = WorldSource("test", size=99, seed=3, search_share=0.3)
@@ -206,7 +204,7 @@ def test_a_checked_chain_ends_right_and_waits_exactly_on_its_slips(documents):
     for problem, _, _, thought, answer in reasoned(documents, Chain):
         if style(thought) != "checked":
             continue
-        value = problem.start
+        value, before = problem.start, slips
         for start, operations, written, checks, kept in steps_of(thought):
             assert start == value and len(operations) <= HASTE
             value = right(start, operations)
@@ -215,9 +213,7 @@ def test_a_checked_chain_ends_right_and_waits_exactly_on_its_slips(documents):
                 start = right(start, [operation])
             assert kept == value
             slips, total = slips + (written != value), total + 1
-        assert any(w in thought for w in world.REFLECTIVE_WORDS) == (
-            "wait" in thought or "等等" in thought
-        )
+        assert any(word in thought for word in world.REFLECTIVE_WORDS) == (slips > before)
         assert answer == value == problem.answer
     assert near(slips, total, RATES.slip)
 

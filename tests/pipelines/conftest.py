@@ -9,6 +9,7 @@ from typing import Any
 
 import nano_r1_zero
 import pytest
+from jax.sharding import Mesh
 
 from r1jax import config as configs
 from r1jax.io import report
@@ -32,10 +33,10 @@ def trainer() -> Callable[[r1_zero.R1ZeroConfig], r1_zero.Trainer]:
     made: dict[Any, r1_zero.Trainer] = {}
     fresh = r1_zero.Trainer
 
-    def of(config: r1_zero.R1ZeroConfig) -> r1_zero.Trainer:
+    def of(config: r1_zero.R1ZeroConfig, mesh: Mesh | None = None) -> r1_zero.Trainer:
         key = dataclasses.replace(config, reward=ANY_REWARD)
         if key not in made:
-            made[key] = fresh(config)
+            made[key] = fresh(config, mesh)
         made[key].config = config
         return made[key]
 

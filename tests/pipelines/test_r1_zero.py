@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from r1jax.io import plots
+from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import r1_zero
@@ -120,8 +121,15 @@ def test_stages_raise_the_cap_and_change_the_temperature_at_the_next_rollout(
 
 
 def test_stopped_after_every_update_and_resumed_is_the_uninterrupted_run(
-    finished, summary, config, run, tmp_path
+    finished, summary, config, run, tmp_path, monkeypatch
 ):
+    scores, save = {}, Checkpointer.save
+
+    def noted(self, step, state, extra, meta, score):
+        scores[step] = score
+        save(self, step, state, extra, meta, score)
+
+    monkeypatch.setattr(Checkpointer, "save", noted)
     # 1 and 3 lie between the minibatches of a rollout, and on no update that saves by itself
     for update in (1, 2, 3):
         with pytest.raises(Stopped, match=f"SIGTERM: saved update {update} of 4"):
@@ -129,6 +137,8 @@ def test_stopped_after_every_update_and_resumed_is_the_uninterrupted_run(
     run(config, tmp_path)
     for name in SAME_BYTES:
         assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    # a score belongs to the weights it was measured on
+    assert {step for step, score in scores.items() if score is not None} == {2, 4}
     resumed = json.loads((tmp_path / "summary.json").read_text())
     for key in ("weights_sha256", "tokens", "before", "after", "max_logp_gap"):
         assert resumed[key] == summary[key], key

@@ -94,7 +94,7 @@ def test_the_order_of_rows_is_without_effect(graded, weights, packed_batch):
 
 def test_a_directional_derivative_agrees_with_finite_differences(graded, weights, packed_batch):
     """Along the head and the norms, where no route can flip."""
-    w, batch, h = weights(NAME), packed_batch(NAME), 1e-2
+    w, batch, h = weights(NAME), packed_batch(NAME), 1e-3
     _, grads = graded(w, batch)
     direction = {"head": jnp.sin(jnp.arange(64 * 256.0)).reshape(64, 256)}
     direction["final_norm"] = jnp.cos(jnp.arange(64.0))
@@ -103,7 +103,7 @@ def test_a_directional_derivative_agrees_with_finite_differences(graded, weights
     )
     values = [graded(moved(sign), batch)[0][0] for sign in (1, -1)]
     want = sum(jnp.vdot(grads[n], d) for n, d in direction.items())
-    # float32 losses of order 6, and curvature
+    # float32 losses of order 6, differenced over 2e-3
     np.testing.assert_allclose((values[0] - values[1]) / (2 * h), want, rtol=2e-3)
 
 

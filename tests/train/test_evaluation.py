@@ -1,0 +1,181 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from r1jax.config import SamplerConfig
+from r1jax.data import templates
+from r1jax.data.problems import Problem
+from r1jax.rewards.combine import score_all
+from r1jax.sampling import Sampler
+from r1jax.train.artifacts import load_model
+from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
+from r1jax.types import Rollout
+
+PLACES = ("answer_tag",)
+CONFIG = EvalConfig(
+    every_updates=1, validation=4, test=4, ood=0, samples=4, consensus=2, batch=2,
+    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1), level=0.9,
+)  # fmt: skip
+PROBLEMS = [
+    Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), "number", f"s{i % 2}", "en")
+    for i in range(4)
+]
+RIGHT, WRONG = "<think>ok</think><answer>{}</answer>", "<think>wait</think><answer>0</answer>"
+# what each problem is answered: of four samples 4, 2, 1 and 0 are right
+SAID = [[RIGHT] * 4, [RIGHT, WRONG, RIGHT, WRONG], [WRONG, WRONG, RIGHT, "none"], [WRONG] * 4]
+
+
+def judge(texts: list[str], problems: list[Problem], step: int):
+    golds, n = [p.answer for p in problems], len(texts)
+    return score_all(
+        texts, golds, kind="rule", weights={"accuracy": 1.0, "format": 1.0}, places=PLACES,
+        seed=step, problem_ids=[p.id for p in problems], samples=list(range(n)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(nano_base):
+    return load_model(str(nano_base))
+
+
+@pytest.fixture(scope="module")
+def examiner(base):
+    """One whose sampler is never called."""
+    _, model, tokenizer = base
+    sampler = Sampler(
+        model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
+        pad_id=tokenizer.pad_id, buckets=(32, 48),
+    )  # fmt: skip
+    return Examiner(sampler=sampler, tokenizer=tokenizer, template="plain", judge=judge)
+
+
+def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
+    """Makes `draw` answer as SAID; returns the list of what it is asked."""
+    asked = []
+    tokenizer = examiner.tokenizer
+
+    def draw(self, weights, problems, key, *, group, cap):
+        asked.append(([p.id for p in problems], jax.random.key_data(key).tolist(), cap))
+        texts = [SAID[int(p.id[1])][g].format(p.answer) for p in problems for g in range(group)]
+        ids = [[*tokenizer.encode(t), tokenizer.eos_id] for t in texts]
+        rows, width = len(ids), max(map(len, ids))
+        tokens, mask = np.zeros((rows, width), np.int32), np.zeros((rows, width), bool)
+        for b, row in enumerate(ids):
+            tokens[b, : len(row)], mask[b, : len(row)] = row, True
+        nothing = np.zeros((rows, width), np.float32)
+        truncated = np.array(["none" in t for t in texts])
+        return Rollout(
+            tokens, mask, tokens, mask, nothing, nothing, truncated,
+            np.zeros((0, rows, width, 0), np.int32),
+        )  # fmt: skip
+
+    monkeypatch.setattr(Examiner, "draw", draw)
+    return asked
+
+
+@pytest.fixture
+def examined(examiner, base, monkeypatch):
+    asked = scripted(examiner, monkeypatch)
+    row, shown = evaluate(
+        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
+        places=PLACES, reflective=("wait", "等等"), cap=60,
+    )  # fmt: skip
+    return row, shown, asked
+
+
+def test_the_numbers_of_an_examination_by_hand(examined):
+    row, _, _ = examined
+    assert row["split"] == "test" and row["questions"] == 4 and row["samples"] == 4
+    assert row["pass_at_1"] == (4 + 2 + 1 + 0) / 16
+    # means of questions 1, .5, .25, 0: std .42696, over sqrt(4), times 1.644854
+    np.testing.assert_allclose(row["pass_at_1_low"], 0.4375 - 0.351141, atol=1e-5)
+    np.testing.assert_allclose(row["pass_at_1_high"], 0.4375 + 0.351141, atol=1e-5)
+    # votes of two: right+right, right+wrong (the first wins a tie), wrong+wrong, wrong+right...
+    assert row["cons_at_2"] == np.mean([[1, 1], [1, 1], [0, 1], [0, 0]])
+    assert row["format_rate"] == 15 / 16 and row["truncation_rate"] == 1 / 16
+    assert row["reflective_rate"] == 8 / 16
+    assert row["by_stratum"] == {"s0": (4 + 1) / 8, "s1": 2 / 8}
+
+
+def test_questions_come_in_batches_each_with_a_key_of_its_own(examined):
+    _, _, asked = examined
+    assert [ids for ids, _, _ in asked] == [["p0", "p1"], ["p2", "p3"]]
+    assert asked[0][1] != asked[1][1] and {cap for _, _, cap in asked} == {60}
+
+
+def test_the_first_samples_of_the_first_three_questions_are_shown(examined):
+    _, shown, _ = examined
+    assert [s["completion"] for s in shown] == [RIGHT.format(1), RIGHT.format(2), WRONG]
+    assert [s["score"] for s in shown] == [2.0, 2.0, 1.0]
+    assert shown[0]["prompt"] == templates.render("plain", PROBLEMS[0].question)
+    assert shown[0]["reason"].startswith("accuracy 1")
+
+
+def test_the_split_decides_the_key(examiner, base, monkeypatch):
+    keys = []
+    for split in ("test", "test", "ood"):
+        asked = scripted(examiner, monkeypatch)
+        evaluate(
+            examiner, base[0], PROBLEMS, jax.random.key(0), split=split, count=2, config=CONFIG,
+            places=PLACES, reflective=(), cap=9,
+        )  # fmt: skip
+        keys.append(asked[0][1])
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_lengths_of_right_and_wrong_answers_are_told_apart():
+    scores = judge([RIGHT.format(1), WRONG, WRONG], [PROBLEMS[0]] * 3, 0)
+    answered = Answered(
+        [PROBLEMS[0]] * 3, [""] * 3, ["a", "wait", "等等"], scores, np.array([4, 6, 8]),
+        np.array([False, True, False]),
+    )  # fmt: skip
+    seen = rates(answered, ("等等",))
+    assert seen["mean_length"] == 6 and seen["mean_length_correct"] == 4
+    assert seen["mean_length_wrong"] == 7 and seen["reflective_rate"] == 1 / 3
+    none_right = answered._replace(scores=judge([WRONG] * 3, [PROBLEMS[0]] * 3, 0))
+    assert rates(none_right, ())["mean_length_correct"] is None
+
+
+def test_the_prompt_is_bos_and_the_rendered_question(examiner):
+    ids = examiner.prompt_ids(PROBLEMS[0])
+    assert ids[0] == examiner.tokenizer.bos_id
+    assert examiner.tokenizer.decode(ids) == "User: from 0 go +1, last digit?\nAssistant:"
+
+
+def test_bad_problems_are_told_by_split_and_id(examiner):
+    examiner.check(PROBLEMS, range(4), "test")
+    long = PROBLEMS[2]._replace(question="from 1 go " + "+1 " * 40)
+    silent = PROBLEMS[3]._replace(answer="")
+    for problem, message in ((long, "largest bucket 48"), (silent, "gold answer")):
+        source = [*PROBLEMS[:2], problem]
+        examiner.check(source, range(2), "test")
+        with pytest.raises(ValueError, match=f"test: problem {problem.id}: .*{message}"):
+            examiner.check(source, range(3), "test")
+
+
+def test_draws_are_read_as_the_model_wrote_them(examiner, base):
+    weights, _, _ = base
+    rollout = examiner.draw(weights, PROBLEMS[:1], jax.random.key(1), group=2, cap=3)
+    assert isinstance(rollout.completion_BC, np.ndarray)
+    answered = examiner.read(rollout, PROBLEMS[:1], group=2, step=0)
+    assert answered.problems == PROBLEMS[:1] * 2 and len(answered.completions) == 2
+    assert (answered.lengths <= 3).all() and (answered.lengths >= 1).all()
+    for text, ids, mask in zip(
+        answered.completions, rollout.completion_BC, rollout.mask_BC, strict=True
+    ):
+        assert text == examiner.tokenizer.decode(ids[mask].tolist())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"consensus": 3}, "samples 4 are no multiple of consensus 3"),
+        ({"test": 5}, "test 5 is no multiple of batch 2"),
+        ({"ood": 1}, "ood 1 is no multiple of batch 2"),
+    ],
+)
+def test_counts_that_do_not_divide_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, **change)

@@ -1,0 +1,257 @@
+import dataclasses
+import json
+import math
+import os
+import signal
+import threading
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from r1jax.config import CheckpointConfig
+from r1jax.io.digests import digest
+from r1jax.io.metrics import read_jsonl
+from r1jax.train.loop import Run, Stopped, means
+from r1jax.types import Mean, TrainState, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    pipeline: str
+    lr: float
+    checkpoint: CheckpointConfig
+
+
+CHECKPOINT = CheckpointConfig(every_updates=4, keep_last=2, keep_best=0, allow_config_change=False)
+
+
+def open_run(workdir, *, max_skipped: int = 3, total: int = 8, lr: float = 0.1) -> Run:
+    return Run(
+        "test", workdir=workdir, config=Config("test", lr, CHECKPOINT), checkpoint=CHECKPOINT,
+        total=total, seed=7, shown=("loss",), max_skipped=max_skipped,
+    )  # fmt: skip
+
+
+def state(value: float, *, skipped_in_a_row: int = 0) -> TrainState:
+    weights = Weights({"w": jnp.full((3,), value, jnp.float32)}, jnp.zeros((1, 2)))
+    whole = jnp.int32
+    return TrainState(weights, None, {}, whole(0), whole(0), whole(skipped_in_a_row))
+
+
+def metrics(loss: float, *, skipped: bool = False) -> dict[str, Mean]:
+    return {
+        "loss": Mean(jnp.float32(2 * loss), jnp.float32(2)),
+        "skipped": Mean(jnp.float32(skipped), jnp.float32(1)),
+    }
+
+
+def train(run: Run, until: int) -> None:
+    """Updates whose loss tells their number, each saved when due."""
+    while run.updates < until:
+        with run.phase("update"):
+            now = state(run.updates + 1.0)
+        run.count("trained", 10)
+        run.updated(metrics(float(run.updates + 1)), {"extra": run.updates})
+        run.after_update(now, extra={}, meta={"score": None}, score=None)
+
+
+def test_metrics_are_divided_on_the_host_and_none_without_weight():
+    got = means(
+        {"a": Mean(jnp.float32(6), jnp.float32(4)), "b": Mean(jnp.float32(0), jnp.float32(0))}
+    )
+    assert got["a"] == 1.5 and math.isnan(got["b"])
+
+
+def test_metrics_come_late_but_complete(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        train(run, 3)
+        assert not read_jsonl(tmp_path / "metrics.jsonl")
+        train(run, 5)  # the save at 4 waits for what is pending
+        assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4]
+        run.flush()
+        run.flush()
+    rows = read_jsonl(tmp_path / "metrics.jsonl")
+    assert [(r["update"], r["loss"], r["extra"]) for r in rows] == [
+        (i, i, i - 1) for i in range(1, 6)
+    ]
+
+
+def test_seconds_and_tokens_add_up_over_updates_and_resumption(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        for _ in range(2):
+            with run.phase("sample"):
+                time.sleep(0.01)
+        run.count("sampled", 5)
+        train(run, 4)
+        seconds = dict(run.phases)
+        assert seconds["sample"] >= 0.02
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        assert (
+            run.tokens == {"sampled": 5, "trained": 40}
+            and run.phases["sample"] == seconds["sample"]
+        )
+        train(run, 8)
+        assert run.tokens == {"sampled": 5, "trained": 80}
+        assert run.phases["update"] > seconds["update"]
+    timing = read_jsonl(tmp_path / "timing.jsonl")
+    assert [r["update"] for r in timing] == [4, 8]
+    assert timing[0]["tokens_sampled"] == 5 and timing[0]["tokens_trained"] == 40
+    np.testing.assert_allclose(
+        timing[0]["tokens_per_s"], 45 / (timing[0]["seconds_sample"] + timing[0]["seconds_update"])
+    )
+
+
+def test_checkpoints_come_every_few_updates_and_at_the_end(tmp_path):
+    with open_run(tmp_path, total=6) as run:
+        run.resume(state(0))
+        for until, newest in ((3, None), (4, 4), (5, 4), (6, 6)):
+            train(run, until)
+            assert run.checkpoints.latest_step() == newest
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_after_the_update_and_stops(tmp_path, number):
+    before = signal.getsignal(number)
+    with (
+        pytest.raises(Stopped, match=f"{number.name}: saved update 3 of 8"),
+        open_run(tmp_path) as run,
+    ):
+        run.resume(state(0))
+        train(run, 2)
+        os.kill(os.getpid(), number)
+        train(run, 8)
+    assert signal.getsignal(number) == before
+    assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    with open_run(tmp_path) as run:
+        restored = run.resume(state(0))
+        assert restored is not None and run.updates == 3
+        assert digest(restored.state) == digest(state(3.0))
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path):
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path) as run:
+        run.resume(state(0))
+        os.kill(os.getpid(), signal.SIGINT)
+        assert run.updates == 0
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_outside_the_main_thread_signals_keep_their_meaning(tmp_path):
+    seen = []
+
+    def work():
+        with open_run(tmp_path, total=2) as run:
+            run.resume(state(0))
+            train(run, 2)
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+def skip(run: Run, pattern: str) -> None:
+    """One update a letter, "x" skipped; each flushed."""
+    for letter in pattern:
+        run.updated(metrics(1.0, skipped=letter == "x"), {})
+        run.flush()
+
+
+def test_skipped_updates_in_a_row_stop_the_run(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        skip(run, "xx.xx.")
+        with pytest.raises(FloatingPointError, match="update 9: gradients were not finite 3 times"):
+            skip(run, "xxxx")
+    assert len(read_jsonl(tmp_path / "metrics.jsonl")) == 9
+
+
+def test_skipped_updates_before_a_resumption_count(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        skip(run, "xx")
+        run.save(state(1, skipped_in_a_row=2), extra={}, meta={}, score=None)
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        with pytest.raises(FloatingPointError, match=r"update 3: .* 3 times"):
+            skip(run, "x")
+
+
+def test_resuming_cuts_what_a_dead_run_wrote_beyond_its_checkpoint(tmp_path, capsys):
+    for _ in range(2):  # the second run is killed after update 6 like the first
+        with open_run(tmp_path) as run:
+            run.resume(state(0))
+            train(run, 4)
+            run.evaluated({"split": "validation", "loss": 0.5})
+            train(run, 6)
+            run.flush()
+            run.evaluated({"split": "validation", "loss": 0.25})
+    assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+    assert [r["update"] for r in read_jsonl(tmp_path / "eval.jsonl")] == [4, 6]
+    assert "resumed from update 4" in capsys.readouterr().out
+
+
+def test_an_evaluation_of_the_restored_update_is_not_written_twice(tmp_path):
+    for _ in range(3):
+        with open_run(tmp_path, total=4) as run:
+            run.resume(state(0))
+            train(run, 4)
+            for split in ("test", "ood"):
+                run.evaluated({"split": split, "pass_at_1": 0.5})
+    rows = [(r["update"], r["split"]) for r in read_jsonl(tmp_path / "eval.jsonl")]
+    assert rows == [(4, "test"), (4, "ood")]
+
+
+def test_a_run_without_a_checkpoint_starts_anew(tmp_path):
+    for _ in range(2):
+        with open_run(tmp_path) as run:
+            assert run.resume(state(0)) is None and run.updates == 0
+            run.evaluated({"split": "test", "pass_at_1": 0.5})
+            train(run, 3)
+            run.flush()
+    assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    assert len(read_jsonl(tmp_path / "eval.jsonl")) == 1
+
+
+def test_another_config_is_refused_and_free_keys_are_not(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0))
+        train(run, 4)
+    with (
+        pytest.raises(ValueError, match=r"lr: checkpoint 0\.1, now 0\.2"),
+        open_run(tmp_path, lr=0.2) as run,
+    ):
+        run.resume(state(0))
+
+
+def test_warnings_go_to_stderr(tmp_path, capsys):
+    with open_run(tmp_path) as run:
+        run.warn("something")
+    assert capsys.readouterr().err == "warning: something\n"
+
+
+def test_the_summary_names_the_weights_the_config_and_the_machine(tmp_path):
+    with open_run(tmp_path, total=4) as run:
+        run.resume(state(0))
+        train(run, 4)
+        returned = run.summarize(state(4.0).weights, {"more": 1})
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary == returned
+    assert summary["weights_sha256"] == digest(state(4.0).weights)
+    assert summary["config"]["checkpoint.every_updates"] == 4 and summary["more"] == 1
+    assert summary["seed"] == 7 and summary["steps"] == 4 and summary["pipeline"] == "test"
+    assert summary["tokens_per_second"] == {"update": 40 / summary["seconds"]["update"]}
+    assert summary["seconds"]["this_process"] >= summary["seconds"]["update"]
+
+
+def test_a_workdir_that_is_a_file_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file, wanted a directory"):
+        open_run(tmp_path / "file")

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from r1jax.train.rollouts import as_batch, bucket, contiguous, minibatch
+from r1jax.types import Rollout
+
+P, C, L, K = 6, 5, 2, 3  # prompt width, completion width, MoE layers, experts per token
+
+
+def drawn(prompts: list[int], completions: list[int]) -> Rollout:
+    """Rows of these real lengths; token, log-probability and routes all tell row and place."""
+    rng, n = np.random.default_rng(0), len(prompts)
+    prompt_mask = np.arange(P)[None] >= P - np.array(prompts)[:, None]
+    mask = np.arange(C)[None] < np.array(completions)[:, None]
+    routes = rng.integers(0, 8, size=(L, n, P + C, K)).astype(np.int32)
+    for b, length in enumerate(completions):
+        routes[:, b, P + length - 1 :] = -1  # a row's last token was never run
+    return Rollout(
+        prompt_BT=np.where(prompt_mask, rng.integers(10, 99, (n, P)), 3).astype(np.int32),
+        prompt_mask_BT=prompt_mask,
+        completion_BC=np.where(mask, rng.integers(10, 99, (n, C)), 3).astype(np.int32),
+        mask_BC=mask,
+        logp_BC=np.where(mask, -rng.random((n, C)), 0).astype(np.float32),
+        entropy_BC=np.zeros((n, C), np.float32),
+        truncated_B=np.zeros(n, bool),
+        routes_LBTK=routes,
+    )  # pyright: ignore[reportArgumentType]  # host arrays, as device_get gives them
+
+
+def oracle(rollout: Rollout, keep: list[bool], width: int) -> dict[str, list]:
+    """Row by row and token by token."""
+    rows: dict[str, list] = {k: [] for k in ("tokens", "segments", "mask", "old_logp", "routes")}
+    for b in range(len(keep)):
+        real = [
+            (int(rollout.prompt_BT[b, i]), None, i)
+            for i in range(P)
+            if rollout.prompt_mask_BT[b, i]
+        ]
+        real += [
+            (int(rollout.completion_BC[b, c]), float(rollout.logp_BC[b, c]), P + c)
+            for c in range(C)
+            if rollout.mask_BC[b, c]
+        ]
+        tokens, segments, mask, logp = [0] * width, [0] * width, [False] * width, [0.0] * width
+        routes = [[[-1] * K for _ in range(width)] for _ in range(L)]
+        for t, (token, its_logp, source) in enumerate(real):
+            tokens[t], segments[t] = token, 1
+            for layer in range(L):
+                routes[layer][t] = rollout.routes_LBTK[layer, b, source].tolist()
+            if its_logp is not None:  # told at the position that predicts it
+                mask[t - 1], logp[t - 1] = keep[b], its_logp
+        for name, value in zip(rows, (tokens, segments, mask, logp, routes), strict=True):
+            rows[name].append(value)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("prompts", "completions", "width"),
+    [
+        ([6, 1, 3, 4], [5, 1, 2, 5], 11),
+        ([2, 3, 1, 1], [1, 2, 4, 5], 8),
+        ([1, 1, 1, 1], [1, 1, 1, 1], 4),
+        ([6, 6, 6, 6], [2, 2, 2, 2], 8),
+    ],
+)
+def test_rows_are_moved_to_the_front_as_a_loop_would(prompts, completions, width):
+    rollout, keep = drawn(prompts, completions), [True, False, True, True]
+    advantages = np.arange(4, dtype=np.float32)
+    got = contiguous(rollout, advantages, np.array(keep), buckets=(11, 4, 8))
+    want = oracle(rollout, keep, width)
+    for name in ("tokens", "segments", "mask", "old_logp"):
+        np.testing.assert_array_equal(got[name], np.array(want[name], got[name].dtype), name)
+    np.testing.assert_array_equal(got["routes"], np.array(want["routes"]).swapaxes(0, 1))
+    np.testing.assert_array_equal(got["advantages"], advantages)
+    kinds = {k: str(v.dtype) for k, v in got.items()}
+    assert kinds == {
+        "tokens": "int32", "segments": "int32", "mask": "bool", "old_logp": "float32",
+        "routes": "int32", "advantages": "float32",
+    }  # fmt: skip
+
+
+def test_a_bucket_wider_than_all_that_was_drawn_pads():
+    rollout = drawn([6, 2], [5, 3])
+    got = contiguous(rollout, np.zeros(2, np.float32), np.ones(2, bool), buckets=(20,))
+    want = oracle(rollout, [True, True], 20)
+    np.testing.assert_array_equal(got["tokens"], want["tokens"])
+    np.testing.assert_array_equal(got["routes"], np.array(want["routes"]).swapaxes(0, 1))
+    assert (got["routes"][:, :, 11:] == -1).all()
+
+
+def test_garbage_behind_the_masks_changes_nothing():
+    rollout = drawn([3, 1], [2, 4])
+    behind_BT = np.arange(P + C)[None] >= P + np.array([[2], [4]])
+    spoilt = rollout._replace(
+        routes_LBTK=np.where(behind_BT[None, :, :, None], 99, rollout.routes_LBTK),
+        prompt_BT=np.where(rollout.prompt_mask_BT, rollout.prompt_BT, 77),
+        completion_BC=np.where(rollout.mask_BC, rollout.completion_BC, 88),
+        logp_BC=np.where(rollout.mask_BC, rollout.logp_BC, np.nan),
+    )
+    args = (np.ones(2, np.float32), np.ones(2, bool))
+    clean, dirty = (contiguous(r, *args, buckets=(8,)) for r in (rollout, spoilt))
+    for name in clean:
+        np.testing.assert_array_equal(clean[name], dirty[name], name)
+
+
+def test_a_dense_model_has_no_routes_to_move():
+    rollout = drawn([3, 1], [2, 4])
+    rollout = rollout._replace(routes_LBTK=np.zeros((0, 2, P + C, 0), np.int32))
+    got = contiguous(rollout, np.ones(2, np.float32), np.ones(2, bool), buckets=(8,))
+    assert got["routes"].shape == (0, 2, 8, 0)
+
+
+def test_the_smallest_bucket_that_holds_is_taken():
+    assert [bucket(n, (9, 3, 6)) for n in (1, 3, 4, 9)] == [3, 3, 6, 9]
+    with pytest.raises(ValueError, match=r"10 tokens fits none of the length buckets \(9, 3, 6\)"):
+        bucket(10, (9, 3, 6))
+    with pytest.raises(ValueError, match="11 tokens fits none"):
+        contiguous(drawn([6], [5]), np.ones(1, np.float32), np.ones(1, bool), buckets=(10,))
+
+
+def test_a_minibatch_is_the_whole_groups_of_its_prompts():
+    rollout = drawn([6, 1, 3, 4, 2, 2], [5, 1, 2, 5, 1, 4])
+    rows = contiguous(rollout, np.arange(6, dtype=np.float32), np.ones(6, bool), buckets=(11,))
+    batch = minibatch(rows, np.array([2, 0]), group=2, reduction="seq_mean_token_mean", constant=11)
+    picked = [4, 5, 0, 1]
+    np.testing.assert_array_equal(batch.tokens_BT, rows["tokens"][picked])
+    np.testing.assert_array_equal(batch.advantages_B, picked)
+    np.testing.assert_array_equal(batch.routes_LBTK, rows["routes"][:, picked])
+    np.testing.assert_array_equal(batch.old_logp_BT, rows["old_logp"][picked])
+    np.testing.assert_array_equal(np.asarray(batch.weights_BT) > 0, rows["mask"][picked])
+    # one sequence, one share, whatever its length
+    np.testing.assert_allclose(np.asarray(batch.weights_BT).sum(1), [1 / 4] * 4, rtol=1e-6)
+
+
+def test_the_reference_is_zeros_until_there_is_one():
+    rows = contiguous(drawn([2, 2], [1, 4]), np.ones(2, np.float32), np.ones(2, bool), buckets=(8,))
+    weights = np.ones((2, 8), np.float32)
+    assert not np.asarray(as_batch(rows, weights).ref_logp_BT).any()
+    rows["ref_logp"] = np.full((2, 8), -2.0, np.float32)
+    assert (np.asarray(as_batch(rows, weights).ref_logp_BT) == -2).all()
