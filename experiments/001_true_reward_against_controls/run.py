@@ -61,15 +61,18 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
 
 
 def plot(results: list[dict], path: Path) -> None:
-    """pass@1 and mean length of every run against updates."""
+    """pass@1 and mean length: the validation curve of every run, and test before and after."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
     for row in results:
         colour = ARMS[row["arm"]][1]
-        label = row["arm"] if row["seed"] == 0 else None
+        last = row["curve"][-1]["update"]
         for axis, key in zip(axes, ("pass_at_1", "mean_length"), strict=True):
-            start = (0, row["before"][key])
-            points = [start, *((p["update"], p[key]) for p in row["curve"])]
+            label = row["arm"] if row["seed"] == 0 else None
+            points = [(p["update"], p[key]) for p in row["curve"]]
             axis.plot(*zip(*points, strict=True), color=colour, label=label, marker=".", alpha=0.85)
+            ends = [row["before"][key], row["after"][key]]
+            test = "test, before and after" if label and row["arm"] == next(iter(ARMS)) else None
+            axis.plot([0, last], ends, "x", color=colour, label=test)
     for axis, name in zip(axes, ("pass@1, held-out", "mean length (tokens)"), strict=True):
         axis.set(xlabel="updates", ylabel=name)
         axis.spines[["top", "right"]].set_visible(False)
