@@ -13,9 +13,9 @@ from jax.sharding import Mesh
 
 from r1jax import config as configs
 from r1jax.io import report
-from r1jax.pipelines import r1_zero
+from r1jax.pipelines import r1_zero, r1_zero_config
 
-ANY_REWARD = r1_zero.RewardConfig("rule", 1.0, 1.0, (), ())
+ANY_REWARD = r1_zero_config.RewardConfig("rule", 1.0, 1.0, (), ())
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import r1_zero
+from r1jax.pipelines import r1_zero, r1_zero_config
 from r1jax.rewards.score import Score
 from r1jax.train.artifacts import load_model
 from r1jax.train.evaluation import Answered, Examiner
@@ -214,9 +214,9 @@ def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
     [
         ({"updates": 3}, "updates 3 are no multiple of the 2 per rollout"),
         ({"stages": ()}, "stages must start at 0"),
-        ({"stages": (r1_zero.StageConfig(1, 4, 1.0),)}, "stages must start at 0"),
-        ({"stages": (r1_zero.StageConfig(0, 4, 0.0),)}, "temperature"),
-        ({"stages": (r1_zero.StageConfig(0, 99, 1.0),)}, "are 163 tokens, the largest.* 80"),
+        ({"stages": (r1_zero_config.StageConfig(1, 4, 1.0),)}, "stages must start at 0"),
+        ({"stages": (r1_zero_config.StageConfig(0, 4, 0.0),)}, "temperature"),
+        ({"stages": (r1_zero_config.StageConfig(0, 99, 1.0),)}, "are 163 tokens, the largest.* 80"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, change, message):

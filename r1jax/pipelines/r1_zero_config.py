@@ -1,0 +1,118 @@
+"""What an R1-Zero run is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.config import CheckpointConfig, MeshConfig, OptimizerConfig
+from r1jax.data.tasks import TaskConfig
+from r1jax.train.evaluation import EvalConfig
+from r1jax.train.grpo_step import GrpoConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How the network is run: speed and memory, not the model; as of ModelConfig and MoeConfig."""
+
+    compute_dtype: Literal["float32", "bfloat16"]
+    scan_layers: bool
+    remat: bool
+    dispatch: Literal["blocks", "ragged", "dense"]
+    block_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StageConfig:
+    """Sampling from an update on: the length cap may rise and the temperature change.
+
+    Attributes:
+      from_update: first update (from 0) of the stage; the first stage starts at 0.
+      max_new_tokens: length cap of a completion.
+      temperature: of the rollouts and of every log-probability that is compared with them.
+    """
+
+    from_update: int
+    max_new_tokens: int
+    temperature: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardConfig:
+    """R = accuracy * R_accuracy + format * R_format (section 2.2 of the paper), or a control arm.
+
+    Attributes:
+      kind: "rule" pays both, "format_only" the format alone, "random" a coin.
+      accuracy, format: weights in reward units.
+      places: where an answer may stand, in order (`rewards.maths.extract_answer`).
+      reflective_words: counted in completions, for the metrics only.
+    """
+
+    kind: Literal["rule", "format_only", "random"]
+    accuracy: float
+    format: float
+    places: tuple[str, ...]
+    reflective_words: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class R1ZeroConfig:
+    """An R1-Zero run.
+
+    Attributes:
+      updates: optimizer updates; a multiple of the updates per rollout.
+      base: directory of the base model, or "package:NAME".
+      template: prompt template (`data.templates`).
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      length_buckets: lengths of prompt + completion that the training step is compiled for.
+      cache_segments: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the trainer's
+        log-probabilities are those of the whole distribution.
+      samples_every: updates between tables of samples.
+      samples_shown: rows of such a table.
+    """
+
+    pipeline: Literal["r1_zero"]
+    seed: int
+    updates: int
+    base: str
+    template: str
+    task: TaskConfig
+    reward: RewardConfig
+    stages: tuple[StageConfig, ...]
+    prompt_buckets: tuple[int, ...]
+    length_buckets: tuple[int, ...]
+    cache_segments: int
+    samples_every: int
+    samples_shown: int
+    grpo: GrpoConfig
+    optimizer: OptimizerConfig
+    evaluation: EvalConfig
+    execution: ExecutionConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+
+    def __post_init__(self):
+        if self.updates % self.grpo.updates_per_rollout:
+            raise ValueError(
+                f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "
+                "per rollout"
+            )
+        starts = [s.from_update for s in self.stages]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+        if any(s.temperature <= 0 for s in self.stages):
+            raise ValueError("stages: the temperature of rollouts must be above 0")
+        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
+        if longest > max(self.length_buckets):
+            raise ValueError(
+                f"the longest prompt and completion are {longest} tokens, the largest length "
+                f"bucket {max(self.length_buckets)}"
+            )
+        shards = self.mesh.data * self.mesh.expert
+        if (
+            self.grpo.rows_per_update // self.grpo.micro_batches % shards
+            or self.grpo.prompts_per_rollout % shards
+        ):
+            raise ValueError(f"batches do not divide by mesh data x expert = {shards}")
+
+    def stage(self, update: int) -> StageConfig:
+        """The stage that a rollout starting after `update` updates belongs to."""
+        return [s for s in self.stages if s.from_update <= update][-1]
