@@ -70,6 +70,13 @@ def test_sampler_and_trainer_agree_on_log_probabilities(summary):
     assert 0 < summary["max_logp_gap"] <= 1e-4
 
 
+def test_the_first_minibatch_of_a_rollout_is_on_policy_whatever_the_temperature(finished):
+    rows = read_jsonl(finished[0] / "metrics.jsonl")
+    ratios = [row["ratio"] for row in rows]
+    np.testing.assert_allclose([ratios[0], ratios[2]], 1, atol=1e-6)
+    assert abs(ratios[1] - 1) > 1e-4 and abs(ratios[3] - 1) > 1e-4
+
+
 def test_a_run_leaves_report_samples_and_metrics(finished):
     workdir, _, _ = finished
     report = (workdir / "report.md").read_text()
