@@ -10,6 +10,8 @@ Reasoning problems, in English or Chinese (half each); numbers and operations de
 Splits "train" (90%), "validation" (5%), "test" (5%) and "ood" are disjoint: a checksum of the
 problem, without its language, belongs to exactly one of the first three, and ood problems are
 longer than any other.
+Known flaw: the checksum sees the order of a search problem's numbers. Up to order, every search
+test problem also occurs in training, so only chains measure what was never seen.
 
 Documents of the corpus, all from training problems. How each is written is drawn by `Rates`:
   chain, bare      a guess, right with probability `bare_right`, without any work
