@@ -23,19 +23,9 @@ def swiglu(
     x_BTD: Float[Array, "B T D"], up_D2F: Float[Array, "D 2 F"], down_FD: Float[Array, "F D"]
 ) -> Float[Array, "B T D"]:
     """down(silu(gate(x)) * up(x)), gate and up fused as up_D2F[:, 0] and up_D2F[:, 1]."""
-    both = jnp.einsum(
-        "btd,dcf->btcf",
-        x_BTD,
-        up_D2F.astype(x_BTD.dtype),
-        out_sharding=sharding.out("batch", "seq", "none", "mlp"),
-    )
+    both = project(x_BTD, up_D2F, 1, "batch", "seq", "none", "mlp")
     h_BTF = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
-    return jnp.einsum(
-        "btf,fd->btd",
-        h_BTF,
-        down_FD.astype(x_BTD.dtype),
-        out_sharding=sharding.out("batch", "seq", "act_embed"),
-    )
+    return project(h_BTF, down_FD, 1, "batch", "seq", "act_embed")
 
 
 def embed(

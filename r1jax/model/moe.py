@@ -102,10 +102,15 @@ def dense_experts(
     up_ED2F: Float[Array, "E D 2 F"],
     down_EFD: Float[Array, "E F D"],
 ) -> Float[Array, "N D"]:
-    """Every expert on every token, then the weighted sum of the chosen: E/K times the work."""
-    y_END = _ffn(jnp.broadcast_to(x_ND, (up_ED2F.shape[0], *x_ND.shape)), up_ED2F, down_EFD)
-    chosen_NKE = jax.nn.one_hot(experts_NK, up_ED2F.shape[0], dtype=x_ND.dtype)
-    return jnp.einsum("nke,nk,end->nd", chosen_NKE, weights_NK.astype(x_ND.dtype), y_END)
+    """Every expert on every token, as two flat matmuls: E/K times the work, and no token moves.
+
+    The gates multiply the hidden activations, so that the second matmul also sums over experts.
+    """
+    chosen_NKE = jax.nn.one_hot(experts_NK, up_ED2F.shape[0], dtype=jnp.float32)
+    gate_NE = jnp.einsum("nke,nk->ne", chosen_NKE, weights_NK).astype(x_ND.dtype)
+    both = jnp.einsum("nd,edcf->necf", x_ND, up_ED2F)
+    h_NEF = jax.nn.silu(both[:, :, 0]) * both[:, :, 1] * gate_NE[:, :, None]
+    return jnp.einsum("nef,efd->nd", h_NEF, down_EFD)
 
 
 @jax.custom_vjp

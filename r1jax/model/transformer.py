@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from r1jax.config import AttentionConfig, ModelConfig
 from r1jax.model import attention, moe, rotary
-from r1jax.model.layers import rms_norm, swiglu
+from r1jax.model.layers import project, rms_norm, swiglu
 from r1jax.sharding import constrain, out
 from r1jax.types import LayerCache, Tree
 
@@ -170,16 +170,11 @@ def _write(old: Array, new: Array, slot: Array, axis: int) -> Array:
 def _gqa(
     p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig
 ) -> tuple[Array, LayerCache]:
-    a, dtype = c.attention, x_BTD.dtype
+    a = c.attention
     group = a.n_heads // a.n_kv_heads
-    qkv = jnp.einsum(
-        "btd,dmjh->btmjh",
-        x_BTD,
-        p["qkv"].astype(dtype),
-        out_sharding=out("batch", "seq", "heads", "none", "head_dim"),
-    )
+    qkv = project(x_BTD, p["qkv"], 1, "batch", "seq", "heads", "none", "head_dim")
     if a.qkv_bias:
-        qkv = qkv + p["qkv_bias"].astype(dtype)[None, None]
+        qkv = qkv + p["qkv_bias"].astype(qkv.dtype)[None, None]
     q, k, v = qkv[:, :, :, :group], qkv[:, :, :, group], qkv[:, :, :, group + 1]
     if a.qk_norm:
         q, k = rms_norm(q, p["q_norm"], eps=c.norm_eps), rms_norm(k, p["k_norm"], eps=c.norm_eps)
@@ -190,9 +185,7 @@ def _gqa(
             *(_write(old, n, past.slot, 2) for old, n in zip(past.cache, new, strict=True))
         )
     o = attention.attend_grouped(q, *new, mask_BTS, scale=rotary.softmax_scale(c.rope, a.head_dim))
-    return jnp.einsum(
-        "btmjh,mjhd->btd", o, p["out"].astype(dtype), out_sharding=out("batch", "seq", "act_embed")
-    ), new
+    return project(o, p["out"], 3, "batch", "seq", "act_embed"), new
 
 
 def _mla(
@@ -203,32 +196,20 @@ def _mla(
     # DeepSeek's checkpoints fix 1e-6 for the two latent norms whatever rms_norm_eps says.
     cq = x_BTD
     if a.q_lora_rank:
-        cq = jnp.einsum(
-            "btd,dq->btq",
-            x_BTD,
-            p["q_down"].astype(dtype),
-            out_sharding=out("batch", "seq", "latent"),
-        )
+        cq = project(x_BTD, p["q_down"], 1, "batch", "seq", "latent")
         cq = rms_norm(cq, p["q_latent_norm"], eps=1e-6)
-    q = jnp.einsum(
-        "btq,qnh->btnh",
-        cq,
-        p["q_up"].astype(dtype),
-        out_sharding=out("batch", "seq", "heads", "head_dim"),
-    )
+    per_head = ("batch", "seq", "heads", "head_dim")
+    q = project(cq, p["q_up"], 1, *per_head)
     qn, qr = q[:, :, :, : a.nope_dim], rotary.rotate(q[:, :, :, a.nope_dim :], cos, sin)
-    ckv = jnp.einsum(
-        "btd,dr->btr", x_BTD, p["kv_down"].astype(dtype), out_sharding=out("batch", "seq", "latent")
-    )
+    ckv = project(x_BTD, p["kv_down"], 1, "batch", "seq", "latent")
     latent = rms_norm(ckv[:, :, : a.kv_lora_rank], p["kv_norm"], eps=1e-6)
     kr = rotary.rotate(ckv[:, :, None, a.kv_lora_rank :], cos, sin)[:, :, 0]
     new, kv_up = LayerCache(latent, kr), p["kv_up"].astype(dtype)
     scale = rotary.softmax_scale(c.rope, a.nope_dim + a.rope_dim)
-    per_head = out("batch", "seq", "heads", "head_dim")
     if past is None:
-        kv = jnp.einsum("bsr,rnh->bsnh", latent, kv_up, out_sharding=per_head)
+        kv = project(latent, kv_up, 1, *per_head)
         shared = jnp.broadcast_to(
-            kr[:, :, None], (*kv.shape[:3], a.rope_dim), out_sharding=per_head
+            kr[:, :, None], (*kv.shape[:3], a.rope_dim), out_sharding=out(*per_head)
         )
         k = jnp.concatenate([kv[:, :, :, : a.nope_dim], shared], axis=-1).swapaxes(1, 2)
         v = kv[:, :, :, a.nope_dim :].swapaxes(1, 2)
@@ -245,10 +226,8 @@ def _mla(
             out_sharding=out("batch", "seq", "heads", "latent"),
         )
         o = attention.attend_latent(q_latent, qr, *new, mask_BTS, scale=scale)
-        o = jnp.einsum("btnr,rnv->btnv", o, kv_up[:, :, a.nope_dim :], out_sharding=per_head)
-    return jnp.einsum(
-        "btnv,nvd->btd", o, p["out"].astype(dtype), out_sharding=out("batch", "seq", "act_embed")
-    ), new
+        o = jnp.einsum("btnr,rnv->btnv", o, kv_up[:, :, a.nope_dim :], out_sharding=out(*per_head))
+    return project(o, p["out"], 2, "batch", "seq", "act_embed"), new
 
 
 def block(
