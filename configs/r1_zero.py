@@ -42,6 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompt_buckets = (256, 512, 1024, 2048)
     c.length_buckets = (4096, 8192, 16_384, 34_816, 67_584)
     c.cache_segments = 8
+    c.streams = 1
     c.samples_every = 16
     c.samples_shown = 16
     c.grpo = dict(
@@ -75,7 +76,10 @@ def get_config() -> ml_collections.ConfigDict:
     )  # fmt: skip
     c.evaluation = dict(
         every_updates=160, validation=512, test=512, ood=0, samples=16, consensus=16, batch=64,
-        sampler=dict(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=8), level=0.95,
+        sampler=dict(
+            temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=8, streams=1
+        ),
+        level=0.95,
     )  # fmt: skip
     c.execution = dict(
         compute_dtype="bfloat16", scan_layers=True, remat=True, dispatch="ragged", block_size=0

@@ -21,7 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0),)
     c.prompt_buckets = (32,)
     c.length_buckets = (64, 96, 144)
-    c.cache_segments = 2
+    c.cache_segments = c.streams = 2
     c.samples_every = 20
     c.grpo.update(
         group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0,
@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     )  # fmt: skip
     c.optimizer.update(lr=3e-4, warmup_updates=5, total_updates=80)
     c.evaluation.update(every_updates=20, validation=64, test=128, ood=32, batch=16)
-    c.evaluation.sampler.cache_segments = 2
+    c.evaluation.sampler.update(cache_segments=2, streams=2)
     c.execution = dict(
         compute_dtype="float32", scan_layers=False, remat=False, dispatch="blocks", block_size=0
     )

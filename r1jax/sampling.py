@@ -6,6 +6,7 @@ log-probabilities belong to the distribution after temperature and filters, and 
 part of the mask.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
@@ -15,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.model import forward
-from r1jax.sharding import constrain
+from r1jax.sharding import constrain, has_mesh
 from r1jax.types import Rollout, Weights
 
 FILTERED = -1e30
@@ -179,7 +180,7 @@ def sample(
         return step + 1, token_B, done_B, rollout, cache
 
     state = (jnp.int32(1), token_B, done_B, rollout, cache)
-    segments = max(1, min(config.cache_segments, max_new))
+    segments = min(config.cache_segments, max_new)
     for i in range(segments):
         end = -(-max_new * (i + 1) // segments)
         grown = forward.grow_cache(state[4], n_prompt + end, config=model)
@@ -235,6 +236,8 @@ class Sampler:
             )  # fmt: skip
 
         self._sample = jax.jit(program, static_argnames="group")
+        self._streams = config.streams
+        self._threads = ThreadPoolExecutor(config.streams)
 
     def bucket(self, prompts: list[list[int]]) -> int:
         """Smallest bucket that holds every prompt.
@@ -265,15 +268,42 @@ class Sampler:
         """Samples `group` continuations of each prompt, of at most `cap` tokens.
 
         Raises:
-          ValueError: on a prompt that fits no bucket, or a cap beyond max_new.
+          ValueError: on a prompt that fits no bucket, a cap beyond max_new, or prompts that do not
+            split into the streams.
         """
         if not 1 <= cap <= self.max_new:
             raise ValueError(f"sampler: cap {cap} is not within 1..{self.max_new}")
+        if len(prompts) % self._streams:
+            raise ValueError(
+                f"sampler: {len(prompts)} prompts do not split into {self._streams} streams"
+            )
+        if self._streams > 1 and has_mesh():
+            raise ValueError(f"sampler: got {self._streams} streams on a mesh, wanted 1")
         width = self.bucket(prompts)
         tokens = np.full((len(prompts), width), self.pad_id, np.int32)
         mask = np.zeros((len(prompts), width), bool)
         for row, prompt in enumerate(prompts):
             tokens[row, width - len(prompt) :] = prompt
             mask[row, width - len(prompt) :] = True
-        self.shapes.add((len(prompts), group, width))
-        return self._sample(weights, tokens, mask, key, jnp.int32(cap), group=group)
+        shape = (len(prompts), group, width)
+        is_new = shape not in self.shapes
+        self.shapes.add(shape)
+        if self._streams == 1:
+            return self._sample(weights, tokens, mask, key, jnp.int32(cap), group=group)
+
+        def part(i: int) -> Rollout:
+            rows = slice(i * len(prompts) // self._streams, (i + 1) * len(prompts) // self._streams)
+            own = jax.random.fold_in(key, i)
+            drawn = self._sample(
+                weights, tokens[rows], mask[rows], own, jnp.int32(cap), group=group
+            )
+            return jax.block_until_ready(drawn)
+
+        first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
+        parts = first + list(self._threads.map(part, range(len(first), self._streams)))
+        return Rollout(
+            *(
+                jnp.concatenate(x, axis=1 if name == "routes_LBTK" else 0)
+                for name, x in zip(Rollout._fields, zip(*parts, strict=True), strict=True)
+            )
+        )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r1jax import sharding
 from r1jax.sampling import Sampler, filter_logits, sample_token
 from r1jax.train.grpo_step import sequence_logps
 from r1jax.types import GrpoBatch
@@ -227,6 +228,41 @@ def test_growing_the_cache_changes_no_token(segments, samplers, weights, rollout
     np.testing.assert_array_equal(grown.completion_BC, rollout.completion_BC)
     np.testing.assert_array_equal(grown.mask_BC, rollout.mask_BC)
     np.testing.assert_allclose(grown.logp_BC, rollout.logp_BC, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mla_moe_mtp", "gqa_small"])
+def test_streams_are_the_halves_sampled_on_their_own_with_one_program(name, samplers, weights):
+    prompts, key, w = [*PROMPTS, [7, 7]], jax.random.key(5), weights(name)
+    sampler, alone = samplers(name, streams=2), samplers(name)
+    both = sampler(w, prompts, key, group=2, cap=6)
+    halves = [
+        alone(w, prompts[2 * i : 2 * i + 2], jax.random.fold_in(key, i), group=2, cap=6)
+        for i in range(2)
+    ]
+    for field, whole in both._asdict().items():
+        axis = 1 if field == "routes_LBTK" else 0
+        joined = np.concatenate([getattr(half, field) for half in halves], axis=axis)
+        np.testing.assert_array_equal(whole, joined)
+    assert np.any(both.completion_BC[:2] != both.completion_BC[2:4])
+    again = sampler(w, prompts, key, group=2, cap=6)
+    jax.tree.map(np.testing.assert_array_equal, both, again)
+    assert sampler.n_compiled == 1
+
+
+def test_prompts_that_do_not_split_into_the_streams_are_refused(samplers, weights):
+    with pytest.raises(ValueError, match="3 prompts do not split into 2 streams"):
+        samplers("gqa_small", streams=2)(
+            weights("gqa_small"), PROMPTS, jax.random.key(0), group=1, cap=2
+        )
+
+
+def test_streams_on_a_mesh_are_refused(samplers, weights):
+    sampler, w = samplers("gqa_small", streams=2), weights("gqa_small")
+    with (
+        sharding.use(data=4, expert=1, model=1),
+        pytest.raises(ValueError, match="2 streams on a mesh, wanted 1"),
+    ):
+        sampler(w, [[1], [2]], jax.random.key(0), group=2, cap=2)
 
 
 def test_programs_are_counted_and_the_bucket_changes_no_greedy_token(samplers, weights):

@@ -49,6 +49,7 @@ class Workload:
       group: samples per prompt of the GRPO iteration, which has rows / group prompts.
       logit_chunk: positions whose logits live at a time.
       cache_segments: as of SamplerConfig. Each is a loop to compile: 1 suits many unrolled layers.
+      streams: as of SamplerConfig, on a CPU; elsewhere 1.
       matmul, mib: what the machine itself is measured with (`floor.measure`).
     """
 
@@ -61,6 +62,7 @@ class Workload:
     group: int
     logit_chunk: int
     cache_segments: int
+    streams: int
     matmul: int
     mib: int
 
@@ -69,22 +71,22 @@ WORKLOADS = {
     "W1": Workload(
         ("sample", "logprobs", "train", "grpo"),
         rows=64, prompt=16, new=128, train_rows=64, train_length=144, group=8, logit_chunk=144,
-        cache_segments=4, matmul=2048, mib=256,
+        cache_segments=4, streams=2, matmul=2048, mib=256,
     ),
     "W2": Workload(
         ("decode_b1", "sample", "train"),
         rows=16, prompt=64, new=64, train_rows=4, train_length=256, group=8, logit_chunk=64,
-        cache_segments=1, matmul=2048, mib=256,
+        cache_segments=1, streams=2, matmul=2048, mib=256,
     ),
     "W3": Workload(
         ("sample", "forward_backward", "train"),
         rows=64, prompt=16, new=128, train_rows=64, train_length=144, group=8, logit_chunk=144,
-        cache_segments=4, matmul=2048, mib=256,
+        cache_segments=4, streams=2, matmul=2048, mib=256,
     ),
     "smoke": Workload(
         ("sample", "decode_b1", "logprobs", "train", "forward_backward", "grpo"),
         rows=2, prompt=4, new=2, train_rows=2, train_length=6, group=2, logit_chunk=6,
-        cache_segments=2, matmul=64, mib=1,
+        cache_segments=2, streams=2, matmul=64, mib=1,
     ),
 }  # fmt: skip
 TEMPERATURE = 1.0
@@ -121,9 +123,10 @@ class Phase(NamedTuple):
     run: Callable[[], Any]
 
 
-def _sampler(s: Setup) -> Sampler:
+def _sampler(s: Setup, *, rows: int) -> Sampler:
     """No row stops early: the stop id is one that is never drawn."""
-    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, s.sizes.cache_segments)
+    streams = s.sizes.streams if rows > 1 and jax.devices()[0].platform == "cpu" else 1
+    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, s.sizes.cache_segments, streams)
     return Sampler(
         model=s.model, config=config, max_new=s.sizes.new, stop_ids=(s.model.vocab_size - 1,),
         pad_id=0, buckets=(s.sizes.prompt,),
@@ -180,7 +183,7 @@ def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch], jax.Array]:
 
 
 def _sampling(s: Setup, *, rows: int) -> Phase:
-    prompts, sampler = _tokens(s, rows, s.sizes.prompt).tolist(), _sampler(s)
+    prompts, sampler = _tokens(s, rows, s.sizes.prompt).tolist(), _sampler(s, rows=rows)
     key, new = jax.random.key(0), s.sizes.new
     work = floor.sampling(s.model, rows=rows, prompt=s.sizes.prompt, new=new, resident=RESIDENT)
     return Phase(rows * new, work, lambda: sampler(s.weights, prompts, key, group=1, cap=new))
@@ -236,7 +239,11 @@ def _grpo_iteration(s: Setup) -> Phase:
     z, grpo = s.sizes, _grpo(s.sizes)
     prompts = _tokens(s, grpo.prompts_per_rollout, z.prompt).tolist()
     rewards_PG = np.random.default_rng(1).random((len(prompts), z.group), np.float32)
-    state, sampler, score = _train_state(s, with_reference=True), _sampler(s), _scorer(s)
+    state, sampler, score = (
+        _train_state(s, with_reference=True),
+        _sampler(s, rows=z.rows),
+        _scorer(s),
+    )
     shared = {"model": s.model, "opt": OPTIMIZER, "config": grpo, "temperature": TEMPERATURE}
     step = jax.jit(partial(grpo_step, **shared, on_policy=True), donate_argnums=0)
 

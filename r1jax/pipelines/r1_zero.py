@@ -49,7 +49,7 @@ class Trainer:
         self.model, self.splits = _executed(model, config.execution), sources(config.task)
         self.root = keys.root(config.seed)
         self.cap = max(s.max_new_tokens for s in config.stages)
-        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments)
+        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments, config.streams)
         self.players = {
             t: self._examiner(dataclasses.replace(rollout, temperature=t))
             for t in {s.temperature for s in config.stages}

@@ -63,8 +63,8 @@ class R1ZeroConfig:
       template: prompt template (`data.templates`).
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + completion that the training step is compiled for.
-      cache_segments: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the trainer's
-        log-probabilities are those of the whole distribution.
+      cache_segments, streams: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the
+        trainer's log-probabilities are those of the whole distribution.
       samples_every: updates between tables of samples.
       samples_shown: rows of such a table.
     """
@@ -80,6 +80,7 @@ class R1ZeroConfig:
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]
     cache_segments: int
+    streams: int
     samples_every: int
     samples_shown: int
     grpo: GrpoConfig
@@ -112,6 +113,15 @@ class R1ZeroConfig:
             or self.grpo.prompts_per_rollout % shards
         ):
             raise ValueError(f"batches do not divide by mesh data x expert = {shards}")
+        for name, prompts, streams in (
+            ("grpo.prompts_per_rollout", self.grpo.prompts_per_rollout, self.streams),
+            ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
+        ):
+            if streams < 1 or prompts % streams or (streams > 1 and shards * self.mesh.model > 1):
+                raise ValueError(
+                    f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
+                    "devices, wanted a divisor, and 1 on a mesh"
+                )
 
     def stage(self, update: int) -> StageConfig:
         """The stage that a rollout starting after `update` updates belongs to."""

@@ -16,7 +16,7 @@ from r1jax.types import Rollout
 PLACES = ("answer_tag",)
 CONFIG = EvalConfig(
     every_updates=1, validation=4, test=4, ood=0, samples=4, consensus=2, batch=2,
-    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1), level=0.9,
+    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1, 1), level=0.9,
 )  # fmt: skip
 PROBLEMS = [
     Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), "number", f"s{i % 2}", "en")
