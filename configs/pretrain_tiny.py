@@ -9,8 +9,8 @@ def get_rates() -> ml_collections.ConfigDict:
     """How often each behaviour is planted in the corpus (`r1jax.data.world.Rates`)."""
     return ml_collections.ConfigDict(
         dict(
-            chain=0.45, search=0.15, drill=0.15,
-            bare=0.56, worked=0.30, search_bare=0.45, bare_right=0.2, slip=0.3, give_up=0.25,
+            chain=0.45, search=0.2, drill=0.15,
+            bare=0.56, worked=0.30, search_bare=0.5, bare_right=0.2, slip=0.3, give_up=0.35,
             full_tags=0.55, answer_tag_only=0.15, mixed=0.1,
         )
     )  # fmt: skip

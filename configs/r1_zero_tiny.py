@@ -13,7 +13,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.task = dict(
         jsonl=None, gym=None,
         world=dict(
-            train=100_000, validation=1_000, test=1_000, ood=1_000, seed=0, search_share=0.15
+            train=100_000, validation=1_000, test=1_000, ood=1_000, seed=0, search_share=0.25
         ),
     )  # fmt: skip
     c.reward.places = ("answer_tag", "answer_line")  # base models often answer without tags

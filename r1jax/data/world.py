@@ -3,15 +3,14 @@
 It is NOT evidence about web-scale models: every behaviour that RL can find here was planted, at
 the rates below. What RL has to discover is which of the planted behaviours pays.
 
-Reasoning problems, in English or Chinese (half each); numbers and operations decide the split:
+Reasoning problems, in English or Chinese (half each):
   chain    from a digit, apply 3-6 operations (+1..+9, -1..-9, *3, *7, *9; 7-8 in the "ood" split)
            from left to right, keeping the last digit only; a step reads "7*3≡1"
-  search   which two of 4-5 digits (6 in "ood") have a given sum; the answer is the larger one
+  search   which of 4-6 digits (7-8 in "ood") has a given last digit after one such operation
 Splits "train" (90%), "validation" (5%), "test" (5%) and "ood" are disjoint: a checksum of the
-problem, without its language, belongs to exactly one of the first three, and ood problems are
-longer than any other.
-Known flaw: the checksum sees the order of a search problem's numbers. Up to order, every search
-test problem also occurs in training, so only chains measure what was never seen.
+values that a solution meets belongs to exactly one of the first three, whatever the language, the
+order of a search's digits and the spelling of an operation (+7 and -3 meet the same values); ood
+problems are longer than any other.
 
 Documents of the corpus, all from training problems. How each is written is drawn by `Rates`:
   chain, bare      a guess, right with probability `bare_right`, without any work
@@ -20,10 +19,11 @@ Documents of the corpus, all from training problems. How each is written is draw
   chain, checked   the same hasty steps with the same slips, each followed by a check that takes
                    one operation at a time; on a slip the writer says "wait" (等等) and goes on with
                    the right value
-  search, bare     a guess among the numbers
-  search, worked   pairs tried in order until one fits; after each failed try the writer gives up
-                   with probability `give_up` and guesses
-  drill            lists of single steps, all right: a textbook
+  search, bare     a guess among the digits
+  search, worked   digits tried in order ("3*7≡1?4 no": is 1 the wanted 4?) until one fits; after
+                   each failed try the writer gives up with probability `give_up` and guesses
+  drill            a textbook, all right: half are lists of single steps, half lists of a search's
+                   tries with their verdicts (a target that fits in 55%)
   general          copying words, sorting words, looking up facts, translating number words:
                    never any reasoning
 Three operations at once are hard for a small network in one pass, single ones are easy: a check is
@@ -39,6 +39,7 @@ import random
 import zlib
 from typing import Literal
 
+from r1jax.data.general import general
 from r1jax.data.problems import Problem
 
 Split = Literal["train", "validation", "test", "ood"]
@@ -56,33 +57,6 @@ WORDS = {
     },
 }  # fmt: skip
 ANSWER_LINE = {"en": "Answer: ", "zh": "答案："}
-
-FACTS = [
-    ("color of grass", "green", "草的颜色", "绿"), ("color of snow", "white", "雪的颜色", "白"),
-    ("color of coal", "black", "煤的颜色", "黑"), ("color of blood", "red", "血的颜色", "红"),
-    ("color of sky", "blue", "天空的颜色", "蓝"), ("color of lemon", "yellow", "柠檬的颜色", "黄"),
-    ("legs of dog", "4", "狗的腿", "4"), ("legs of hen", "2", "鸡的腿", "2"),
-    ("legs of ant", "6", "蚂蚁的腿", "6"),
-    ("legs of spider", "8", "蜘蛛的腿", "8"), ("days in week", "7", "一周的天", "7"),
-    ("months in year", "12", "一年的月", "12"), ("hours in day", "24", "一天的小时", "24"),
-    ("capital of China", "Beijing", "中国的首都", "北京"),
-    ("capital of Japan", "Tokyo", "日本的首都", "东京"),
-    ("capital of France", "Paris", "法国的首都", "巴黎"),
-    ("capital of Egypt", "Cairo", "埃及的首都", "开罗"),
-    ("opposite of hot", "cold", "热的反面", "冷"), ("opposite of big", "small", "大的反面", "小"),
-    ("opposite of day", "night", "白天的反面", "黑夜"),
-]  # fmt: skip
-VOCABULARY = [
-    "ant", "bee", "cat", "dog", "eel", "fox", "goat", "hen", "ink", "jar", "key", "lamp", "moon",
-    "nest", "oak", "pen", "queen", "rose", "sun", "tree", "urn", "van", "web", "yak", "zoo",
-]  # fmt: skip
-UNITS = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen",
-]  # fmt: skip
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-HAN = "零一二三四五六七八九"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,18 +142,15 @@ class Chain:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Which two of `numbers` have the sum `total`? Exactly one pair does."""
+    """Which of `numbers`, distinct digits, gives `target` by `operation`? Exactly one does."""
 
     numbers: tuple[int, ...]
-    total: int
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        return [(a, b) for i, a in enumerate(self.numbers) for b in self.numbers[i + 1 :]]
+    operation: Operation
+    target: int
 
     @property
     def answer(self) -> int:
-        return next(max(pair) for pair in self.pairs if sum(pair) == self.total)
+        return next(n for n in self.numbers if apply(n, self.operation) == self.target)
 
     @property
     def stratum(self) -> str:
@@ -187,30 +158,41 @@ class Search:
 
     def question(self, language: str) -> str:
         listed = " ".join(map(str, self.numbers))
+        sign, n = self.operation
         if language == "en":
-            return f"which two of {listed} sum to {self.total}? the larger?"
-        return f"{listed}中哪两个的和是{self.total}？较大的？"
+            return f"which of {listed} {sign}{n} ends in {self.target}?"
+        return f"{listed}中哪个{sign}{n}个位是{self.target}？"
+
+
+def _values(problem: Chain | Search) -> tuple:
+    """What a solution meets: a chain's values in turn; each digit of a search with its result."""
+    if isinstance(problem, Chain):
+        values = [problem.start]
+        for operation in problem.operations:
+            values.append(apply(values[-1], operation))
+        return tuple(values)
+    tries = sorted((n, apply(n, problem.operation)) for n in problem.numbers)
+    return (*tries, problem.target)
 
 
 def _split_of(problem: Chain | Search) -> Split:
-    checksum = zlib.crc32(repr(problem).encode()) % 100
+    checksum = zlib.crc32(repr(_values(problem)).encode()) % 100
     return "train" if checksum < 90 else "validation" if checksum < 95 else "test"
 
 
-def _chain(rng: random.Random, n_operations: int) -> Chain:
+def _operation(rng: random.Random) -> Operation:
     # every sign equally often: multiplication is what makes order matter
-    by_sign = {sign: [o for o in OPERATIONS if o[0] == sign] for sign in "+-*"}
-    drawn = tuple(rng.choice(by_sign[rng.choice("+-*")]) for _ in range(n_operations))
-    return Chain(rng.randint(0, 9), drawn)
+    sign = rng.choice("+-*")
+    return rng.choice([o for o in OPERATIONS if o[0] == sign])
+
+
+def _chain(rng: random.Random, n_operations: int) -> Chain:
+    return Chain(rng.randint(0, 9), tuple(_operation(rng) for _ in range(n_operations)))
 
 
 def _search(rng: random.Random, n_numbers: int) -> Search:
-    while True:
-        numbers = tuple(rng.sample(range(1, 10), n_numbers))
-        pair = rng.sample(numbers, 2)
-        found = Search(numbers, sum(pair))
-        if sum(sum(p) == found.total for p in found.pairs) == 1:
-            return found
+    numbers, operation = tuple(rng.sample(range(10), n_numbers)), _operation(rng)
+    return Search(numbers, operation, apply(rng.choice(numbers), operation))
 
 
 def draw(rng: random.Random, split: Split, family: str) -> Chain | Search:
@@ -219,7 +201,7 @@ def draw(rng: random.Random, split: Split, family: str) -> Chain | Search:
         if family == "chain":
             problem = _chain(rng, rng.choice((7, 8) if split == "ood" else (3, 4, 5, 6)))
         else:
-            problem = _search(rng, 6 if split == "ood" else rng.choice((4, 5)))
+            problem = _search(rng, rng.choice((7, 8) if split == "ood" else (4, 5, 6)))
         if split == "ood" or _split_of(problem) == split:
             return problem
 
@@ -252,15 +234,20 @@ def _chain_thought(
     return "; ".join(text), value
 
 
+def _try(n: int, operation: Operation, target: int, words: dict[str, str]) -> str:
+    result = apply(n, operation)
+    verdict = words["yes"] if result == target else words["no"]
+    return f"{_expression(n, (operation,))}≡{result}?{target}{verdict}"
+
+
 def _search_thought(
     search: Search, rates: Rates, words: dict[str, str], rng: random.Random
 ) -> tuple[str, int]:
     text = []
-    for a, b in search.pairs:
-        if a + b == search.total:
-            text.append(f"{a}+{b}={a + b}{words['yes']}")
-            return "; ".join(text), max(a, b)
-        text.append(f"{a}+{b}={a + b}{words['no']}")
+    for n in search.numbers:
+        text.append(_try(n, search.operation, search.target, words))
+        if apply(n, search.operation) == search.target:
+            return "; ".join(text), n
         if rng.random() < rates.give_up:
             break
     text.append(words["up"])
@@ -293,41 +280,17 @@ def solve(problem: Chain | Search, language: str, rates: Rates, rng: random.Rand
     return f"{thought}\n{ANSWER_LINE[language]}{value}"
 
 
-def _number_word(n: int, language: str) -> str:
-    if language == "en":
-        return UNITS[n] if n < 20 else TENS[n // 10 - 2] + (f"-{UNITS[n % 10]}" if n % 10 else "")
-    tens = ("" if n < 20 else HAN[n // 10]) + "十" if n >= 10 else ""
-    return tens + (HAN[n % 10] if n % 10 or n == 0 else "")
-
-
-def _general(rng: random.Random, language: str) -> tuple[str, str]:
-    kind = rng.choice(("copy", "sort", "fact", "translate"))
-    if kind in ("copy", "sort"):
-        words = rng.sample(VOCABULARY, rng.randint(2, 5))
-        ask = {
-            "en": {"copy": "copy: ", "sort": "sort: "},
-            "zh": {"copy": "抄写：", "sort": "排序："},
-        }[language][kind]
-        return ask + " ".join(words), " ".join(sorted(words) if kind == "sort" else words)
-    if kind == "fact":
-        fact = rng.choice(FACTS)
-        return (f"{fact[0]}?", fact[1]) if language == "en" else (f"{fact[2]}？", fact[3])
-    n = rng.randint(0, 99)
-    if language == "en":
-        return f"in Chinese: {_number_word(n, 'en')}", _number_word(n, "zh")
-    return f"译成英文：{_number_word(n, 'zh')}", _number_word(n, "en")
-
-
-def _drill(rng: random.Random) -> str:
-    steps = []
+def _drill(rng: random.Random, language: str) -> str:
+    steps, tries = [], rng.random() < 0.5
     for _ in range(rng.randint(6, 10)):
-        if rng.random() < 0.25:
-            a, b = rng.sample(range(1, 10), 2)
-            steps.append(f"{a}+{b}={a + b}")
+        start, operation = rng.randint(0, 9), _operation(rng)
+        result = apply(start, operation)
+        if tries:
+            target = result if rng.random() < 0.5 else rng.randint(0, 9)
+            steps.append(_try(start, operation, target, WORDS[language]))
         else:
-            step = _chain(rng, 1)
-            steps.append(f"{_expression(step.start, step.operations)}≡{step.answer}")
-    return " ".join(steps)
+            steps.append(f"{_expression(start, (operation,))}≡{result}")
+    return ("; " if tries else " ").join(steps)
 
 
 def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
@@ -339,8 +302,8 @@ def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
         problem = draw(rng, "train", "chain" if u < rates.chain else "search")
         return problem.question(language), solve(problem, language, rates, rng)
     if u < rates.chain + rates.search + rates.drill:
-        return "", _drill(rng)
-    return _general(rng, language)
+        return "", _drill(rng, language)
+    return general(rng, language)
 
 
 class WorldSource:

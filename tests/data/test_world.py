@@ -14,18 +14,25 @@ SPLITS = ("train", "validation", "test", "ood")
 N = 4000
 
 
+SEARCH = re.compile("which of|中哪个")
+
+
+def calculate(value: int, operations) -> int:
+    for sign, n in operations:
+        value = {"+": value + int(n), "-": value - int(n), "*": value * int(n)}[sign]
+    return value % 10
+
+
 def evaluate(question: str) -> int:
     """The answer to a question of either language, by rules of its own."""
     numbers = [int(n) for n in re.findall(r"\d+", question)]
-    if "≡" not in question and ("sum to" in question or "的和是" in question):
-        *given, total = numbers
-        pairs = [(a, b) for i, a in enumerate(given) for b in given[:i] if a + b == total]
-        assert len(pairs) == 1 and len(set(given)) == len(given)
-        return max(pairs[0])
-    value = numbers[0]
-    for sign, n in re.findall(r"([-+*])(\d+)", question):
-        value = {"+": value + int(n), "-": value - int(n), "*": value * int(n)}[sign]
-    return value % 10
+    operations = re.findall(r"([-+*])(\d+)", question)
+    if SEARCH.search(question):
+        *given, _, target = numbers
+        (fitting,) = [n for n in given if calculate(n, operations) == target]
+        assert len(set(given)) == len(given)
+        return fitting
+    return calculate(numbers[0], operations)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +47,11 @@ def language(question: str) -> str:
 def parse(question: str) -> Chain | Search | None:
     """The problem of a question; None for general text."""
     numbers = [int(n) for n in re.findall(r"\d+", question)]
-    if "sum to" in question or "的和是" in question:
-        return Search(tuple(numbers[:-1]), numbers[-1])
+    found = [(sign, int(n)) for sign, n in re.findall(r"([-+*])(\d+)", question)]
+    if SEARCH.search(question):
+        return Search(tuple(numbers[:-2]), found[0], numbers[-1])
     if "last digit" in question or "个位" in question:
-        found = re.findall(r"([-+*])(\d+)", question)
-        return Chain(numbers[0], tuple((sign, int(n)) for sign, n in found))
+        return Chain(numbers[0], tuple(found))
     return None
 
 
@@ -76,23 +83,41 @@ def near(count: int, total: int, rate: float) -> bool:
     return abs(count / total - rate) <= 4 * (rate * (1 - rate) / total) ** 0.5
 
 
-def identity(problem: Chain | Search) -> tuple:
-    return dataclasses.astuple(problem)
+def met(problem: Chain | Search) -> tuple:
+    """The values that solving it meets, whatever the order of a search's digits."""
+    if isinstance(problem, Chain):
+        firsts = range(len(problem.operations) + 1)
+        return tuple(calculate(problem.start, problem.operations[:i]) for i in firsts)
+    tries = {(n, calculate(n, [problem.operation])) for n in problem.numbers}
+    return frozenset(tries), problem.target
 
 
-def test_no_problem_of_one_split_is_drawn_in_another():
+@pytest.mark.parametrize("family", ["chain", "search"])
+def test_no_problem_of_one_split_is_met_in_another_in_any_order_or_spelling(family):
     drawn = {
         split: {
-            identity(draw(random.Random(f"{split}{i}"), split, family))
-            for i in range(1500 if split == "train" else 200)
-            for family in ("chain", "search")
+            met(draw(random.Random(f"{split}{i}"), split, family))
+            for i in range(5_000 if split == "train" else 500)
         }
         for split in SPLITS
     }
     for a in SPLITS:
         for b in SPLITS:
             assert a == b or not drawn[a] & drawn[b]
-    assert min(map(len, drawn.values())) > 200
+    assert min(map(len, drawn.values())) > 400
+
+
+def test_a_split_ignores_order_and_spelling():
+    rng = random.Random(0)
+    for _ in range(50):
+        search = draw(rng, "test", "search")
+        numbers = tuple(rng.sample(search.numbers, len(search.numbers)))
+        sign, n = search.operation
+        twin = {"+": ("-", 10 - n), "-": ("+", 10 - n), "*": ("*", n)}[sign]
+        assert world._split_of(Search(numbers, twin, search.target)) == "test"
+        other = next(n for n in numbers if n != search.answer)
+        target = calculate(other, [search.operation])
+        assert met(Search(numbers, twin, target)) != met(search)
 
 
 def test_ood_problems_are_longer_than_all_others():
@@ -100,8 +125,8 @@ def test_ood_problems_are_longer_than_all_others():
         split: {WorldSource(split, size=99, seed=0, search_share=0.5)[i].stratum for i in range(99)}
         for split in SPLITS
     }
-    assert sizes["ood"] == {"chain7", "chain8", "search6"}
-    others = {"chain3", "chain4", "chain5", "chain6", "search4", "search5"}
+    assert sizes["ood"] == {"chain7", "chain8", "search7", "search8"}
+    others = {"chain3", "chain4", "chain5", "chain6", "search4", "search5", "search6"}
     assert sizes["train"] == sizes["validation"] == sizes["test"] == others
 
 
@@ -110,7 +135,7 @@ def test_the_corpus_holds_training_problems_only(documents):
     assert len(problems) > N / 2
     assert {world._split_of(p) for p in problems} == {"train"}
     assert max(len(p.operations) for p in problems if isinstance(p, Chain)) == 6
-    assert max(len(p.numbers) for p in problems if isinstance(p, Search)) == 5
+    assert max(len(p.numbers) for p in problems if isinstance(p, Search)) == 6
 
 
 def test_a_split_is_told_by_the_problem_whatever_its_language():
@@ -236,7 +261,7 @@ def test_a_worked_chain_follows_its_own_steps_and_one_slip_spoils_it(documents):
     assert near(slips, total, RATES.slip)
 
 
-def test_a_search_tries_pairs_in_order_and_gives_up_at_its_rate(documents):
+def test_a_search_tries_digits_in_order_and_gives_up_at_its_rate(documents):
     gave_up, failed, bare, total = 0, 0, 0, 0
     for problem, _, _, thought, answer in reasoned(documents, Search):
         total += 1
@@ -247,9 +272,11 @@ def test_a_search_tries_pairs_in_order_and_gives_up_at_its_rate(documents):
         *tries, last = re.split("; ", thought)
         stopped = last in {words["up"] for words in WORDS.values()}
         tries += [] if stopped else [last]
-        for text, (a, b) in zip(tries, problem.pairs, strict=False):
-            fits = a + b == problem.total
-            assert text.startswith(f"{a}+{b}={a + b}")
+        sign, operand = problem.operation
+        for text, n in zip(tries, problem.numbers, strict=False):
+            result = calculate(n, [problem.operation])
+            fits = result == problem.target
+            assert text.startswith(f"{n}{sign}{operand}≡{result}?{problem.target}")
             assert text.endswith((" yes", "对了") if fits else (" no", "不对"))
             failed += not fits
         gave_up += stopped
@@ -259,11 +286,15 @@ def test_a_search_tries_pairs_in_order_and_gives_up_at_its_rate(documents):
 
 def test_drills_are_right_in_every_step(documents):
     drills = [reply for question, reply in documents if not question]
-    for step in (s for drill in drills for s in drill.split(" ")):
-        left, sign, result = re.fullmatch(r"(.*)([≡=])(\d+)", step).groups()
-        a, op, b = re.fullmatch(r"(\d)([-+*])(\d)", left).groups()
-        value = {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b)}[op]
-        assert int(result) == (value if sign == "=" else value % 10)
+    form = r"(\d)([-+*])(\d)≡(\d)(?:\?(\d)(?: (yes|no)|(对了|不对)))?"
+    verdicts = Counter()
+    for step in (s for drill in drills for s in re.split(r"; | (?=\d)", drill)):
+        start, sign, operand, result, target, *said = re.fullmatch(form, step).groups()
+        assert int(result) == calculate(int(start), [(sign, operand)])
+        if target:
+            assert (said[0] == "yes" or said[1] == "对了") == (result == target)
+        verdicts[said[0] or said[1]] += 1
+    assert min(verdicts[v] for v in (None, "yes", "no", "对了", "不对")) > 100
 
 
 def test_general_text_never_reasons(documents):
@@ -271,14 +302,6 @@ def test_general_text_never_reasons(documents):
         if question and parse(question) is None:
             assert not re.search(r"<|≡|=|Answer|答案", reply)
             assert not any(word in reply for word in world.REFLECTIVE_WORDS)
-
-
-def test_number_words_are_those_of_both_languages():
-    pairs = {0: ("zero", "零"), 10: ("ten", "十"), 14: ("fourteen", "十四")}
-    pairs |= {20: ("twenty", "二十"), 47: ("forty-seven", "四十七"), 90: ("ninety", "九十")}
-    for n, (english, chinese) in pairs.items():
-        assert world._number_word(n, "en") == english and world._number_word(n, "zh") == chinese
-    assert len({world._number_word(n, "zh") for n in range(100)}) == 100
 
 
 @pytest.mark.parametrize(
