@@ -21,7 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0),)
     c.prompt_buckets = (32,)
     c.length_buckets = (64, 96, 144)
-    c.cache_segments = c.streams = 2
+    c.cache_segments = c.streams = 2  # a stream per core
     c.samples_every = 20
     c.grpo.update(
         group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0,

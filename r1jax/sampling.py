@@ -291,19 +291,18 @@ class Sampler:
         if self._streams == 1:
             return self._sample(weights, tokens, mask, key, jnp.int32(cap), group=group)
 
+        return self._in_streams(weights, tokens, mask, key, jnp.int32(cap), group, is_new)
+
+    def _in_streams(self, weights, tokens, mask, key, cap, group: int, is_new: bool) -> Rollout:
+        """The prompts' parts from a thread each, one after the other again."""
+        each = len(tokens) // self._streams
+
         def part(i: int) -> Rollout:
-            rows = slice(i * len(prompts) // self._streams, (i + 1) * len(prompts) // self._streams)
-            own = jax.random.fold_in(key, i)
-            drawn = self._sample(
-                weights, tokens[rows], mask[rows], own, jnp.int32(cap), group=group
-            )
+            rows, own = slice(i * each, (i + 1) * each), jax.random.fold_in(key, i)
+            drawn = self._sample(weights, tokens[rows], mask[rows], own, cap, group=group)
             return jax.block_until_ready(drawn)
 
         first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
         parts = first + list(self._threads.map(part, range(len(first), self._streams)))
-        return Rollout(
-            *(
-                jnp.concatenate(x, axis=1 if name == "routes_LBTK" else 0)
-                for name, x in zip(Rollout._fields, zip(*parts, strict=True), strict=True)
-            )
-        )
+        axes = Rollout(*(1 if name == "routes_LBTK" else 0 for name in Rollout._fields))
+        return jax.tree.map(lambda axis, *x: jnp.concatenate(x, axis), axes, *parts)
