@@ -85,7 +85,7 @@ WORKLOADS = {
     ),
     "smoke": Workload(
         ("sample", "decode_b1", "logprobs", "train", "forward_backward", "grpo"),
-        rows=2, prompt=4, new=2, train_rows=2, train_length=6, group=2, logit_chunk=6,
+        rows=4, prompt=4, new=2, train_rows=2, train_length=6, group=2, logit_chunk=6,
         cache_segments=2, streams=2, matmul=64, mib=1,
     ),
 }  # fmt: skip

@@ -42,7 +42,7 @@ def test_numbers_of_a_row_agree(result):
     for speed in ("flops_per_s", "bytes_per_s"):
         assert len(machine[f"{speed}_rounds"]) == 3
         assert machine[speed] == max(machine[f"{speed}_rounds"]) > 0
-    tokens = {p: 2 * 6 for p in PHASES} | {"sample": 2 * 2, "decode_b1": 2, "grpo": 2 * 2}
+    tokens = {p: 2 * 6 for p in PHASES} | {"sample": 4 * 2, "decode_b1": 2, "grpo": 4 * 2}
     for row in phases:
         assert 0 < row["seconds_min"] <= row["seconds_median"] <= row["seconds_max"]
         assert row["repeats"] == 3
@@ -59,14 +59,14 @@ def test_no_row_stops_early():
         run.WORKLOADS["smoke"],
     )
     rollout = run.PHASES["sample"](setup).run()
-    assert rollout.completion_BC.shape == (2, 2) and rollout.mask_BC.all()
+    assert rollout.completion_BC.shape == (4, 2) and rollout.mask_BC.all()
     assert rollout.truncated_B.all()
 
 
 def test_every_workload_has_a_model_and_known_phases():
     for name, sizes in run.WORKLOADS.items():
         assert build(ModelConfig, get_model(name).to_dict()).compute_dtype == "float32"
-        assert set(sizes.phases) <= set(run.PHASES) and sizes.rows % sizes.group == 0
+        assert set(sizes.phases) <= set(run.PHASES) and sizes.rows % (sizes.group * sizes.streams) == 0
 
 
 @pytest.mark.parametrize(
