@@ -304,5 +304,5 @@ class Sampler:
 
         first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
         parts = first + list(self._threads.map(part, range(len(first), self._streams)))
-        axes = Rollout(*(1 if name == "routes_LBTK" else 0 for name in Rollout._fields))
-        return jax.tree.map(lambda axis, *x: jnp.concatenate(x, axis), axes, *parts)
+        *by_row, routes = zip(*parts, strict=True)
+        return Rollout._make([*map(jnp.concatenate, by_row), jnp.concatenate(routes, axis=1)])
