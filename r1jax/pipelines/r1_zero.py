@@ -2,133 +2,25 @@
 
 import dataclasses
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from r1jax import keys, sharding
-from r1jax.config import ModelConfig, SamplerConfig
-from r1jax.data.problems import Problem, batch_indices
-from r1jax.data.tasks import sources
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.report import write_report
 from r1jax.io.samples import SampleRow, write_samples
-from r1jax.model import forward
-from r1jax.pipelines.r1_zero_config import ExecutionConfig, R1ZeroConfig
-from r1jax.rewards.combine import score_all
-from r1jax.rewards.score import Score
+from r1jax.pipelines.r1_zero_config import R1ZeroConfig
+from r1jax.pipelines.r1_zero_trainer import Trainer
 from r1jax.rl.advantages import group_advantages
-from r1jax.sampling import Sampler
-from r1jax.train import optimizer, rollouts
-from r1jax.train.artifacts import command, load_model, save_model
-from r1jax.train.evaluation import Answered, Examiner, evaluate, rates
-from r1jax.train.grpo_step import grpo_step, sequence_logps
+from r1jax.train import rollouts
+from r1jax.train.artifacts import command, save_model
+from r1jax.train.evaluation import Answered, evaluate, rates
 from r1jax.train.loop import Run
 from r1jax.types import Rollout, TrainState
-
-
-def _executed(model: ModelConfig, e: ExecutionConfig) -> ModelConfig:
-    moe = model.moe and dataclasses.replace(model.moe, dispatch=e.dispatch, block_size=e.block_size)
-    return dataclasses.replace(
-        model, compute_dtype=e.compute_dtype, scan_layers=e.scan_layers, remat=e.remat, moe=moe
-    )
-
-
-class Trainer:
-    """The parts of a run that do not change: model, data, samplers, jitted steps."""
-
-    def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
-        self.config = config
-        self.mesh = mesh
-        self.weights, model, self.tokenizer = load_model(config.base)
-        self.model, self.splits = _executed(model, config.execution), sources(config.task)
-        self.root = keys.root(config.seed)
-        self.cap = max(s.max_new_tokens for s in config.stages)
-        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments, config.streams)
-        self.players = {
-            t: self._examiner(dataclasses.replace(rollout, temperature=t))
-            for t in {s.temperature for s in config.stages}
-        }
-        exam = config.evaluation.sampler
-        alike = exam == dataclasses.replace(rollout, temperature=exam.temperature)
-        # an equal sampler is shared, and with it its compiled programs
-        player = self.players.get(exam.temperature) if alike else None
-        self.exam = player or self._examiner(exam)
-        shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
-        self.step = jax.jit(
-            partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
-            static_argnames="temperature", donate_argnums=0,
-        )  # fmt: skip
-        self.logps = jax.jit(
-            partial(
-                sequence_logps, model=self.model, chunk=config.grpo.logit_chunk,
-                micro_batches=config.grpo.micro_batches * config.grpo.minibatches,
-            ),
-            static_argnames=("temperature", "replay"),
-        )  # fmt: skip
-
-    def _examiner(self, sampler: SamplerConfig) -> Examiner:
-        draws = Sampler(
-            model=self.model, config=sampler, max_new=self.cap, stop_ids=(self.tokenizer.eos_id,),
-            pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
-        )  # fmt: skip
-        return Examiner(
-            sampler=draws, tokenizer=self.tokenizer, template=self.config.template, judge=self.judge
-        )
-
-    def judge(self, texts: list[str], problems: list[Problem], step: int) -> list[Score]:
-        """Scores completions row by row; `step` makes the coins of the random arm fresh ones."""
-        r = self.config.reward
-        return score_all(
-            texts,
-            [p.answer for p in problems],
-            kind=r.kind,
-            weights={"accuracy": r.accuracy, "format": r.format},
-            places=r.places,
-            seed=self.config.seed * 1_000_003 + step,
-            problem_ids=[p.id for p in problems],
-            samples=list(range(len(texts))),
-        )
-
-    def check(self) -> None:
-        """Meets bad input before any work: all prompts fit, all answers can be judged.
-
-        Raises:
-          ValueError: says which split and problem, or which split is too small.
-        """
-        e, there = self.config.evaluation, {s: len(of) for s, of in self.splits.items()}
-        for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
-            if wanted > there.get(split, 0):
-                raise ValueError(
-                    f"config.evaluation.{split}: {wanted} problems wanted, "
-                    f"{there.get(split, 0)} there"
-                )
-            if wanted:
-                self.exam.check(self.splits[split], range(wanted), split)
-        rollouts_ = range(self.config.updates // self.config.grpo.updates_per_rollout)
-        self.exam.check(
-            self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
-        )
-
-    def drawn(self, number: int) -> list[int]:
-        """Which training problems a rollout asks."""
-        size = self.config.grpo.prompts_per_rollout
-        n = len(self.splits["train"])
-        return batch_indices(n, seed=self.config.seed, step=number, batch=size)
-
-    def initial_state(self) -> TrainState:
-        """The base model as policy and, where a KL term asks for one, as reference."""
-        zero = lambda: jnp.zeros((), jnp.int32)
-        reference = jax.tree.map(jnp.copy, self.weights) if self.config.grpo.kl_coef else None
-        opt_state = optimizer.make(self.config.optimizer).init(self.weights.params)
-        policy = jax.tree.map(jnp.copy, self.weights)
-        state = TrainState(policy, reference, opt_state, zero(), zero(), zero())
-        return sharding.spread_state(state, self.mesh, forward.logical_axes(self.model))
 
 
 def collect(
