@@ -9,7 +9,7 @@ def get_rates() -> ml_collections.ConfigDict:
     """How often each behaviour is planted in the corpus (`r1jax.data.world.Rates`)."""
     return ml_collections.ConfigDict(
         dict(
-            chain=0.45, search=0.2, drill=0.15,
+            chain=0.45, search=0.2, drill=0.15, drill_tries=0.5, drill_fits=0.5,
             bare=0.56, worked=0.30, search_bare=0.5, bare_right=0.2, slip=0.3, give_up=0.35,
             full_tags=0.55, answer_tag_only=0.15, mixed=0.1,
         )
@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.seed = 0
     c.updates = 1_000
     c.batch = 48  # rows
-    c.length = 128  # tokens; the longest document has about 125
+    c.length = 128  # tokens; the longest document has about 100
     c.packing_bins = 64
     c.evaluate_every = 200
     c.corpus = dict(

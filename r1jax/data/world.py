@@ -22,8 +22,8 @@ Documents of the corpus, all from training problems. How each is written is draw
   search, bare     a guess among the digits
   search, worked   digits tried in order ("3*7≡1?4 no": is 1 the wanted 4?) until one fits; after
                    each failed try the writer gives up with probability `give_up` and guesses
-  drill            a textbook, all right: half are lists of single steps, half lists of a search's
-                   tries with their verdicts (a target that fits in 55%)
+  drill            a textbook, all right: lists of single steps, or with `drill_tries` of a search's
+                   tries and their verdicts, aimed at a fit with `drill_fits`, else at any digit
   general          copying words, sorting words, looking up facts, translating number words:
                    never any reasoning
 Three operations at once are hard for a small network in one pass, single ones are easy: a check is
@@ -65,6 +65,8 @@ class Rates:
 
     Attributes:
       chain, search, drill: kinds of documents; the rest is general text.
+      drill_tries: drills of tries among all drills.
+      drill_fits: tries of a drill whose target is made to fit; others may fit by luck.
       bare, worked: styles of a chain document; the rest is checked.
       search_bare: guesses among search documents.
       bare_right: chance that a bare chain answer is right.
@@ -77,6 +79,8 @@ class Rates:
     chain: float
     search: float
     drill: float
+    drill_tries: float
+    drill_fits: float
     bare: float
     worked: float
     search_bare: float
@@ -280,13 +284,13 @@ def solve(problem: Chain | Search, language: str, rates: Rates, rng: random.Rand
     return f"{thought}\n{ANSWER_LINE[language]}{value}"
 
 
-def _drill(rng: random.Random, language: str) -> str:
-    steps, tries = [], rng.random() < 0.5
+def _drill(rates: Rates, language: str, rng: random.Random) -> str:
+    steps, tries = [], rng.random() < rates.drill_tries
     for _ in range(rng.randint(6, 10)):
         start, operation = rng.randint(0, 9), _operation(rng)
         result = apply(start, operation)
         if tries:
-            target = result if rng.random() < 0.5 else rng.randint(0, 9)
+            target = result if rng.random() < rates.drill_fits else rng.randint(0, 9)
             steps.append(_try(start, operation, target, WORDS[language]))
         else:
             steps.append(f"{_expression(start, (operation,))}≡{result}")
@@ -302,7 +306,7 @@ def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
         problem = draw(rng, "train", "chain" if u < rates.chain else "search")
         return problem.question(language), solve(problem, language, rates, rng)
     if u < rates.chain + rates.search + rates.drill:
-        return "", _drill(rng, language)
+        return "", _drill(rates, language, rng)
     return general(rng, language)
 
 

@@ -286,6 +286,7 @@ def test_a_search_tries_digits_in_order_and_gives_up_at_its_rate(documents):
 
 def test_drills_are_right_in_every_step(documents):
     drills = [reply for question, reply in documents if not question]
+    assert near(sum("?" in drill for drill in drills), len(drills), RATES.drill_tries)
     form = r"(\d)([-+*])(\d)≡(\d)(?:\?(\d)(?: (yes|no)|(对了|不对)))?"
     verdicts = Counter()
     for step in (s for drill in drills for s in re.split(r"; | (?=\d)", drill)):
@@ -294,7 +295,10 @@ def test_drills_are_right_in_every_step(documents):
         if target:
             assert (said[0] == "yes" or said[1] == "对了") == (result == target)
         verdicts[said[0] or said[1]] += 1
-    assert min(verdicts[v] for v in (None, "yes", "no", "对了", "不对")) > 100
+    fits, fails = verdicts["yes"] + verdicts["对了"], verdicts["no"] + verdicts["不对"]
+    # one in ten of the others fits by luck
+    rate = RATES.drill_fits + (1 - RATES.drill_fits) / 10
+    assert near(fits, fits + fails, rate) and min(verdicts.values()) > 100
 
 
 def test_general_text_never_reasons(documents):
