@@ -290,7 +290,6 @@ class Sampler:
         self.shapes.add(shape)
         if self._streams == 1:
             return self._sample(weights, tokens, mask, key, jnp.int32(cap), group=group)
-
         return self._in_streams(weights, tokens, mask, key, jnp.int32(cap), group, is_new)
 
     def _in_streams(self, weights, tokens, mask, key, cap, group: int, is_new: bool) -> Rollout:
