@@ -24,7 +24,8 @@ def swiglu(
 ) -> Float[Array, "B T D"]:
     """down(silu(gate(x)) * up(x)), gate and up fused as up_D2F[:, 0] and up_D2F[:, 1]."""
     both = project(x_BTD, up_D2F, 1, "batch", "seq", "none", "mlp")
-    h_BTF = jax.nn.silu(both[:, :, 0]) * both[:, :, 1]
+    gate, up = jnp.split(both, 2, axis=2)
+    h_BTF = jax.nn.silu(gate[:, :, 0]) * up[:, :, 0]
     return project(h_BTF, down_FD, 1, "batch", "seq", "act_embed")
 
 

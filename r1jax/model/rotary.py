@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -81,13 +82,14 @@ def tables(
 
 
 def rotate(
-    x_BTNX: Float[Array, "B T N X"],
+    x: Float[Array, "B T *heads X"],
     cos_BTX: Float[Array, "B T X2"],
     sin_BTX: Float[Array, "B T X2"],
-) -> Float[Array, "B T N X"]:
+) -> Float[Array, "B T *heads X"]:
     """Turns each pair (x[j], x[j + X/2]) by its angle, in float32; returns x's dtype."""
-    half = x_BTNX.shape[-1] // 2
-    a = x_BTNX[:, :, :, :half].astype(jnp.float32)
-    b = x_BTNX[:, :, :, half:].astype(jnp.float32)
-    cos, sin = cos_BTX[:, :, None, :], sin_BTX[:, :, None, :]
-    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x_BTNX.dtype)
+    heads = tuple(range(2, x.ndim))
+    cos, sin = jnp.expand_dims(cos_BTX, heads), jnp.expand_dims(sin_BTX, heads)
+    pairs = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
+    signed = jnp.concatenate([-sin, sin], axis=-2)
+    turned = pairs * cos + jax.lax.rev(pairs, (x.ndim - 1,)) * signed
+    return turned.reshape(x.shape).astype(x.dtype)

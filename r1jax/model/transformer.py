@@ -175,11 +175,11 @@ def _gqa(
     qkv = project(x_BTD, p["qkv"], 1, "batch", "seq", "heads", "none", "head_dim")
     if a.qkv_bias:
         qkv = qkv + p["qkv_bias"].astype(qkv.dtype)[None, None]
-    q, k, v = qkv[:, :, :, :group], qkv[:, :, :, group], qkv[:, :, :, group + 1]
+    q, k, v = jnp.split(qkv, (group, group + 1), axis=3)
     if a.qk_norm:
         q, k = rms_norm(q, p["q_norm"], eps=c.norm_eps), rms_norm(k, p["k_norm"], eps=c.norm_eps)
-    q = jnp.stack([rotary.rotate(q[:, :, :, j], cos, sin) for j in range(group)], axis=3)
-    new = LayerCache(rotary.rotate(k, cos, sin).swapaxes(1, 2), v.swapaxes(1, 2))
+    q, k = rotary.rotate(q, cos, sin), rotary.rotate(k, cos, sin)[:, :, :, 0]
+    new = LayerCache(k.swapaxes(1, 2), v[:, :, :, 0].swapaxes(1, 2))
     if past is not None:
         new = LayerCache(
             *(_write(old, n, past.slot, 2) for old, n in zip(past.cache, new, strict=True))

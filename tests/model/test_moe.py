@@ -139,12 +139,42 @@ def test_a_nan_token_stays_alone(way, tokens, applied):
 @pytest.mark.parametrize(
     ("rows", "experts", "want"), [(16, 8, 8), (4096, 8, 256), (256, 8, 16), (3, 64, 8)]
 )
-def test_the_automatic_block_is_half_a_share_within_bounds(v2, rows, experts, want):
-    assert moe._block_size(v2, rows, experts) == want
+def test_the_automatic_block_is_half_a_share_within_bounds(rows, experts, want):
+    assert moe._block_size(rows, experts) == want
 
 
-def test_a_given_block_size_is_taken(v3):
-    assert moe._block_size(v3, 4096, 8) == 4
+@pytest.mark.parametrize("block", [1, 3, 8])
+@pytest.mark.parametrize(("assignments", "experts"), [(1, 4), (4, 4), (9, 4), (3, 64)])
+def test_no_routing_needs_more_blocks_than_are_there(assignments, experts, block):
+    def splits(total, parts):
+        if parts == 1:
+            yield (total,)
+            return
+        for first in range(total + 1):
+            yield from ((first, *rest) for rest in splits(total - first, parts - 1))
+
+    needed = max(
+        sum(-(-count // block) for count in counts)
+        for counts in splits(assignments, min(experts, 4))
+    )
+    assert moe._n_blocks(assignments, experts, block) == needed
+
+
+@pytest.mark.parametrize(
+    ("rows", "dispatch", "block", "want"),
+    [
+        (4, "blocks", 0, moe.dense_experts),
+        (32, "blocks", 0, moe.dense_experts),
+        (4, "blocks", 4, moe.block_experts),
+        (4096, "blocks", 0, moe.block_experts),
+        (4, "ragged", 0, moe.ragged_experts),
+        (4096, "dense", 0, moe.dense_experts),
+    ],
+)
+def test_few_rows_take_the_dense_way_unless_a_block_is_given(v3, rows, dispatch, block, want):
+    config = dataclasses.replace(v3, dispatch=dispatch, block_size=block)
+    way = moe._dispatch(config, rows, 4, 16)
+    assert getattr(way, "func", way) is want
 
 
 # load and balance
