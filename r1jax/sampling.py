@@ -83,6 +83,7 @@ def _per_sample(x: Array, group: int, axis: int) -> Array:
 
 def sample(
     weights: Weights,
+    layers: forward.Layers,
     prompt_PT: Int[Array, "P T"],
     prompt_mask_PT: Bool[Array, "P T"],
     key: Key[Array, ""],
@@ -99,6 +100,7 @@ def sample(
 
     Args:
       weights: of the policy.
+      layers: `forward.unstack(weights)`.
       prompt_PT: left-padded prompts.
       prompt_mask_PT: True on real tokens.
       key: of this call; a fresh one each time.
@@ -120,7 +122,7 @@ def sample(
     positions_PT = jnp.maximum(jnp.cumsum(prompt_mask_PT, axis=1) - 1, 0)
     seen = forward.forward(
         weights, prompt_PT, positions_PT, prompt_mask_PT.astype(jnp.int32),
-        config=model, routes_LBTK=None, with_mtp=False, keep_cache=True,
+        config=model, routes_LBTK=None, with_mtp=False, keep_cache=True, layers=layers,
     )  # fmt: skip
     assert seen.cache is not None
     repeat = partial(_per_sample, group=group)
@@ -129,7 +131,6 @@ def sample(
     prompt_routes = repeat(seen.routes_LBTK, axis=1)
     prompt_mask_BT = repeat(prompt_mask_PT, axis=0)
     length_B = prompt_mask_BT.sum(1)
-    layers = forward.unstack(weights, config=model)
     stops_1N = jnp.asarray(stop_ids, jnp.int32)[None]
 
     def draw(step, hidden_BD):
@@ -227,14 +228,15 @@ class Sampler:
         self.shapes: set[tuple[int, int, int]] = set()
         self.n_compiled = 0  # programs so far: one per (prompts, group, bucket)
 
-        def program(weights, prompt_PT, mask_PT, key, cap, *, group):
+        def program(weights, layers, prompt_PT, mask_PT, key, cap, *, group):
             self.n_compiled += 1  # Python comes here only when jit traces a new program
             return sample(
-                weights, prompt_PT, mask_PT, key, cap,
+                weights, layers, prompt_PT, mask_PT, key, cap,
                 model=model, config=config, group=group, max_new=max_new,
                 stop_ids=stop_ids, pad_id=pad_id,
             )  # fmt: skip
 
+        self._unstack = jax.jit(partial(forward.unstack, config=model))
         self._sample = jax.jit(program, static_argnames="group")
         self._streams = config.streams
         self._threads = ThreadPoolExecutor(config.streams)
@@ -288,18 +290,18 @@ class Sampler:
         shape = (len(prompts), group, width)
         is_new = shape not in self.shapes
         self.shapes.add(shape)
+        draw = partial(self._sample, weights, self._unstack(weights), group=group)
         if self._streams == 1:
-            return self._sample(weights, tokens, mask, key, jnp.int32(cap), group=group)
-        return self._in_streams(weights, tokens, mask, key, jnp.int32(cap), group, is_new)
+            return draw(tokens, mask, key, jnp.int32(cap))
+        return self._in_streams(draw, tokens, mask, key, jnp.int32(cap), is_new)
 
-    def _in_streams(self, weights, tokens, mask, key, cap, group: int, is_new: bool) -> Rollout:
+    def _in_streams(self, draw, tokens, mask, key, cap, is_new: bool) -> Rollout:
         """The prompts' parts from a thread each, one after the other again."""
         each = len(tokens) // self._streams
 
         def part(i: int) -> Rollout:
             rows, own = slice(i * each, (i + 1) * each), jax.random.fold_in(key, i)
-            drawn = self._sample(weights, tokens[rows], mask[rows], own, cap, group=group)
-            return jax.block_until_ready(drawn)
+            return jax.block_until_ready(draw(tokens[rows], mask[rows], own, cap))
 
         first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
         parts = first + list(self._threads.map(part, range(len(first), self._streams)))

@@ -155,7 +155,7 @@ def run(models):
             made[name] = jax.jit(
                 partial(
                     forward.forward, config=models[name], routes_LBTK=None,
-                    with_mtp=models[name].mtp, keep_cache=False,
+                    with_mtp=models[name].mtp, keep_cache=False, layers=None,
                 )
             )  # fmt: skip
         return made[name](weights, tokens, positions, segments)

@@ -14,6 +14,7 @@ from r1jax.sharding import constrain, out
 from r1jax.types import ForwardOut, LayerCache, Tree, Weights
 
 UNUSED_LOGIT = -1e30
+Layers = list[tuple[Tree, Array | None]]  # weights and router bias of each, in order
 
 
 def init(key: Key[Array, ""], *, config: ModelConfig) -> Weights:
@@ -71,9 +72,9 @@ def logits(
 
 
 def _run_layers(
-    weights: Weights, x, rope, mask, real, routes, *, config: ModelConfig, keep_cache: bool
+    weights: Weights, layers, x, rope, mask, real, routes, *, config: ModelConfig, keep_cache: bool
 ):
-    """All layers over whole sequences, scanned or unrolled."""
+    """All layers over whole sequences, scanned or unrolled; unrolled if they come unstacked."""
     c, params = config, weights.params
     run = transformer.checkpointed(partial(transformer.block, config=c), c)
     caches, routings = [], []
@@ -83,7 +84,7 @@ def _run_layers(
         is_moe = name == "moe_layers"
         bias = weights.router_bias_LE[:count] if is_moe else None
         wanted = routes[:count] if is_moe and routes is not None else None
-        if c.scan_layers:
+        if c.scan_layers and layers is None:
 
             def body(x, per_layer):
                 p, b, r = per_layer
@@ -96,9 +97,8 @@ def _run_layers(
             continue
         for i in range(count):
             b, r = (None if a is None else a[i] for a in (bias, wanted))
-            x, cache, routing = run(
-                transformer.layer(params[name], i), b, x, rope, mask, real, None, r
-            )
+            p = layers[len(caches)][0] if layers else transformer.layer(params[name], i)
+            x, cache, routing = run(p, b, x, rope, mask, real, None, r)
             caches.append(cache)
             routings += [routing] if is_moe else []
     return x, caches, routings
@@ -114,6 +114,7 @@ def forward(
     routes_LBTK: Int[Array, "L B T K"] | None,
     with_mtp: bool,
     keep_cache: bool,
+    layers: Layers | None,
 ) -> ForwardOut:
     """Runs whole sequences through the network.
 
@@ -127,6 +128,7 @@ def forward(
         model, or None to route afresh.
       with_mtp: also run the multi-token-prediction module (DeepSeek-V3, equations 21-23).
       keep_cache: return keys and values for decoding.
+      layers: `unstack(weights)` where it is at hand, to slice no weights here.
 
     Returns:
       ForwardOut. Without `with_mtp` the MTP module's row of `load_LE` is missing.
@@ -136,8 +138,9 @@ def forward(
     mask_BTT, real_BT = attention.causal_mask(segments_BT), segments_BT > 0
     x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
     x_BTD, caches, routings = _run_layers(
-        weights, x_BTD, rope, mask_BTT, real_BT, routes_LBTK, config=c, keep_cache=keep_cache
-    )
+        weights, layers, x_BTD, rope, mask_BTT, real_BT, routes_LBTK, config=c,
+        keep_cache=keep_cache,
+    )  # fmt: skip
     hidden_BTD = rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps)
     mtp_BTD = None
     routes = [r.routes_BTK for r in routings]
@@ -184,7 +187,7 @@ def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: 
     return rms_norm(x_BTD, p["final_norm"], eps=c.norm_eps), routing
 
 
-def unstack(weights: Weights, *, config: ModelConfig) -> list[tuple[Tree, Array | None]]:
+def unstack(weights: Weights, *, config: ModelConfig) -> Layers:
     """Weights and router bias of every layer in order; done once, outside of a decoding loop."""
     c, layers = config, []
     for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
@@ -197,7 +200,7 @@ def unstack(weights: Weights, *, config: ModelConfig) -> list[tuple[Tree, Array 
 
 def extend(
     weights: Weights,
-    layers: list[tuple[Tree, Array | None]],
+    layers: Layers,
     tokens_BT: Int[Array, "B T"],
     positions_BT: Int[Array, "B T"],
     mask_BTS: Bool[Array, "B T S"],

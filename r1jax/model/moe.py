@@ -17,6 +17,7 @@ from r1jax.config import MoeConfig
 
 DENSE_FACTOR = 3  # measured on two CPU cores, decoding 8 to 256 rows with 16 and 64 experts
 
+
 def affinities(logits_BTE: Float[Array, "B T E"], *, score: str) -> Float[Array, "B T E"]:
     """Scores of every expert, float32: sigmoid (V3) or softmax (V2)."""
     logits_BTE = logits_BTE.astype(jnp.float32)
@@ -150,8 +151,8 @@ def block_experts(
     """Rows sorted by expert into blocks of one expert each, one batched matmul over the blocks.
 
     The number of blocks is bounded whatever the routing (`_n_blocks`), so shapes are static and no
-    token is dropped. Assignments to an expert id outside 0..E-1 contribute nothing (they live on another
-    device).
+    token is dropped. Assignments to an expert id outside 0..E-1 contribute nothing (they live on
+    another device).
     """
     (n, top), n_experts = experts_NK.shape, up_ED2F.shape[0]
     n_blocks = _n_blocks(n * top, n_experts, block)
@@ -276,7 +277,7 @@ def _mixture(
         )
         rows = tuple(jax.lax.all_gather(a, "expert", axis=0, tiled=True) for a in rows)
         rows = (rows[0], rows[1] - jax.lax.axis_index("expert") * n_local, rows[2])
-    experts = _dispatch(config, *rows[1].shape, n_local)
+    experts = _dispatch(config, rows[0].shape[0], config.experts_per_token, n_local)
     y_ND = experts(*rows, up_ED2F.astype(x_BTD.dtype), down_EFD.astype(x_BTD.dtype))
     if mapped:
         y_ND = jax.lax.psum_scatter(y_ND, "expert", scatter_dimension=0, tiled=True)

@@ -105,7 +105,7 @@ def _score(
     seen = forward.forward(
         weights, batch.tokens_BT, positions_BT, batch.segments_BT,
         config=model, routes_LBTK=batch.routes_LBTK if replay and model.moe else None,
-        with_mtp=False, keep_cache=False,
+        with_mtp=False, keep_cache=False, layers=None,
     )  # fmt: skip
     logp_BT, entropy_BT = token_logps(
         seen.hidden_BTD, forward.head(weights, config=model), _shifted(batch.tokens_BT),

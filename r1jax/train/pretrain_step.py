@@ -43,7 +43,7 @@ def loss(
     with_mtp = model.mtp and config.mtp > 0
     seen = forward.forward(
         weights, batch.tokens_BT, batch.positions_BT, batch.segments_BT,
-        config=model, routes_LBTK=None, with_mtp=with_mtp, keep_cache=False,
+        config=model, routes_LBTK=None, with_mtp=with_mtp, keep_cache=False, layers=None,
     )  # fmt: skip
     shift = lambda x, n: jnp.pad(x[:, n:], ((0, 0), (0, n)))
     head_DV, used_V = forward.head(weights, config=model), forward.used_tokens(model)

@@ -10,6 +10,7 @@ from r1jax.model import forward
 from r1jax.types import Weights
 
 NAMES = ["mla_moe", "mla_v2", "mla_dense", "gqa_bias", "gqa_norm"]
+PLAIN = {"routes_LBTK": None, "with_mtp": False, "layers": None}
 
 
 def sized(models, base, **changes):
@@ -114,9 +115,7 @@ def test_prefill_and_steps_equal_one_pass_also_left_padded(name, models, weights
     columns = np.arange(width)[None] - (width - lengths[:, None])
     mask = jnp.asarray(columns >= 0)
     prompt = jnp.take_along_axis(tokens, jnp.maximum(columns, 0), axis=1)
-    prefill = jax.jit(
-        partial(forward.forward, config=model, routes_LBTK=None, with_mtp=False, keep_cache=True)
-    )
+    prefill = jax.jit(partial(forward.forward, config=model, keep_cache=True, **PLAIN))
     seen = prefill(w, prompt, jnp.maximum(columns, 0), mask.astype(jnp.int32))
     np.testing.assert_allclose(
         seen.hidden_BTD[:, -1], want[np.arange(3), lengths - 1], rtol=1e-5, atol=1e-5
@@ -202,7 +201,7 @@ def test_loads_count_real_tokens_of_every_router(models, weights, run, rows):
 def loss_of(params, w: Weights, batch, *, config):
     seen = forward.forward(
         w._replace(params=params), *batch, config=config, routes_LBTK=None, with_mtp=False,
-        keep_cache=False,
+        keep_cache=False, layers=None,
     )  # fmt: skip
     return (seen.hidden_BTD[:, ::2] ** 3).sum() + seen.balance
 
@@ -228,24 +227,23 @@ def test_scanned_and_recomputed_layers_equal_unrolled(changes, models, weights, 
 
 
 def test_scanned_layers_give_the_same_cache_and_routes(models, weights, rows):
-    both = []
+    ways = []
     for scan in (False, True):
         config = dataclasses.replace(models["mla_moe"], scan_layers=scan)
-        call = partial(
-            forward.forward, config=config, routes_LBTK=None, with_mtp=False, keep_cache=True
-        )
-        both.append(jax.jit(call)(weights("mla_moe"), *rows("mla_moe")))
-    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5), *both)
-    assert len(both[0].cache) == 3
+        layers = forward.unstack(weights("mla_moe"), config=config)
+        for given in (None, layers):
+            call = partial(forward.forward, config=config, keep_cache=True, **PLAIN)
+            ways.append(jax.jit(call)(weights("mla_moe"), *rows("mla_moe"), layers=given))
+    for way in ways[1:]:
+        jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5), way, ways[0])
+    assert len(ways[0].cache) == 3
 
 
 @pytest.mark.parametrize("name", ["mla_dense", "gqa_bias"])
 def test_bfloat16_stays_near_float32(name, models, weights, run, rows):
     """Without MoE: there a rounded score may send a token elsewhere."""
     config = dataclasses.replace(models[name], compute_dtype="bfloat16")
-    call = partial(
-        forward.forward, config=config, routes_LBTK=None, with_mtp=False, keep_cache=False
-    )
+    call = partial(forward.forward, config=config, keep_cache=False, **PLAIN)
     half = jax.jit(call)(weights(name), *rows(name)).hidden_BTD
     assert half.dtype == jnp.bfloat16
     full = run(name, weights(name), *rows(name)).hidden_BTD
@@ -259,7 +257,12 @@ def test_no_dtype_is_promoted_silently(name, dtype, models, rows, strict_dtypes)
     config = dataclasses.replace(models[name], compute_dtype=dtype, param_dtype=dtype)
     w = jax.eval_shape(partial(forward.init, config=config), jax.random.key(0))
     call = partial(
-        forward.forward, config=config, routes_LBTK=None, with_mtp=config.mtp, keep_cache=True
+        forward.forward,
+        config=config,
+        routes_LBTK=None,
+        with_mtp=config.mtp,
+        keep_cache=True,
+        layers=None,
     )
     seen = jax.eval_shape(call, w, *rows(name))
     assert seen.hidden_BTD.dtype == jnp.dtype(dtype)
@@ -297,8 +300,6 @@ def fresh_cache(config):
     """Zeros in the shapes of a prefill of one row of 4 tokens."""
     w = jax.eval_shape(partial(forward.init, config=config), jax.random.key(0))
     ids = jnp.ones((1, 4), jnp.int32)
-    call = partial(
-        forward.forward, config=config, routes_LBTK=None, with_mtp=False, keep_cache=True
-    )
+    call = partial(forward.forward, config=config, keep_cache=True, **PLAIN)
     shapes = jax.eval_shape(call, w, ids, ids, ids).cache
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
