@@ -2,8 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# huge pages: XLA:CPU takes fresh buffers in every step, and a fault for each 4 KiB costs 5-10%
-export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: demo test slow lint bench clean
 
