@@ -149,7 +149,8 @@ class MoeConfig:
       dispatch: "blocks" (sorted rows in blocks of one expert: fast on CPU), "ragged"
         (jax.lax.ragged_dot: GPU, TPU), "dense" (every expert on every token: the oracle of the
         tests).
-      block_size: rows of a block; 0 chooses by the number of rows per expert.
+      block_size: rows of a block; 0 chooses by the number of rows per expert, and lets few rows
+        (decoding) take the dense way.
     """
 
     n_experts: int
@@ -273,6 +274,10 @@ class OptimizerConfig:
     clip_norm: float
     max_skipped_in_a_row: int
 
+    def __post_init__(self):
+        if self.max_skipped_in_a_row < 1:
+            raise ValueError(f"max_skipped_in_a_row {self.max_skipped_in_a_row}: need at least 1")
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplerConfig:
@@ -324,3 +329,10 @@ class CheckpointConfig:
     keep_last: int
     keep_best: int
     allow_config_change: bool
+
+    def __post_init__(self):
+        if self.every_updates < 1 or self.keep_last < 1 or self.keep_best < 0:
+            raise ValueError(
+                f"every_updates {self.every_updates}, keep_last {self.keep_last}, keep_best "
+                f"{self.keep_best}: need at least 1, 1 and 0"
+            )

@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax import sharding
 from r1jax.config import MoeConfig
 
-DENSE_FACTOR = 3  # measured on two CPU cores, decoding 8 to 256 rows with 16 and 64 experts
+# measured on two CPU cores, decoding 8 to 256 rows with 16 and 64 experts
+DENSE_ROWS, DENSE_FACTOR = 256, 3
 
 
 def affinities(logits_BTE: Float[Array, "B T E"], *, score: str) -> Float[Array, "B T E"]:
@@ -228,14 +229,15 @@ def _block_size(n_assignments: int, n_experts: int) -> int:
 def _dispatch(config: MoeConfig, n_rows: int, top: int, n_experts: int) -> Callable[..., Array]:
     """The way to apply `n_experts` here to so many rows.
 
-    "blocks" without a given size leaves small batches (decoding) to the dense way, where gathering
-    the weights of the blocks would cost more than up to `DENSE_FACTOR` times the rows.
+    "blocks" without a given size leaves up to `DENSE_ROWS` rows (decoding) to the dense way, where
+    gathering the weights of the blocks would cost more than up to `DENSE_FACTOR` times the rows.
     """
     if config.dispatch != "blocks":
         return {"ragged": ragged_experts, "dense": dense_experts}[config.dispatch]
     block = config.block_size or _block_size(n_rows * top, n_experts)
     slots = _n_blocks(n_rows * top, n_experts, block) * block
-    if not config.block_size and n_rows * n_experts <= DENSE_FACTOR * slots:
+    few = n_rows <= DENSE_ROWS and n_rows * n_experts <= DENSE_FACTOR * slots
+    if few and not config.block_size:
         return dense_experts
     return partial(block_experts, block=block)
 

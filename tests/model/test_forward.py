@@ -226,6 +226,17 @@ def test_scanned_and_recomputed_layers_equal_unrolled(changes, models, weights, 
     jax.tree.map(close, got, unrolled)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_distances_between_positions_count_and_nothing_else(name, models, weights, rows):
+    """Without a rotation nothing counts; with one of queries or keys alone, places would."""
+    tokens, positions, segments = rows(name)
+    call = jax.jit(partial(forward.forward, config=models[name], keep_cache=False, **PLAIN))
+    at = lambda where: call(weights(name), tokens, where, segments).hidden_BTD
+    here = at(positions)
+    np.testing.assert_allclose(at(positions + 7), here, atol=2e-4)
+    assert np.abs(at(positions * 3) - here).max() > 1e-2
+
+
 def test_scanned_layers_give_the_same_cache_and_routes(models, weights, rows):
     ways = []
     for scan in (False, True):

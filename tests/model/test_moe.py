@@ -167,6 +167,7 @@ def test_no_routing_needs_more_blocks_than_are_there(assignments, experts, block
         (32, "blocks", 0, moe.dense_experts),
         (4, "blocks", 4, moe.block_experts),
         (4096, "blocks", 0, moe.block_experts),
+        (257, "blocks", 0, moe.block_experts),
         (4, "ragged", 0, moe.ragged_experts),
         (4096, "dense", 0, moe.dense_experts),
     ],
@@ -175,6 +176,8 @@ def test_few_rows_take_the_dense_way_unless_a_block_is_given(v3, rows, dispatch,
     config = dataclasses.replace(v3, dispatch=dispatch, block_size=block)
     way = moe._dispatch(config, rows, 4, 16)
     assert getattr(way, "func", way) is want
+    if want is moe.block_experts:
+        assert way.keywords == {"block": block or moe._block_size(rows * 4, 16)}
 
 
 # load and balance

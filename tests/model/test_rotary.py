@@ -57,6 +57,17 @@ def rotated(x_H, position, rope):
     return np.asarray(rotary.rotate(jnp.asarray(x_H)[None, None, None], cos, sin))[0, 0, 0]
 
 
+def test_heads_on_two_axes_turn_like_heads_on_one(rope):
+    x = np.random.default_rng(1).normal(size=(2, 3, 2, 4, 8)).astype(np.float32)
+    cos, sin = rotary.tables(rope, 8, jnp.array([[0, 1, 2], [5, 6, 9]]))
+    one = rotary.rotate(jnp.asarray(x).reshape(2, 3, 8, 8), cos, sin)
+    np.testing.assert_array_equal(rotary.rotate(jnp.asarray(x), cos, sin), one.reshape(x.shape))
+    a, b = x[1, 2, 0, 0, :4], x[1, 2, 0, 0, 4:]
+    angles = 9 * rotary.frequencies(rope, 8)
+    want = [a * np.cos(angles) - b * np.sin(angles), b * np.cos(angles) + a * np.sin(angles)]
+    np.testing.assert_allclose(one[1, 2, 0], np.concatenate(want), atol=1e-5)
+
+
 def interleaved(x_H, position, rope):
     """DeepSeek's own layout: neighbours are a complex number."""
     z = x_H[0::2] + 1j * x_H[1::2]
