@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
         jsonl=dict(
             train="data/train.jsonl", test="data/test.jsonl", validation=512,
             question_field="question", answer_field="answer", answer_pattern="",
-            stratum_field="", kind="number", language="en",
+            stratum_field="",
         ),
     )  # fmt: skip
     c.reward = dict(

@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
         jsonl=dict(
             train="data/train.jsonl", test="data/test.jsonl", validation=16,
             question_field="question", answer_field="answer", answer_pattern=r"####\s*(.+)$",
-            stratum_field="", kind="number", language="en",
+            stratum_field="",
         ),
     )  # fmt: skip
     c.updates = 10

@@ -63,8 +63,6 @@ def load_problems(
     answer_field: str,
     answer_pattern: str,
     stratum_field: str,
-    kind: str,
-    language: str,
 ) -> list[Problem]:
     r"""Returns the problems of a file of JSON lines; ids are FOLDER/FILE:LINE.
 
@@ -75,8 +73,6 @@ def load_problems(
       answer_pattern: regular expression with one group, searched in the answer field; "" takes all
         of it. GSM8K ends its solutions in "#### 18": r"####\s*(.+)$".
       stratum_field: the field with the difficulty label; "" for none.
-      kind: of all answers, such as "number".
-      language: of all questions, such as "en".
 
     Raises:
       ValueError: names the line whose field is missing, empty or does not match; or a pattern
@@ -86,6 +82,7 @@ def load_problems(
     if pattern.groups != 1:
         raise ValueError(f"answer_pattern {answer_pattern!r}: {pattern.groups} groups, wanted 1")
     path, problems = Path(path).resolve(), []
+    name = path.name.removesuffix(".gz").removesuffix(".jsonl")
     for number, row in enumerate(read_jsonl(path), start=1):
         where = f"{path}:{number}"
         field = _text(row, answer_field, where)
@@ -94,12 +91,10 @@ def load_problems(
             raise ValueError(f"{where}: {answer_pattern!r} finds nothing in ...{field[-60:]!r}")
         problems.append(
             Problem(
-                id=f"{path.parent.name}/{path.name.split('.')[0]}:{number}",
+                id=f"{path.parent.name}/{name}:{number}",
                 question=_text(row, question_field, where),
                 answer=match[1].strip(),
-                kind=kind,
                 stratum=_text(row, stratum_field, where) if stratum_field else "",
-                language=language,
             )
         )
     return problems

@@ -12,17 +12,13 @@ class Problem(NamedTuple):
       id: unique among all sources of a run.
       question: as the user would put it, without a template.
       answer: the reference; never empty.
-      kind: what sort of answer it is, such as "number" or "text".
       stratum: difficulty label, a row of the tables; "" for none.
-      language: of the question, "en" or "zh".
     """
 
     id: str
     question: str
     answer: str
-    kind: str
     stratum: str
-    language: str
 
 
 @runtime_checkable

@@ -109,12 +109,10 @@ class ReasoningGymSource:
         if not 0 <= index < self.size:
             raise IndexError(f"{self.task}: got index {index}, wanted 0 to {self.size - 1}")
         item = self._items[index]
-        kind, keys = TASKS[self.task]
+        keys = TASKS[self.task].stratum
         return Problem(
             id=f"{self.task}/{self.seed}:{index}",
             question=item["question"].strip(),
             answer=str(item["answer"]).strip(),
-            kind=kind,
             stratum=" ".join(f"{key}={item['metadata'][key]}" for key in keys),
-            language="en",
         )

@@ -1,7 +1,8 @@
 """Where a run's questions come from: one config block, one source per split."""
 
 import dataclasses
-from typing import Literal
+import hashlib
+from pathlib import Path
 
 from r1jax.data.jsonl import load_problems
 from r1jax.data.problems import Problem, ProblemSource
@@ -37,7 +38,6 @@ class JsonlTask:
       question_field, answer_field: where they stand in a row.
       answer_pattern: regular expression whose group is the answer; "" takes the whole field.
       stratum_field: difficulty label for the tables; "" for none.
-      kind, language: of all answers and questions.
     """
 
     train: str
@@ -47,8 +47,6 @@ class JsonlTask:
     answer_field: str
     answer_pattern: str
     stratum_field: str
-    kind: Literal["number", "text"]
-    language: Literal["en", "zh"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +83,15 @@ class TaskConfig:
             raise ValueError(f"wanted exactly one of world, jsonl, gym, got {given}")
 
 
+def files_digest(config: TaskConfig) -> str:
+    """sha256 of the files that a task reads, to tell on resume that they changed."""
+    paths = [config.jsonl.train, config.jsonl.test] if config.jsonl else []
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
+
+
 def _without(source: ProblemSource, seen: set[str], what: str) -> list[Problem]:
     kept = [p for p in (source[i] for i in range(len(source))) if p.question not in seen]
     if not kept:
@@ -109,7 +116,6 @@ def sources(config: TaskConfig) -> dict[str, ProblemSource]:
         fields = {
             "question_field": j.question_field, "answer_field": j.answer_field,
             "answer_pattern": j.answer_pattern, "stratum_field": j.stratum_field,
-            "kind": j.kind, "language": j.language,
         }  # fmt: skip
         train, test = load_problems(j.train, **fields), load_problems(j.test, **fields)
         if not 0 < j.validation < len(train):

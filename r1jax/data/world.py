@@ -340,7 +340,5 @@ class WorldSource:
             id=f"{self.split}-{index}",
             question=problem.question(language),
             answer=str(problem.answer),
-            kind="number",
             stratum=problem.stratum,
-            language=language,
         )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +137,10 @@ class MetricsWriter:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
+
+
+def consensus_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """How many answers vote in the consensus of exams ("cons_at_16": "16"); "k" if none tells."""
+    prefix = "cons_at_"
+    told = (key[len(prefix) :] for row in rows for key in row if key.startswith(prefix))
+    return next(told, "k")

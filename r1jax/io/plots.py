@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1jax.io.metrics import read_jsonl
+from r1jax.io.metrics import consensus_of, read_jsonl
 from r1jax.io.panels import (
     BLUE,
     COLOURS,
@@ -146,11 +146,12 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
     accuracy = [(split, Line("pass_at_1", split, c), "-") for split, c in SPLITS.items()]
-    consensus = [(split, Line("cons_at_16", split, c), "--") for split, c in SPLITS.items()]
+    votes = consensus_of(evals)
+    consensus = [(split, Line(f"cons_at_{votes}", split, c), "--") for split, c in SPLITS.items()]
     seconds = [Line(f"seconds_{phase}", phase, c) for phase, c in PHASES.items()]
     panels = [
         Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
-        Panel("cons@16, majority of 16", "share correct", bands(evals, consensus)),
+        Panel(f"cons@{votes}, majority of {votes}", "share correct", bands(evals, consensus)),
         _strata(evals),
         *[_curves(metrics, curves) for curves in RL_CURVES],
         Panel("Seconds per update", "seconds", stack(timing, seconds)),

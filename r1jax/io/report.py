@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.io.metrics import consensus_of
 from r1jax.io.panels import Rows
 from r1jax.io.plots import plot_pretrain, plot_rl, rows_of
 
@@ -12,7 +13,7 @@ __all__ = ["plot_pretrain", "plot_rl", "write_report"]
 
 TABLE = {
     "pass_at_1": "pass@1",
-    "cons_at_16": "cons@16",
+    "cons_at_{}": "cons@{}",
     "format_rate": "format rate",
     "mean_length": "mean length (tokens)",
     "mean_length_correct": "mean length, correct",
@@ -46,9 +47,11 @@ def _before_after(rows: Rows) -> list[str]:
         first, last = mine[0], mine[-1] if len(mine) > 1 else None
         after = f"after (update {last['update']})" if last else "after (no later evaluation)"
         header = [split, f"before (update {first['update']})", after]
+        votes = consensus_of(mine)
+        table = {metric.format(votes): label.format(votes) for metric, label in TABLE.items()}
         body = [
             [label, _cell(first, metric), _cell(last, metric)]
-            for metric, label in TABLE.items()
+            for metric, label in table.items()
             if any(row is not None and metric in row for row in (first, last))
         ]
         strata = [r.get("by_stratum", {}) if r else {} for r in (first, last)]

@@ -16,8 +16,6 @@ def load(path, answer_pattern=GSM8K, stratum_field=""):
         answer_field="answer",
         answer_pattern=answer_pattern,
         stratum_field=stratum_field,
-        kind="number",
-        language="en",
     )
 
 
@@ -72,8 +70,8 @@ def test_problems_carry_answer_stratum_and_line(tmp_path):
         {"question": "1000+1?", "answer": "so\n#### 1,001 ", "level": 5},
     )
     assert load(path, stratum_field="level") == [
-        Problem("sums/train:1", "1+1?", "2", "number", "1", "en"),
-        Problem("sums/train:2", "1000+1?", "1,001", "number", "5", "en"),
+        Problem("sums/train.v1:1", "1+1?", "2", "1"),
+        Problem("sums/train.v1:2", "1000+1?", "1,001", "5"),
     ]
 
 

@@ -15,7 +15,7 @@ def jsonl(tmp_path, **changes) -> TaskConfig:
     fields = {
         "train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl"),
         "validation": 4, "question_field": "q", "answer_field": "a",
-        "answer_pattern": r"#### (\d+)", "stratum_field": "", "kind": "number", "language": "en",
+        "answer_pattern": r"#### (\d+)", "stratum_field": "",
     }  # fmt: skip
     return TaskConfig(world=None, jsonl=JsonlTask(**fields | changes), gym=None)
 

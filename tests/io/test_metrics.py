@@ -10,7 +10,7 @@ from tensorboardX.proto.event_pb2 import (
     Event,  # pyright: ignore[reportAttributeAccessIssue] - protobuf makes it at import
 )
 
-from r1jax.io.metrics import MetricsWriter, read_jsonl
+from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 
 
 def board(workdir: Path) -> dict[str, float]:
@@ -102,3 +102,8 @@ def test_misuse_is_refused(tmp_path):
         with pytest.raises(ValueError, match="wanted a 'split'"):
             writer.write_eval(1, {"pass_at_1": 2})
     assert json.dumps(read_jsonl(tmp_path / "metrics.jsonl")) == "[]"
+
+
+def test_the_votes_of_a_consensus_are_read_off_its_key():
+    assert consensus_of([{"pass_at_1": 0.5}, {"cons_at_8": 0.5}]) == "8"
+    assert consensus_of([{"loss": 1.0}]) == "k"

@@ -23,7 +23,14 @@ def small_run(workdir: Path) -> None:
             strata = {"by_stratum": {"2-digit": score, "3-digit": None}}
             writer.write_eval(
                 update,
-                {"split": "test", "pass_at_1": score, **interval, "mean_length": 9, **strata},
+                {
+                    "split": "test",
+                    "pass_at_1": score,
+                    **interval,
+                    "cons_at_8": score,
+                    "mean_length": 9,
+                    **strata,
+                },
             )
         writer.write_eval(3, {"split": "ood", "pass_at_1": 0.5})
 
@@ -93,6 +100,7 @@ def test_report_sets_before_beside_after(tmp_path):
     text = path.read_text()
     assert "| test | before (update 0) | after (update 3) |" in text
     assert "| pass@1 | 0.125 [0.025, 0.225] | 0.750 [0.650, 0.850] |" in text
+    assert "| cons@8 | 0.125 | 0.750 |" in text
     assert "| pass@1 of 2-digit | 0.125 | 0.750 |" in text
     assert "| pass@1 of 3-digit | — | — |" in text
     assert "| ood | before (update 3) | after (no later evaluation) |" in text
