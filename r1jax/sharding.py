@@ -98,11 +98,6 @@ def constrain(x: jax.Array, *logical: str) -> jax.Array:
     return jax.sharding.reshard(x, checked) if has_mesh() else x
 
 
-def axis_size(name: str) -> int:
-    """Devices along a mesh axis; 1 without a mesh."""
-    return jax.sharding.get_abstract_mesh().shape[name] if has_mesh() else 1
-
-
 def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
     """Puts a tree of arrays on the mesh.
 

@@ -8,7 +8,7 @@ layers (L here counts MoE layers).
 
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+from jaxtyping import Array, Bool, Float, Int
 
 Tree = Any  # a pytree of arrays: parameters, gradients, optimizer state
 
@@ -153,6 +153,3 @@ class Mean(NamedTuple):
 
     total: Float[Array, ""]
     weight: Float[Array, ""]
-
-
-KeyArray = Key[Array, ""] | UInt32[Array, "2"]

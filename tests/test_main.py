@@ -92,6 +92,10 @@ def test_arguments_that_nobody_reads_are_told(fails):
         ("reward.places=('margin',)", "margin"),
         ("base=nowhere", "model nowhere: nowhere lacks ['config.json'"),
         ("base=package:nothing", "model package:nothing"),
+        ("evaluation.level=95.0", "config.evaluation: level 95.0 is not within 0 and 1"),
+        ("evaluation.samples=0", "config.evaluation: samples 0"),
+        ("checkpoint.every_updates=0", "config.checkpoint: every_updates 0"),
+        ("optimizer.max_skipped_in_a_row=0", "max_skipped_in_a_row 0: need at least 1"),
         ("reward.kind=rules", "config.reward.kind: got 'rules', wanted one of ['rule'"),
     ],
 )
@@ -138,7 +142,7 @@ def get_config():
     c.task = dict(world=None, gym=None, jsonl=dict(
         train={str(tmp_path / "data.jsonl")!r}, test={str(tmp_path / "data.jsonl")!r},
         validation=2, question_field="q", answer_field="a", answer_pattern="",
-        stratum_field="", kind="number", language="en"))
+        stratum_field=""))
     c.evaluation.ood = 0
     return c
 """

@@ -83,6 +83,8 @@ class PretrainConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        if self.evaluate_every < 1:
+            raise ValueError(f"evaluate_every {self.evaluate_every}: need at least 1")
         shards = self.mesh.data * self.mesh.expert
         if self.batch % shards:
             raise ValueError(f"batch {self.batch} does not divide by mesh data x expert {shards}")
@@ -209,10 +211,13 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
                 here.flush()
             here.count("trained", int((batch.segments_BT > 0).sum()))
             here.updated(metrics, {})
+            score = None  # of these weights: a lower loss is a higher score
             if here.updates % config.evaluate_every == 0 or here.updates == config.updates:
                 here.flush()
-                here.evaluated(_held_out(measure, state, held_out, config.batch, mesh))
-            here.after_update(state, extra={}, meta={}, score=None)
+                row = _held_out(measure, state, held_out, config.batch, mesh)
+                here.evaluated(row)
+                score = -row["loss"]
+            here.after_update(state, extra={}, meta={}, score=score)
         here.flush()
         made_by = {"command": command(), "config": dataclasses.asdict(config)}
         made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}

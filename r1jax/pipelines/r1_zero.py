@@ -80,7 +80,9 @@ def collect(
 
 
 def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int) -> list[SampleRow]:
-    rows = [p * group + s for s in range(2) for p in range(len(answered.scores) // group)][:shown]
+    rows = [p * group + s for s in range(group) for p in range(len(answered.scores) // group)][
+        :shown
+    ]
     return [
         SampleRow(
             answered.prompts[b],
@@ -203,6 +205,8 @@ def _train(trainer: Trainer, workdir: Path) -> None:
     ) as here:
         state = trainer.initial_state()
         restored = here.resume(state)
+        if restored:
+            trainer.check_resumed(restored.meta)
         state, buffer = (restored.state, restored.extra) if restored else (state, {})
         if not restored:
             _long_exam(trainer, state, here, workdir / "samples_before.json")
@@ -222,7 +226,9 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 here.flush()
                 row, _ = _examine(trainer, state, here, "validation", e.validation)
                 score = row["pass_at_1"]
-            here.after_update(state, extra={} if finished else buffer, meta={}, score=score)
+            here.after_update(
+                state, extra={} if finished else buffer, meta=trainer.fixed(), score=score
+            )
         here.flush()
         _long_exam(trainer, state, here, workdir / "samples_after.json")
         _finish(trainer, state, here)

@@ -99,6 +99,32 @@ class R1ZeroConfig:
         starts = [s.from_update for s in self.stages]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+        per_rollout = self.grpo.updates_per_rollout
+        sampled = [self.stage(u) for u in range(0, self.updates, per_rollout)]
+        idle = [s.from_update for s in self.stages if s not in sampled]
+        if idle:
+            raise ValueError(
+                f"stages: no rollout of the {self.updates} updates ({per_rollout} a rollout) falls "
+                f"into those from update {idle}"
+            )
+        if self.samples_every < 1 or self.samples_shown < 1:
+            raise ValueError(
+                f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
+                "least 1"
+            )
+        exams, saves = self.evaluation.every_updates, self.checkpoint.every_updates
+        scored = (
+            exams
+            and self.evaluation.validation
+            and any(
+                u % saves == 0 or u == self.updates for u in range(exams, self.updates + 1, exams)
+            )
+        )
+        if self.checkpoint.keep_best and not scored:
+            raise ValueError(
+                f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
+                f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
+            )
         if any(s.temperature <= 0 for s in self.stages):
             raise ValueError("stages: the temperature of rollouts must be above 0")
         longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from jax.sharding import Mesh
 from r1jax import keys, sharding
 from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.data.problems import Problem, batch_indices
-from r1jax.data.tasks import sources
+from r1jax.data.tasks import files_digest, sources
 from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import ExecutionConfig, R1ZeroConfig
 from r1jax.rewards.combine import score_all
@@ -105,6 +106,30 @@ class Trainer:
         self.exam.check(
             self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
         )
+
+    def fixed(self) -> dict[str, Any]:
+        """What may not change while a run is resumed, whatever else of its config does."""
+        g = self.config.grpo
+        return {
+            "updates_per_rollout": g.updates_per_rollout,
+            "prompts_per_rollout": g.prompts_per_rollout,
+            "group_size": g.group_size,
+            "data_sha256": files_digest(self.config.task),
+        }
+
+    def check_resumed(self, meta: dict[str, Any]) -> None:
+        """Raises unless a checkpoint was taken with rollouts of the same shape and data.
+
+        Raises:
+          ValueError: names what changed: rollouts would be asked twice, or cut up wrongly.
+        """
+        changed = [
+            f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
+            for name, value in self.fixed().items()
+            if meta.get(name) != value
+        ]
+        if changed:
+            raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
 
     def drawn(self, number: int) -> list[int]:
         """Which training problems a rollout asks."""

@@ -45,15 +45,23 @@ class EvalConfig:
     level: float
 
     def __post_init__(self):
+        if not 0 < self.level < 1:
+            raise ValueError(f"level {self.level} is not within 0 and 1")
+        if min(self.samples, self.consensus, self.batch) < 1 or self.every_updates < 0:
+            raise ValueError(
+                f"samples {self.samples}, consensus {self.consensus}, batch {self.batch}, "
+                f"every_updates {self.every_updates}: need at least 1, 1, 1 and 0"
+            )
         if self.samples % self.consensus:
             raise ValueError(
                 f"samples {self.samples} are no multiple of consensus {self.consensus}"
             )
         for split in ("validation", "test", "ood"):
-            if getattr(self, split) % self.batch:
-                raise ValueError(
-                    f"{split} {getattr(self, split)} is no multiple of batch {self.batch}"
-                )
+            questions = getattr(self, split)
+            if questions % self.batch:
+                raise ValueError(f"{split} {questions} is no multiple of batch {self.batch}")
+            if questions == 1:
+                raise ValueError(f"{split} 1: an interval needs 2 questions, or 0 for no exam")
 
 
 class Answered(NamedTuple):

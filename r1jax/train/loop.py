@@ -13,7 +13,7 @@ import numpy as np
 
 from r1jax.config import CheckpointConfig, flatten
 from r1jax.io.checkpoints import Checkpointer, Restored, digest
-from r1jax.io.metrics import MetricsWriter, read_jsonl
+from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.types import Mean, TrainState, Tree
@@ -126,7 +126,10 @@ class Run:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Adds the seconds of a block to a phase of the run and of the update under way."""
+        """Adds the seconds of a block to a phase of the run, and of the row of timings to come.
+
+        What is examined or saved after an update counts to the row of the next.
+        """
         start = time.monotonic()
         yield
         seconds = time.monotonic() - start
@@ -149,8 +152,10 @@ class Run:
         Raises:
           FloatingPointError: if too many updates in a row had non-finite gradients.
         """
+        beside = ("seconds_evaluate", "seconds_checkpoint")
+        own = {k: v for k, v in self._row.items() if k not in beside}
         tokens, seconds = (
-            sum(v for k, v in self._row.items() if k.startswith(p)) for p in ("tokens_", "seconds_")
+            sum(v for k, v in own.items() if k.startswith(p)) for p in ("tokens_", "seconds_")
         )
         speed = {"tokens_per_s": tokens / seconds} if seconds else {}
         for update, metrics, values in self._pending:
@@ -174,9 +179,10 @@ class Run:
         """Writes the result of an evaluation, unless a killed run got so far, and says it."""
         if (self.updates, row["split"]) not in self._evaluated:
             self.metrics.write_eval(self.updates, row)
+        votes = consensus_of([row])
         known = {
             "pass_at_1": "pass@1",
-            "cons_at_16": "cons@16",
+            f"cons_at_{votes}": f"cons@{votes}",
             "format_rate": "format",
             "mean_length": "length",
             "loss": "loss",

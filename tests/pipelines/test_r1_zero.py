@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from r1jax.data import tasks
 from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
@@ -205,7 +206,12 @@ def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
         config.evaluation, every_updates=0, validation=0, test=0, ood=0
     )
     once = dataclasses.replace(
-        config, updates=1, grpo=grpo, evaluation=evaluation, stages=config.stages[:1]
+        config,
+        updates=1,
+        grpo=grpo,
+        evaluation=evaluation,
+        stages=config.stages[:1],
+        checkpoint=dataclasses.replace(config.checkpoint, keep_best=0),
     )
     run(once, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -224,11 +230,51 @@ def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
         ({"stages": (r1_zero_config.StageConfig(1, 4, 1.0),)}, "stages must start at 0"),
         ({"stages": (r1_zero_config.StageConfig(0, 4, 0.0),)}, "temperature"),
         ({"stages": (r1_zero_config.StageConfig(0, 99, 1.0),)}, "are 163 tokens, the largest.* 80"),
+        (
+            {"stages": tuple(r1_zero_config.StageConfig(u, 4, 1.0) for u in (0, 1, 2))},
+            r"no rollout of the 4 updates \(2 a rollout\).*from update \[1\]",
+        ),
+        ({"samples_every": 0}, "samples_every 0"),
+        ({"samples_shown": 0}, "samples_shown 0"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_a_best_checkpoint_needs_one_with_a_score(config):
+    for every, saved in ((0, 2), (3, 2)):
+        evaluation = dataclasses.replace(config.evaluation, every_updates=every)
+        checkpoint = dataclasses.replace(config.checkpoint, every_updates=saved)
+        with pytest.raises(ValueError, match="no checkpoint would have a score"):
+            dataclasses.replace(config, evaluation=evaluation, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("key", ["group_size", "prompts_per_rollout", "minibatches"])
+def test_no_change_allowed_to_the_config_may_change_a_rollout(key, config, trainer):
+    fixed = trainer(config).fixed()
+    trainer(config).check_resumed({**fixed, "phases": {}})
+    name = {"minibatches": "updates_per_rollout"}.get(key, key)
+    with pytest.raises(ValueError, match=f"resume: {name}: the checkpoint has 1, this run"):
+        trainer(config).check_resumed({**fixed, name: 1})
+
+
+def test_changed_data_are_noticed_on_resume(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.jsonl").write_text('{"q": "1+1?", "a": "2"}\n')
+    task = tasks.TaskConfig(
+        None,
+        tasks.JsonlTask(
+            str(tmp_path / "train.jsonl"), str(tmp_path / "test.jsonl"), 1, "q", "a", "", ""
+        ),
+        None,
+    )
+    before = tasks.files_digest(task)
+    assert before == tasks.files_digest(task)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write('{"q": "1+2?", "a": "3"}\n')
+    assert tasks.files_digest(task) != before
 
 
 def test_every_prompt_of_the_run_is_checked_before_any_work(config, trainer):

@@ -19,8 +19,7 @@ CONFIG = EvalConfig(
     sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1, 1), level=0.9,
 )  # fmt: skip
 PROBLEMS = [
-    Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), "number", f"s{i % 2}", "en")
-    for i in range(4)
+    Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), f"s{i % 2}") for i in range(4)
 ]
 RIGHT, WRONG = "<think>ok</think><answer>{}</answer>", "<think>wait</think><answer>0</answer>"
 # what each problem is answered: of four samples 4, 2, 1 and 0 are right
