@@ -11,7 +11,7 @@ from configs import r1_zero_tiny
 
 def get_config() -> ml_collections.ConfigDict:
     c = r1_zero_tiny.get_config()
-    options = dict(min_terms=2, max_terms=2, min_digits=1, max_digits=1)
+    options = dict(min_terms=2, max_terms=2, min_digits=1, max_digits=2)
     c.task = dict(
         world=None, jsonl=None,
         gym=dict(task="chain_sum", train=5_000, validation=500, test=500, seed=0, options=options),

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from configs import r1_zero_reasoning_gym_tiny
+from r1jax import config as configs
 from r1jax.data.problems import ProblemSource
 from r1jax.data.tasks import GymTask, JsonlTask, TaskConfig, WorldTask, sources
 
@@ -76,3 +78,9 @@ def test_exactly_one_kind_of_source_is_wanted(tmp_path, given, told):
     world, file, gym = given
     with pytest.raises(ValueError, match=f"exactly one of world, jsonl, gym.*{told}"):
         TaskConfig(world, jsonl(tmp_path).jsonl if file else None, gym)
+
+
+def test_the_shipped_gym_config_has_questions_in_every_split():
+    config = configs.build(TaskConfig, r1_zero_reasoning_gym_tiny.get_config().task.to_dict())
+    sizes = {split: len(source) for split, source in sources(config).items()}
+    assert sizes["train"] == 5_000 and min(sizes["validation"], sizes["test"]) > 100
