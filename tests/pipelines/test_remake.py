@@ -21,6 +21,7 @@ def test_a_base_made_in_minutes_starts_low_and_learns(tmp_path):
     taught.base = str(tmp_path / "base" / "model")
     taught.updates = taught.optimizer.total_updates = 30
     taught.evaluation.update(every_updates=0, test=64, ood=0)
+    taught.checkpoint.keep_best = 0  # without evaluations none has a score
     r1_zero.run(configs.build(r1_zero.R1ZeroConfig, taught.to_dict()), tmp_path / "rl")
 
     summary = json.loads((tmp_path / "rl" / "summary.json").read_text())
