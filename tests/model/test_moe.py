@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r1jax.model import experts as applying
 from r1jax.model import moe
 
 SCORES = np.array([0.60, 0.10, 0.50, 0.45, 0.55, 0.05, 0.30, 0.20], np.float32)
@@ -82,9 +83,9 @@ def tokens():
 
 
 WAYS = {
-    "dense": moe.dense_experts,
-    "ragged": moe.ragged_experts,
-    **{f"blocks of {n}": partial(moe.block_experts, block=n) for n in (1, 4, 64)},
+    "dense": applying.dense_experts,
+    "ragged": applying.ragged_experts,
+    **{f"blocks of {n}": partial(applying.block_experts, block=n) for n in (1, 4, 64)},
 }
 
 
@@ -140,7 +141,7 @@ def test_a_nan_token_stays_alone(way, tokens, applied):
     ("rows", "experts", "want"), [(16, 8, 8), (4096, 8, 256), (256, 8, 16), (3, 64, 8)]
 )
 def test_the_automatic_block_is_half_a_share_within_bounds(rows, experts, want):
-    assert moe._block_size(rows, experts) == want
+    assert applying._block_size(rows, experts) == want
 
 
 @pytest.mark.parametrize("block", [1, 3, 8])
@@ -157,27 +158,27 @@ def test_no_routing_needs_more_blocks_than_are_there(assignments, experts, block
         sum(-(-count // block) for count in counts)
         for counts in splits(assignments, min(experts, 4))
     )
-    assert moe._n_blocks(assignments, experts, block) == needed
+    assert applying._n_blocks(assignments, experts, block) == needed
 
 
 @pytest.mark.parametrize(
     ("rows", "dispatch", "block", "want"),
     [
-        (4, "blocks", 0, moe.dense_experts),
-        (32, "blocks", 0, moe.dense_experts),
-        (4, "blocks", 4, moe.block_experts),
-        (4096, "blocks", 0, moe.block_experts),
-        (257, "blocks", 0, moe.block_experts),
-        (4, "ragged", 0, moe.ragged_experts),
-        (4096, "dense", 0, moe.dense_experts),
+        (4, "blocks", 0, applying.dense_experts),
+        (32, "blocks", 0, applying.dense_experts),
+        (4, "blocks", 4, applying.block_experts),
+        (4096, "blocks", 0, applying.block_experts),
+        (257, "blocks", 0, applying.block_experts),
+        (4, "ragged", 0, applying.ragged_experts),
+        (4096, "dense", 0, applying.dense_experts),
     ],
 )
 def test_few_rows_take_the_dense_way_unless_a_block_is_given(v3, rows, dispatch, block, want):
     config = dataclasses.replace(v3, dispatch=dispatch, block_size=block)
-    way = moe._dispatch(config, rows, 4, 16)
+    way = applying.dispatch(config, rows, 4, 16)
     assert getattr(way, "func", way) is want
-    if want is moe.block_experts:
-        assert way.keywords == {"block": block or moe._block_size(rows * 4, 16)}
+    if want is applying.block_experts:
+        assert way.keywords == {"block": block or applying._block_size(rows * 4, 16)}
 
 
 # load and balance
