@@ -331,8 +331,5 @@ class CheckpointConfig:
     allow_config_change: bool
 
     def __post_init__(self):
-        if self.every_updates < 1 or self.keep_last < 1 or self.keep_best < 0:
-            raise ValueError(
-                f"every_updates {self.every_updates}, keep_last {self.keep_last}, keep_best "
-                f"{self.keep_best}: need at least 1, 1 and 0"
-            )
+        if self.every_updates < 1:
+            raise ValueError(f"every_updates {self.every_updates}: need at least 1")

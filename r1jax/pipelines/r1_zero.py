@@ -227,7 +227,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 row, _ = _examine(trainer, state, here, "validation", e.validation)
                 score = row["pass_at_1"]
             here.after_update(
-                state, extra={} if finished else buffer, meta=trainer.fixed(), score=score
+                state, extra={} if finished else buffer, meta=trainer.fixed, score=score
             )
         here.flush()
         _long_exam(trainer, state, here, workdir / "samples_after.json")

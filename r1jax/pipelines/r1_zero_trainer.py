@@ -39,6 +39,13 @@ class Trainer:
         self.mesh = mesh
         self.weights, model, self.tokenizer = load_model(config.base)
         self.model, self.splits = _executed(model, config.execution), sources(config.task)
+        # what may not change when a run is resumed, whatever else of its config does
+        self.fixed = {
+            "updates_per_rollout": config.grpo.updates_per_rollout,
+            "prompts_per_rollout": config.grpo.prompts_per_rollout,
+            "group_size": config.grpo.group_size,
+            "data_sha256": files_digest(config.task),
+        }
         self.root = keys.root(config.seed)
         self.cap = max(s.max_new_tokens for s in config.stages)
         rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments, config.streams)
@@ -107,16 +114,6 @@ class Trainer:
             self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
         )
 
-    def fixed(self) -> dict[str, Any]:
-        """What may not change while a run is resumed, whatever else of its config does."""
-        g = self.config.grpo
-        return {
-            "updates_per_rollout": g.updates_per_rollout,
-            "prompts_per_rollout": g.prompts_per_rollout,
-            "group_size": g.group_size,
-            "data_sha256": files_digest(self.config.task),
-        }
-
     def check_resumed(self, meta: dict[str, Any]) -> None:
         """Raises unless a checkpoint was taken with rollouts of the same shape and data.
 
@@ -125,7 +122,7 @@ class Trainer:
         """
         changed = [
             f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
-            for name, value in self.fixed().items()
+            for name, value in self.fixed.items()
             if meta.get(name) != value
         ]
         if changed:

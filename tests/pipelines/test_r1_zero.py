@@ -253,7 +253,7 @@ def test_a_best_checkpoint_needs_one_with_a_score(config):
 
 @pytest.mark.parametrize("key", ["group_size", "prompts_per_rollout", "minibatches"])
 def test_no_change_allowed_to_the_config_may_change_a_rollout(key, config, trainer):
-    fixed = trainer(config).fixed()
+    fixed = trainer(config).fixed
     trainer(config).check_resumed({**fixed, "phases": {}})
     name = {"minibatches": "updates_per_rollout"}.get(key, key)
     with pytest.raises(ValueError, match=f"resume: {name}: the checkpoint has 1, this run"):
