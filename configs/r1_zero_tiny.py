@@ -9,7 +9,7 @@ def get_config() -> ml_collections.ConfigDict:
     c = r1_zero.get_config()
     c.updates = 80
     c.base = "package:tiny_base"
-    c.template = "plain"
+    c.prompt.template = "plain"
     c.task = dict(
         jsonl=None, gym=None,
         world=dict(
@@ -31,7 +31,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluation.update(every_updates=20, validation=64, test=128, ood=32, batch=16)
     c.evaluation.sampler.update(cache_segments=2, streams=2)
     c.execution = dict(
-        compute_dtype="float32", scan_layers=False, remat=False, dispatch="blocks", block_size=0
+        param_dtype="float32",
+        compute_dtype="float32",
+        scan_layers=False,
+        remat=False,
+        dispatch="blocks",
+        block_size=0,
     )
     c.checkpoint.every_updates = 20
     return c

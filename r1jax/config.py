@@ -242,6 +242,32 @@ class ModelConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How a network is held and run: speed and memory, not what it is.
+
+    Attributes are those of ModelConfig and MoeConfig.
+    """
+
+    param_dtype: typing.Literal["float32", "bfloat16"]
+    compute_dtype: typing.Literal["float32", "bfloat16"]
+    scan_layers: bool
+    remat: bool
+    dispatch: typing.Literal["blocks", "ragged", "dense"]
+    block_size: int
+
+
+def executed(model: ModelConfig, how: ExecutionConfig) -> ModelConfig:
+    """The same network, held and run in another way."""
+    moe = model.moe and dataclasses.replace(
+        model.moe, dispatch=how.dispatch, block_size=how.block_size
+    )
+    return dataclasses.replace(
+        model, param_dtype=how.param_dtype, compute_dtype=how.compute_dtype,
+        scan_layers=how.scan_layers, remat=how.remat, moe=moe,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
 class MeshConfig:
     """Devices along each mesh axis; their product must be the number of devices."""
 
@@ -288,6 +314,8 @@ class SamplerConfig:
       top_k: keep the k most likely; 0 keeps all.
       top_p: keep the smallest set of tokens with at least this mass; 1 keeps all.
       min_p: keep tokens with at least this share of the best one's probability; 0 keeps all.
+      repetition_penalty: above 1 makes ids that the prompt or the completion holds less likely,
+        before the temperature; 1 leaves them.
       cache_segments: the cache grows in so many steps, so that early tokens attend over less.
       streams: programs that share the prompts and run side by side, each with randomness of its
         own. On CPU a decoding step's attention keeps one core busy: a stream per core took 0.7
@@ -298,10 +326,13 @@ class SamplerConfig:
     top_k: int
     top_p: float
     min_p: float
+    repetition_penalty: float
     cache_segments: int
     streams: int
 
     def __post_init__(self):
+        if self.repetition_penalty <= 0:
+            raise ValueError(f"repetition_penalty {self.repetition_penalty}: wanted more than 0")
         if self.streams < 1 or self.cache_segments < 1:
             raise ValueError(
                 f"streams {self.streams}, cache_segments {self.cache_segments}: need at least 1"

@@ -7,9 +7,10 @@ error shows at trace time on any machine; without a mesh everything here is a no
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
@@ -98,6 +99,31 @@ def constrain(x: jax.Array, *logical: str) -> jax.Array:
     return jax.sharding.reshard(x, checked) if has_mesh() else x
 
 
+def put(x: Any, mesh: Mesh | None, names: tuple[str, ...], what: str) -> jax.Array:
+    """Puts an array where its axes belong on the mesh; without one, on the default device.
+
+    Args:
+      x: array, on a device or the host.
+      mesh: where to, or None.
+      names: logical axis names; () replicates.
+      what: its name, for the error.
+
+    Raises:
+      ValueError: if a sharded axis does not divide by its mesh axes.
+    """
+    if mesh is None:
+        return jnp.asarray(x)
+    entries = spec(*names)
+    for size, name, entry in zip(x.shape, names, entries, strict=bool(names)):
+        along = (entry,) if isinstance(entry, str) else entry or ()
+        ways = math.prod(mesh.shape[axis] for axis in along)
+        if size % ways:
+            raise ValueError(
+                f"sharding: {what} has {name} = {size}, which {ways} devices {along} do not divide"
+            )
+    return jax.device_put(x, NamedSharding(mesh, entries))
+
+
 def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
     """Puts a tree of arrays on the mesh.
 
@@ -109,20 +135,8 @@ def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
     Raises:
       ValueError: if a sharded axis does not divide by its mesh axes; names the leaf.
     """
-
-    def put(path, names: tuple[str, ...], x):
-        entries = spec(*names)
-        for size, name, entry in zip(x.shape, names, entries, strict=bool(names)):
-            along = (entry,) if isinstance(entry, str) else entry or ()
-            ways = math.prod(mesh.shape[axis] for axis in along)
-            if size % ways:
-                raise ValueError(
-                    f"sharding: {jax.tree_util.keystr(path)} has {name} = {size}, "
-                    f"which {ways} devices {along} do not divide"
-                )
-        return jax.device_put(x, NamedSharding(mesh, entries))
-
-    return jax.tree_util.tree_map_with_path(put, axes, tree, is_leaf=_is_axes)
+    one = lambda path, names, x: put(x, mesh, names, jax.tree_util.keystr(path))
+    return jax.tree_util.tree_map_with_path(one, axes, tree, is_leaf=_is_axes)
 
 
 def _is_axes(node: object) -> bool:

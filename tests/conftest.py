@@ -186,7 +186,13 @@ def grpo() -> GrpoConfig:
 @pytest.fixture(scope="session")
 def sampler() -> SamplerConfig:
     return SamplerConfig(
-        temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, cache_segments=1, streams=1
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        min_p=0.0,
+        repetition_penalty=1.0,
+        cache_segments=1,
+        streams=1,
     )
 
 

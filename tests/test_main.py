@@ -59,7 +59,7 @@ def test_an_unknown_key_is_told_with_the_nearest(fails):
 
 def test_an_unknown_pipeline_is_told_with_the_known(fails):
     said = fails("--config.pipeline=r1_zerro")
-    assert "got 'r1_zerro', wanted one of ['pretrain', 'r1_zero']" in said
+    assert "got 'r1_zerro', wanted one of ['export', 'generate'," in said
     assert "did you mean 'r1_zero'?" in said
 
 
@@ -88,9 +88,11 @@ def test_arguments_that_nobody_reads_are_told(fails):
         ("length_buckets=(70,)", "the longest prompt and completion are 74 tokens"),
         ("task.world.train=0", "world, train: got size 0"),
         ("task.world.test=1", "config.evaluation.test: 2 problems wanted, 1 there"),
-        ("template=r1", "template: got 'r1', wanted one of"),
+        ("prompt.template=zero", "template: got 'zero', wanted one of"),
+        ("prompt.template=r1", "needs the tokens ['<｜User｜>', '<｜Assistant｜>']"),
+        ("prompt.template=chat", "this tokenizer has no chat template"),
         ("reward.places=('margin',)", "margin"),
-        ("base=nowhere", "model nowhere: nowhere lacks ['config.json'"),
+        ("base=nowhere", "model nowhere: nowhere lacks ['config.json']"),
         ("base=package:nothing", "model package:nothing"),
         ("evaluation.level=95.0", "config.evaluation: level 95.0 is not within 0 and 1"),
         ("evaluation.samples=0", "config.evaluation: samples 0"),
@@ -175,8 +177,10 @@ def test_every_config_file_builds_without_touching_the_disk(path, monkeypatch):
     module = importlib.import_module(f"configs.{path.stem}")
     monkeypatch.setattr("builtins.open", None)
     kind = main.PIPELINES[module.get_config().pipeline][0]
-    built = configs.build(kind, module.get_config().to_dict())
-    assert built.optimizer.total_updates == built.updates
+    values = module.get_config().to_dict()
+    configs.build(kind, values)
+    if "optimizer" in values:
+        assert values["optimizer"]["total_updates"] == values["updates"]
 
 
 def test_control_arms_differ_from_the_demo_in_the_reward_alone():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1jax import sharding
-from r1jax.sampling import Sampler, filter_logits, sample_token
+from r1jax.sampling import Sampler, filter_logits, penalise, sample_token
 from r1jax.train.grpo_step import sequence_logps
 from r1jax.types import GrpoBatch
 
@@ -247,6 +247,45 @@ def test_streams_are_the_halves_sampled_on_their_own_with_one_program(name, samp
     again = sampler(w, prompts, key, group=2, cap=6)
     jax.tree.map(np.testing.assert_array_equal, both, again)
     assert sampler.n_compiled == 1
+
+
+@pytest.mark.parametrize(("chunk", "segments"), [(1, 1), (3, 2), (100, 3)])
+def test_streamed_ids_are_those_of_one_call(chunk, segments, samplers, weights):
+    sampler = samplers("gqa_small", cache_segments=segments)
+    w, key = weights("gqa_small"), jax.random.key(7)
+    for prompt, cap in zip(PROMPTS, (8, 5, 1), strict=True):
+        whole = sampler(w, [prompt], key, group=1, cap=cap)
+        parts = list(sampler.stream(w, prompt, key, cap=cap, chunk=chunk))
+        assert [i for part in parts for i in part] == whole.completion_BC[whole.mask_BC].tolist()
+        assert all(len(part) <= chunk for part in parts)
+
+
+def test_a_stream_refuses_what_a_call_refuses(samplers, weights):
+    sampler, w = samplers("gqa_small"), weights("gqa_small")
+    with pytest.raises(ValueError, match=r"cap 9 is not within 1\.\.8"):
+        next(sampler.stream(w, [1], jax.random.key(0), cap=9, chunk=1))
+    with pytest.raises(ValueError, match="prompt 0 has 5 tokens"):
+        next(sampler.stream(w, [1] * 5, jax.random.key(0), cap=1, chunk=1))
+
+
+def test_the_penalty_by_hand():
+    logits = jnp.array([[2.0, -2.0, 2.0, -2.0, 0.0]])
+    seen = jnp.array([[True, True, False, False, True]])
+    got = penalise(logits, seen, penalty=4.0)
+    np.testing.assert_array_equal(got, [[0.5, -8.0, 2.0, -2.0, 0.0]])
+
+
+def test_a_penalty_holds_for_prompt_and_completion_and_not_for_padding(samplers, weights):
+    """Greedy, so heavy that an id is only repeated when all have been met."""
+    sampler = samplers("gqa_small", temperature=0.0, repetition_penalty=1e6)
+    got = sampler(weights("gqa_small"), PROMPTS, jax.random.key(0), group=1, cap=8)
+    free = samplers("gqa_small", temperature=0.0)(
+        weights("gqa_small"), PROMPTS, jax.random.key(0), group=1, cap=8
+    )
+    for prompt, ids, mask in zip(PROMPTS, got.completion_BC, got.mask_BC, strict=True):
+        met = [*prompt, *ids[mask].tolist()]
+        assert len(set(met)) == len(set(prompt)) + len(ids[mask])
+    assert (got.completion_BC != free.completion_BC).any()
 
 
 def test_prompts_that_do_not_split_into_the_streams_are_refused(samplers, weights):

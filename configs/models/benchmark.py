@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs.models import tiny_moe
+from configs.models import dense, tiny_moe
 
 
 def _common(*, vocab_size: int, theta: float) -> ml_collections.ConfigDict:
@@ -41,14 +41,8 @@ def _dense_tiny() -> ml_collections.ConfigDict:
 
 def _smollm2_135m() -> ml_collections.ConfigDict:
     """The shape of SmolLM2-135M (arXiv:2502.02737)."""
-    m = _common(vocab_size=49152, theta=1e5)
-    m.d_model = 576
-    m.n_layers = m.n_dense_layers = 30
-    m.mlp_dim = 1536
-    m.norm_eps = 1e-5
-    m.tie_embeddings = True
-    m.attention = _grouped(n_heads=9, n_kv_heads=3, head_dim=64)
-    m.moe = None
+    m = dense.get_model("smollm2_135m")
+    m.update(_common(vocab_size=49152, theta=1e5))
     return m
 
 

@@ -1,13 +1,18 @@
 """Text to token ids and back: a sentencepiece model behind a small interface."""
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import sentencepiece
 
+from r1jax.data.chat import ChatTemplate
+
+FILE = "tokenizer.model"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+WHOLE = ("\n", *TAGS)  # pieces that no merge may cut or join
 
 
 @runtime_checkable
@@ -23,10 +28,37 @@ class Tokenizer(Protocol):
     def pad_id(self) -> int: ...
 
     @property
-    def bos_id(self) -> int: ...
+    def bos_id(self) -> int | None:
+        """Put before every text that is no chat; None for none."""
+        ...
 
     @property
-    def eos_id(self) -> int: ...
+    def eos_id(self) -> int:
+        """Ends a document."""
+        ...
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """End a completion: any of these."""
+        ...
+
+    @property
+    def chat(self) -> ChatTemplate | None:
+        """Its chat template, if it has one."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that tells it from others."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """Its files in a model directory, by name."""
+        ...
+
+    def is_byte(self, token: int) -> bool:
+        """Whether an id is one byte of a run that is only read as a whole (byte fallback)."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text alone: no BOS, no EOS."""
@@ -37,8 +69,25 @@ class Tokenizer(Protocol):
         ...
 
 
+class TokenPiece(NamedTuple):
+    """An entry of a sentencepiece model.
+
+    Attributes:
+      text: spaces are U+2581.
+      score: the higher, the earlier it is merged.
+      kind: "normal", "byte", "control", "unknown", or "whole" for one that is found in a text
+        before anything is merged.
+    """
+
+    text: str
+    score: float
+    kind: str
+
+
 class SentencePieceTokenizer:
     """A sentencepiece model, held as bytes so that it travels with a checkpoint."""
+
+    chat = None
 
     def __init__(self, model: bytes):
         self.model = model
@@ -74,6 +123,33 @@ class SentencePieceTokenizer:
     def eos_id(self) -> int:
         return self._sp.eos_id()
 
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        return (self.eos_id,)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()
+
+    def files(self) -> dict[str, bytes]:
+        return {FILE: self.model}
+
+    def pieces(self) -> list[TokenPiece]:
+        """Its entries by id."""
+        sp = self._sp
+
+        def piece(i: int) -> TokenPiece:
+            text, flags = sp.id_to_piece(i), (sp.is_byte(i), sp.is_control(i), sp.is_unknown(i))
+            whole = text in WHOLE
+            kinds = dict(zip(("byte", "control", "unknown"), flags, strict=True))
+            kind = next((k for k, holds in kinds.items() if holds), "whole" if whole else "normal")
+            return TokenPiece(text, sp.get_score(i), kind)
+
+        return [piece(i) for i in range(self.size)]
+
+    def is_byte(self, token: int) -> bool:
+        return self._sp.is_byte(token)
+
     def encode(self, text: str) -> list[int]:
         return self._sp.encode(text)
 
@@ -105,7 +181,7 @@ def train_sentencepiece(texts: Iterable[str], *, vocab_size: int) -> SentencePie
         remove_extra_whitespaces=False,
         add_dummy_prefix=False,
         allow_whitespace_only_pieces=True,
-        user_defined_symbols=["\n", *TAGS],
+        user_defined_symbols=list(WHOLE),
         pad_id=0,
         bos_id=1,
         eos_id=2,

@@ -3,21 +3,11 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import CheckpointConfig, MeshConfig, OptimizerConfig
+from r1jax.config import CheckpointConfig, ExecutionConfig, MeshConfig, OptimizerConfig
 from r1jax.data.tasks import TaskConfig
+from r1jax.data.templates import PromptConfig
 from r1jax.train.evaluation import EvalConfig
 from r1jax.train.grpo_step import GrpoConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class ExecutionConfig:
-    """How the network is run: speed and memory, not the model; as of ModelConfig and MoeConfig."""
-
-    compute_dtype: Literal["float32", "bfloat16"]
-    scan_layers: bool
-    remat: bool
-    dispatch: Literal["blocks", "ragged", "dense"]
-    block_size: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +49,9 @@ class R1ZeroConfig:
 
     Attributes:
       updates: optimizer updates; a multiple of the updates per rollout.
-      base: directory of the base model, or "package:NAME".
-      template: prompt template (`data.templates`).
+      base: the model to start from, as `train.artifacts.open_model` takes it: a directory of ours
+        or of Hugging Face's, a GGUF file, or "package:NAME".
+      prompt: how questions are put.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + completion that the training step is compiled for.
       cache_segments, streams: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the
@@ -73,7 +64,7 @@ class R1ZeroConfig:
     seed: int
     updates: int
     base: str
-    template: str
+    prompt: PromptConfig
     task: TaskConfig
     reward: RewardConfig
     stages: tuple[StageConfig, ...]

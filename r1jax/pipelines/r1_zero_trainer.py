@@ -12,23 +12,17 @@ from r1jax import keys, sharding
 from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.data.problems import Problem, batch_indices
 from r1jax.data.tasks import files_digest, sources
+from r1jax.data.tokenizer import Tokenizer
 from r1jax.model import forward
-from r1jax.pipelines.r1_zero_config import ExecutionConfig, R1ZeroConfig
+from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.rewards.combine import score_all
 from r1jax.rewards.score import Score
 from r1jax.sampling import Sampler
 from r1jax.train import optimizer
-from r1jax.train.artifacts import load_model
+from r1jax.train.artifacts import open_model
 from r1jax.train.evaluation import Examiner
 from r1jax.train.grpo_step import grpo_step, sequence_logps
-from r1jax.types import TrainState
-
-
-def _executed(model: ModelConfig, e: ExecutionConfig) -> ModelConfig:
-    moe = model.moe and dataclasses.replace(model.moe, dispatch=e.dispatch, block_size=e.block_size)
-    return dataclasses.replace(
-        model, compute_dtype=e.compute_dtype, scan_layers=e.scan_layers, remat=e.remat, moe=moe
-    )
+from r1jax.types import TrainState, Weights
 
 
 class Trainer:
@@ -37,8 +31,9 @@ class Trainer:
     def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
         self.config = config
         self.mesh = mesh
-        self.weights, model, self.tokenizer = load_model(config.base)
-        self.model, self.splits = _executed(model, config.execution), sources(config.task)
+        self.splits = sources(config.task)  # first: it fails sooner than a big model is read
+        self._base: Weights | None
+        self._base, self.model, self.tokenizer = self._open()
         # what may not change when a run is resumed, whatever else of its config does
         self.fixed = {
             "updates_per_rollout": config.grpo.updates_per_rollout,
@@ -48,7 +43,7 @@ class Trainer:
         }
         self.root = keys.root(config.seed)
         self.cap = max(s.max_new_tokens for s in config.stages)
-        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, config.cache_segments, config.streams)
+        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
         self.players = {
             t: self._examiner(dataclasses.replace(rollout, temperature=t))
             for t in {s.temperature for s in config.stages}
@@ -71,13 +66,16 @@ class Trainer:
             static_argnames=("temperature", "replay"),
         )  # fmt: skip
 
+    def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
+        return open_model(self.config.base, how=self.config.execution, mesh=self.mesh)
+
     def _examiner(self, sampler: SamplerConfig) -> Examiner:
         draws = Sampler(
-            model=self.model, config=sampler, max_new=self.cap, stop_ids=(self.tokenizer.eos_id,),
+            model=self.model, config=sampler, max_new=self.cap, stop_ids=self.tokenizer.stop_ids,
             pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
         )  # fmt: skip
         return Examiner(
-            sampler=draws, tokenizer=self.tokenizer, template=self.config.template, judge=self.judge
+            sampler=draws, tokenizer=self.tokenizer, style=self.config.prompt, judge=self.judge
         )
 
     def judge(self, texts: list[str], problems: list[Problem], step: int) -> list[Score]:
@@ -135,10 +133,13 @@ class Trainer:
         return batch_indices(n, seed=self.config.seed, step=number, batch=size)
 
     def initial_state(self) -> TrainState:
-        """The base model as policy and, where a KL term asks for one, as reference."""
+        """The base model as policy and, where a KL term asks for one, a copy as reference.
+
+        The base is handed over, so that nothing else holds it; asked again, it is read again.
+        """
+        weights, self._base = self._base or self._open()[0], None
         zero = lambda: jnp.zeros((), jnp.int32)
-        reference = jax.tree.map(jnp.copy, self.weights) if self.config.grpo.kl_coef else None
-        opt_state = optimizer.make(self.config.optimizer).init(self.weights.params)
-        policy = jax.tree.map(jnp.copy, self.weights)
-        state = TrainState(policy, reference, opt_state, zero(), zero(), zero())
+        reference = jax.tree.map(jnp.copy, weights) if self.config.grpo.kl_coef else None
+        opt_state = optimizer.make(self.config.optimizer).init(weights.params)
+        state = TrainState(weights, reference, opt_state, zero(), zero(), zero())
         return sharding.spread_state(state, self.mesh, forward.logical_axes(self.model))

@@ -1,29 +1,37 @@
-"""A model on disk: weights.safetensors, tokenizer.model and config.json in one directory."""
+"""A model on disk: weights.safetensors, a tokenizer and config.json in one directory.
+
+`open_model` takes those of others too: Hugging Face's directories and GGUF files.
+"""
 
 import dataclasses
-import hashlib
 import importlib.resources
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from r1jax import config as configs
-from r1jax.config import ModelConfig
-from r1jax.data.tokenizer import SentencePieceTokenizer
-from r1jax.io.weights import load_weights, save_weights
+from r1jax import sharding
+from r1jax.config import ExecutionConfig, ModelConfig
+from r1jax.data.tokenizer import Tokenizer
+from r1jax.data.tokenizer_files import read_tokenizer, write_tokenizer
+from r1jax.io import shards
+from r1jax.io.weights import save_weights
 from r1jax.model import forward
+from r1jax.train import huggingface
 from r1jax.types import Weights
 
 PACKAGED = "package:"
+WEIGHTS = "weights.safetensors"
 
 
 def resolve(name: str) -> Path:
-    """Returns the directory of a model: a path, or "package:NAME" for one that ships with r1jax."""
+    """Returns where a model is: a path, or "package:NAME" for one that ships with r1jax."""
     if name.startswith(PACKAGED):
         return Path(str(importlib.resources.files("r1jax") / "assets" / name[len(PACKAGED) :]))
     return Path(name)
@@ -40,72 +48,130 @@ def save_model(
     weights: Weights,
     *,
     model: ModelConfig,
-    tokenizer: SentencePieceTokenizer,
+    tokenizer: Tokenizer,
     made_by: Mapping[str, Any],
 ) -> None:
     """Writes a model directory; `made_by` (command, config, ...) is kept in config.json."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "tokenizer.model").write_bytes(tokenizer.model)
-    fingerprint = hashlib.sha256(tokenizer.model).hexdigest()
+    write_tokenizer(directory, tokenizer)
     tree = {"params": weights.params, "router_bias": weights.router_bias_LE}
     if not weights.router_bias_LE.size:
         del tree["router_bias"]
-    save_weights(
-        directory / "weights.safetensors", jax.device_get(tree), {"tokenizer": fingerprint}
-    )
+    made_with = {"tokenizer": tokenizer.fingerprint}
+    save_weights(directory / WEIGHTS, tree, made_with)
     document = {"model": dataclasses.asdict(model), "made_by": dict(made_by)}
     (directory / "config.json").write_text(
         json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     )
 
 
-def load_model(name: str) -> tuple[Weights, ModelConfig, SentencePieceTokenizer]:
-    """Reads a model directory, by path or "package:NAME".
+def _document(directory: Path, name: str) -> dict[str, Any]:
+    path = directory / "config.json"
+    if not path.is_file():
+        raise ValueError(f"model {name}: {directory} lacks ['config.json']")
+    try:
+        document = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: got {document!r:.40}, wanted an object")
+    return document
+
+
+def _read_own(
+    name: str, document: Mapping[str, Any], *, how: ExecutionConfig | None, mesh: Mesh | None
+) -> tuple[Weights, ModelConfig, Tokenizer]:
+    """Reads what `save_model` wrote, array by array to its place, held as `how` says."""
+    directory = resolve(name)
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise ValueError(f"model {name}: {directory} lacks {[WEIGHTS]}")
+    model = configs.build(
+        ModelConfig, document.get("model", {}), f"{directory / 'config.json'}: model"
+    )
+    tokenizer = read_tokenizer(directory)
+    tensors, metadata = shards.read_header(path)
+    if metadata.get("tokenizer") != tokenizer.fingerprint or tokenizer.size > model.vocab_size:
+        raise ValueError(
+            f"model {name}: its tokenizer ({tokenizer.size} ids, {tokenizer.fingerprint[:12]}) "
+            f"does not match {WEIGHTS} (vocabulary {model.vocab_size}, made with "
+            f"{str(metadata.get('tokenizer'))[:12]})"
+        )
+    _check(name, tensors, _named(_shapes(model)))
+    model = model if how is None else configs.executed(model, how)
+    held, axes = _named(_shapes(model)), _named(forward.logical_axes(model), is_leaf=_is_names)
+
+    def leaf(at: str) -> jax.Array:
+        value = shards.read(tensors[at]).astype(held[at].dtype, copy=False)
+        return sharding.put(value, mesh, axes[at], at)
+
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, _: leaf(f"params/{_path(path)}"), _shapes(model).params
+    )
+    bias = held["router_bias"]
+    routers = leaf("router_bias") if bias.size else jnp.zeros(bias.shape, bias.dtype)
+    return Weights(params, routers), model, tokenizer
+
+
+def _shapes(model: ModelConfig) -> Weights:
+    return jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
+
+
+def _is_names(node: Any) -> bool:
+    return type(node) is tuple and all(isinstance(name, str) for name in node)
+
+
+def _path(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _named(weights: Weights, is_leaf: Callable[[Any], bool] | None = None) -> dict[str, Any]:
+    """The leaves by the names of the file."""
+    flat = jax.tree_util.tree_flatten_with_path(weights.params, is_leaf=is_leaf)[0]
+    return {f"params/{_path(p)}": leaf for p, leaf in flat} | {
+        "router_bias": weights.router_bias_LE
+    }
+
+
+def load_model(name: str) -> tuple[Weights, ModelConfig, Tokenizer]:
+    """Reads a model directory that `save_model` wrote, by path or "package:NAME", as it is.
 
     Raises:
       ValueError: if a file is missing or damaged, a tensor is missing, unexpected or misshapen, or
         the tokenizer is not the one that the weights were made with; names file and tensor.
     """
-    directory = resolve(name)
-    missing = [
-        f
-        for f in ("config.json", "weights.safetensors", "tokenizer.model")
-        if not (directory / f).is_file()
-    ]
-    if missing:
-        raise ValueError(f"model {name}: {directory} lacks {missing}")
-    try:
-        document = json.loads((directory / "config.json").read_text())
-    except ValueError as error:
-        raise ValueError(f"{directory / 'config.json'}: not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"{directory / 'config.json'}: got {document!r:.40}, wanted an object")
-    model = configs.build(
-        ModelConfig, document.get("model", {}), f"{directory / 'config.json'}: model"
-    )
-    tokenizer = SentencePieceTokenizer.load(directory / "tokenizer.model")
-    tree, metadata = load_weights(directory / "weights.safetensors")
-    fingerprint = hashlib.sha256(tokenizer.model).hexdigest()
-    if metadata.get("tokenizer") != fingerprint or tokenizer.size > model.vocab_size:
-        raise ValueError(
-            f"model {name}: tokenizer.model ({tokenizer.size} pieces, sha256 {fingerprint[:12]}) "
-            f"does not match weights.safetensors (vocabulary {model.vocab_size}, made with "
-            f"{str(metadata.get('tokenizer'))[:12]})"
-        )
-    want = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
-    _check(name, "params", tree.get("params", {}), want.params)
-    bias = tree.get("router_bias", jnp.zeros(want.router_bias_LE.shape, jnp.float32))
-    _check(name, "router_bias", bias, want.router_bias_LE)
-    return Weights(jax.tree.map(jnp.asarray, tree["params"]), jnp.asarray(bias)), model, tokenizer
+    return _read_own(name, _document(resolve(name), name), how=None, mesh=None)
 
 
-def _check(name: str, what: str, got: Any, want: Any) -> None:
-    flat = lambda t: {
-        jax.tree_util.keystr(p): (x.shape, str(x.dtype))
-        for p, x in jax.tree_util.tree_leaves_with_path(t)
-    }
-    have, need = flat(got), flat(want)
+def open_model(
+    name: str, *, how: ExecutionConfig, mesh: Mesh | None
+) -> tuple[Weights, ModelConfig, Tokenizer]:
+    """Reads any model there is a reader for, and lays it out on the mesh.
+
+    Args:
+      name: a directory of `save_model`, a Hugging Face directory, a GGUF file, or "package:NAME".
+      how: how the network is held and run.
+      mesh: where the weights go; None keeps them on the default device.
+
+    Raises:
+      ValueError: names the file and the tensor that is damaged, missing or not ours to read.
+    """
+    path = resolve(name)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise ValueError(f"model {name}: no such file")
+        return huggingface.open_gguf(path, how=how, mesh=mesh)
+    document = _document(path, name)
+    if "model_type" in document:
+        tokenizer = read_tokenizer(path)
+        return huggingface.open_directory(path, document, tokenizer=tokenizer, how=how, mesh=mesh)
+    return _read_own(name, document, how=how, mesh=mesh)
+
+
+def _check(name: str, tensors: Mapping[str, shards.Tensor], want: Mapping[str, Any]) -> None:
+    have = {k: (t.shape, str(t.dtype)) for k, t in tensors.items()}
+    need = {k: (x.shape, str(x.dtype)) for k, x in want.items() if x.size}
     wrong = [
         f"{k}: got {have[k]}, wanted {need[k]}"
         for k in have.keys() & need.keys()
@@ -113,6 +179,6 @@ def _check(name: str, what: str, got: Any, want: Any) -> None:
     ]
     if have.keys() != need.keys() or wrong:
         raise ValueError(
-            f"model {name}: {what}: missing {sorted(need.keys() - have.keys())}, "
+            f"model {name}: missing {sorted(need.keys() - have.keys())}, "
             f"unexpected {sorted(have.keys() - need.keys())}, wrong {sorted(wrong)}"
         )

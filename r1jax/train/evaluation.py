@@ -11,7 +11,9 @@ from jaxtyping import Array, Key
 from r1jax import keys
 from r1jax.config import SamplerConfig
 from r1jax.data import templates
+from r1jax.data.completions import OPEN
 from r1jax.data.problems import Problem, ProblemSource
+from r1jax.data.templates import PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.rewards.maths import extract_answer
 from r1jax.rewards.score import Score
@@ -84,20 +86,19 @@ class Examiner:
     Args:
       sampler: draws the completions.
       tokenizer: of the policy.
-      template: name of the prompt template.
+      style: how its questions are put.
       judge: completions and their problems (row by row) and a step -> scores.
     """
 
-    def __init__(self, *, sampler: Sampler, tokenizer: Tokenizer, template: str, judge: Judge):
+    def __init__(
+        self, *, sampler: Sampler, tokenizer: Tokenizer, style: PromptConfig, judge: Judge
+    ):
         self.sampler, self.tokenizer = sampler, tokenizer
-        self.template, self.judge = template, judge
+        self.style, self.judge = style, judge
 
     def prompt_ids(self, problem: Problem) -> list[int]:
-        """BOS and the rendered question."""
-        return [
-            self.tokenizer.bos_id,
-            *self.tokenizer.encode(templates.render(self.template, problem.question)),
-        ]
+        """The prompt that puts the question."""
+        return templates.prompt(self.tokenizer, self.style, problem.question).ids
 
     def check(self, source: ProblemSource, indices: Iterable[int], split: str) -> None:
         """Raises if one of these prompts fits no bucket, or its answer cannot be judged.
@@ -133,12 +134,21 @@ class Examiner:
             self.tokenizer.decode(ids[mask].tolist())
             for ids, mask in zip(rollout.completion_BC, rollout.mask_BC, strict=True)
         ]
-        prompts = [templates.render(self.template, p.question) for p in rows]
+        prompts = [
+            prompt
+            for p in problems
+            for prompt in [templates.prompt(self.tokenizer, self.style, p.question)] * group
+        ]
+        # a thought that the prompt opened counts as if the policy had opened it
+        whole = [
+            OPEN + text if prompt.opens_thought else text
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
         return Answered(
             rows,
-            prompts,
+            [prompt.text for prompt in prompts],
             texts,
-            self.judge(texts, rows, step),
+            self.judge(whole, rows, step),
             np.asarray(rollout.mask_BC).sum(1),
             np.asarray(rollout.truncated_B),
         )
@@ -210,7 +220,9 @@ def evaluate(
         "pass_at_1_high": high,
         f"cons_at_{config.consensus}": statistics.cons_at_k(answers, golds, k=config.consensus),
         **rates(whole, reflective),
-        "by_stratum": {s: float(correct_QK[strata == s].mean()) for s in sorted(set(strata))},
+        "by_stratum": {
+            s: float(correct_QK[strata == s].mean()) for s in sorted(set(strata) - {""})
+        },
     }
     shown = [
         {

@@ -91,7 +91,7 @@ def test_k3_averages_to_the_kl(seed):
 @given(st.floats(-1000, 1000, width=32))
 def test_k3_is_never_negative_and_never_infinite(delta):
     value, grad = jax.value_and_grad(lambda x: k3(x, jnp.float32(delta)))(jnp.float32(0))
-    assert value >= 0
+    assert value >= -np.finfo(np.float32).eps  # exp rounds at 1, where the true value is ~0
     assert np.isfinite(value) and np.isfinite(grad)
 
 

@@ -7,6 +7,7 @@ import pytest
 from r1jax.config import SamplerConfig
 from r1jax.data import templates
 from r1jax.data.problems import Problem
+from r1jax.data.sentencepiece_export import to_hugging_face
 from r1jax.rewards.combine import score_all
 from r1jax.sampling import Sampler
 from r1jax.train.artifacts import load_model
@@ -14,9 +15,10 @@ from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rat
 from r1jax.types import Rollout
 
 PLACES = ("answer_tag",)
+PLAIN = templates.PromptConfig(template="plain", instruction="", examples=())
 CONFIG = EvalConfig(
     every_updates=1, validation=4, test=4, ood=0, samples=4, consensus=2, batch=2,
-    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1, 1), level=0.9,
+    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 1), level=0.9,
 )  # fmt: skip
 PROBLEMS = [
     Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), f"s{i % 2}") for i in range(4)
@@ -47,7 +49,7 @@ def examiner(base):
         model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
         pad_id=tokenizer.pad_id, buckets=(32, 48),
     )  # fmt: skip
-    return Examiner(sampler=sampler, tokenizer=tokenizer, template="plain", judge=judge)
+    return Examiner(sampler=sampler, tokenizer=tokenizer, style=PLAIN, judge=judge)
 
 
 def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
@@ -82,6 +84,34 @@ def examined(examiner, base, monkeypatch):
         places=PLACES, reflective=("wait", "等等"), cap=60,
     )  # fmt: skip
     return row, shown, asked
+
+
+@pytest.mark.parametrize(
+    ("opening", "text", "score"),
+    [("<think>", "a</think><answer>1</answer>", 2.0), ("", "a</think><answer>1</answer>", 1.0),
+     ("<think>", "<think>a</think><answer>1</answer>", 1.0)],
+)  # fmt: skip
+def test_a_thought_that_the_prompt_opened_counts_as_the_policys(opening, text, score, base):
+    """Only the format is at stake: the answer is right in every case."""
+    _, model, plain = base
+    chat = "{{ messages[0].content }}" + opening
+    tokenizer = to_hugging_face(plain, chat=chat)
+    sampler = Sampler(
+        model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
+        pad_id=tokenizer.pad_id, buckets=(32,),
+    )  # fmt: skip
+    style = templates.PromptConfig(template="chat", instruction="", examples=())
+    examiner = Examiner(sampler=sampler, tokenizer=tokenizer, style=style, judge=judge)
+    ids = np.array([tokenizer.encode(text)], np.int32)
+    real, nothing = np.ones(ids.shape, bool), np.zeros(ids.shape, np.float32)
+    rollout = Rollout(
+        ids, real, ids, real, nothing, nothing, np.array([False]),
+        np.zeros((0, *ids.shape, 0), np.int32),
+    )  # fmt: skip
+    answered = examiner.read(rollout, PROBLEMS[:1], group=1, step=0)
+    assert answered.completions == [text]
+    assert answered.prompts == [PROBLEMS[0].question + opening]
+    assert answered.scores[0].total == score
 
 
 def test_the_numbers_of_an_examination_by_hand(examined):

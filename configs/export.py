@@ -1,0 +1,22 @@
+"""Writes a model as a Hugging Face directory.
+
+python -m r1jax.main --config=configs/export.py --workdir=runs/export --config.model=runs/demo/model
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    c = ml_collections.ConfigDict()
+    c.pipeline = "export"
+    c.model = "package:tiny_base"
+    c.dtype = "bfloat16"
+    c.template = "plain"  # "chat" keeps the chat template that the model came with
+    c.max_positions = 4096
+    c.shard_megabytes = 5_000
+    c.execution = dict(
+        param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
+        dispatch="blocks", block_size=0,
+    )  # fmt: skip
+    c.mesh = dict(data=1, expert=1, model=1)
+    return c

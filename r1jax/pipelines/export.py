@@ -1,0 +1,66 @@
+"""Writes a model as a Hugging Face directory, for transformers, vLLM, llama.cpp and Ollama."""
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Literal
+
+from r1jax import sharding
+from r1jax.config import ExecutionConfig, MeshConfig, flatten
+from r1jax.io.digests import digest
+from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.train.artifacts import open_model
+from r1jax.train.export import export_model, hugging_face_tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What is written.
+
+    Attributes:
+      model: as of `train.artifacts.open_model`.
+      dtype: of the tensors in the files.
+      template: of `data.templates`, made the chat template of the directory; "chat" keeps the
+        model's own, or none.
+      max_positions: longest sequence, in tokens, that readers may expect to work.
+      shard_megabytes: size of a file, at the most.
+      execution, mesh: as for any other use of the model.
+    """
+
+    pipeline: Literal["export"]
+    model: str
+    dtype: Literal["float32", "bfloat16"]
+    template: str
+    max_positions: int
+    shard_megabytes: int
+    execution: ExecutionConfig
+    mesh: MeshConfig
+
+    def __post_init__(self):
+        if min(self.max_positions, self.shard_megabytes) < 1:
+            raise ValueError(
+                f"max_positions {self.max_positions}, shard_megabytes {self.shard_megabytes}: "
+                "need at least 1"
+            )
+
+
+def run(config: ExportConfig, workdir: Path) -> None:
+    """Writes workdir/hugging_face and a summary."""
+    check_writable(workdir)
+    directory = workdir / "hugging_face"
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
+        weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
+        theirs = hugging_face_tokenizer(tokenizer, config.template)
+        start = time.monotonic()
+        export_model(
+            directory, weights, model=model, tokenizer=theirs, dtype=config.dtype,
+            max_positions=config.max_positions, shard_bytes=config.shard_megabytes * 10**6,
+        )  # fmt: skip
+        seconds = time.monotonic() - start
+        summary = {
+            "pipeline": config.pipeline, "config": flatten(config), "seed": None, **facts(),
+            "weights_sha256": digest(weights), "seconds": {"write": seconds},
+            "peak_memory_bytes": peak_memory_bytes(),
+        }  # fmt: skip
+    write_summary(workdir, summary)
+    print(f"Hugging Face directory in {directory}", flush=True)
