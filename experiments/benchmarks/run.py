@@ -126,7 +126,7 @@ class Phase(NamedTuple):
 def _sampler(s: Setup, *, rows: int) -> Sampler:
     """No row stops early: the stop id is one that is never drawn."""
     streams = s.sizes.streams if rows > 1 and jax.devices()[0].platform == "cpu" else 1
-    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, s.sizes.cache_segments, streams)
+    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments, streams)
     return Sampler(
         model=s.model, config=config, max_new=s.sizes.new, stop_ids=(s.model.vocab_size - 1,),
         pad_id=0, buckets=(s.sizes.prompt,),
