@@ -99,11 +99,13 @@ def constrain(x: jax.Array, *logical: str) -> jax.Array:
     return jax.sharding.reshard(x, checked) if has_mesh() else x
 
 
-def put(x: Any, mesh: Mesh | None, names: tuple[str, ...], what: str) -> jax.Array:
-    """Puts an array where its axes belong on the mesh; without one, on the default device.
+def layout(
+    shape: tuple[int, ...], mesh: Mesh | None, names: tuple[str, ...], what: str
+) -> NamedSharding | None:
+    """Where an array of this shape belongs on the mesh; None without one.
 
     Args:
-      x: array, on a device or the host.
+      shape: of the array.
       mesh: where to, or None.
       names: logical axis names; () replicates.
       what: its name, for the error.
@@ -112,16 +114,22 @@ def put(x: Any, mesh: Mesh | None, names: tuple[str, ...], what: str) -> jax.Arr
       ValueError: if a sharded axis does not divide by its mesh axes.
     """
     if mesh is None:
-        return jnp.asarray(x)
+        return None
     entries = spec(*names)
-    for size, name, entry in zip(x.shape, names, entries, strict=bool(names)):
+    for size, name, entry in zip(shape, names, entries, strict=bool(names)):
         along = (entry,) if isinstance(entry, str) else entry or ()
         ways = math.prod(mesh.shape[axis] for axis in along)
         if size % ways:
             raise ValueError(
                 f"sharding: {what} has {name} = {size}, which {ways} devices {along} do not divide"
             )
-    return jax.device_put(x, NamedSharding(mesh, entries))
+    return NamedSharding(mesh, entries)
+
+
+def put(x: Any, mesh: Mesh | None, names: tuple[str, ...], what: str) -> jax.Array:
+    """Puts an array where `layout` says; without a mesh, on the default device."""
+    where = layout(x.shape, mesh, names, what)
+    return jnp.asarray(x) if where is None else jax.device_put(x, where)
 
 
 def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 
 from r1jax import sharding
 from r1jax.config import ExecutionConfig, ModelConfig
@@ -134,6 +134,7 @@ def _place(
     is_names = lambda x: isinstance(x, tuple) and all(isinstance(n, str) for n in x)
     axes: dict[str, Any] = _leaves(names.params, is_names)
     axes["router_bias"] = names.router_bias_LE
+    layouts = {path: sharding.layout(x.shape, mesh, axes[path], path) for path, x in want.items()}
 
     def assemble(pieces: list[Piece], shape: tuple[int, ...], dtype) -> np.ndarray:
         block, nbytes = np.empty(shape, dtype), 0
@@ -150,8 +151,7 @@ def _place(
         if None in layers:
             filled[path] = sharding.put(assemble(layers[None], shape, dtype), mesh, logical, path)
             continue
-        layout = None if mesh is None else NamedSharding(mesh, sharding.spec(*logical))
-        array = jnp.zeros(shape, dtype, device=layout)
+        array = jnp.zeros(shape, dtype, device=layouts[path])
         for layer, pieces in layers.items():
             block = sharding.put(assemble(pieces, shape[1:], dtype), mesh, logical[1:], path)
             array = _put(array, block, jnp.int32(layer or 0))

@@ -95,6 +95,12 @@ DAMAGE = {
     "an index that lists what the file lacks": (
         lambda p: index(p, lambda m: m.update(d=p.name)), ["d is in model-00001", "lacks it"],
     ),
+    "an index that names no file": (
+        lambda p: index(p, lambda m: m.update(c=5)), ["weight_map names no files", "'c': 5"],
+    ),
+    "a dtype that is no name": (
+        lambda p: header(p, lambda h: h["a.weight"].update(dtype=["F32"])), ["a.weight", "F32"],
+    ),
     "a tensor that the index does not list": (
         lambda p: index(p, lambda m: m.pop("c")), ["does not list", "'c'"],
     ),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -106,6 +107,15 @@ def put(name, value):
         (put("model.extra", np.ones(2, np.float32)), r"unexpected \['model.extra'\]"),
         (put("model.norm.weight", np.ones(3, np.float32)), r"model.norm.weight: \[3\], wanted"),
         (put("model.norm.weight", np.ones(64, np.int8)), "model.norm.weight"),
+        (
+            lambda t: t.update(
+                {
+                    "model.norm.weight": np.ones(32, F8),
+                    "model.norm.weight_scale_inv": np.ones((1, 1), np.float32),
+                }
+            ),
+            "model.norm.weight: float8, wanted so only of matrices",
+        ),
         (put("model.norm.weight", np.ones(32, F8)), r"missing \['model.norm.weight_scale_inv'\]"),
     ],
 )
@@ -121,3 +131,18 @@ def test_a_damaged_file_is_named(checkpoint, models):
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(ValueError, match=f"{file.name}.*truncated"):
         read(directory, models["gqa_bias"])
+
+
+def test_a_config_that_tells_of_fewer_layers_than_there_are_is_refused(checkpoint, models):
+    shallow = dataclasses.replace(models["gqa_bias"], n_layers=1, n_dense_layers=1)
+    with pytest.raises(ValueError, match=r"unexpected \['model\.layers\.1\..*of 12"):
+        read(checkpoint("gqa_bias"), shallow)
+
+
+def test_a_mesh_that_does_not_divide_an_array_is_told_by_its_name(checkpoint, models):
+    mesh = sharding.make_mesh(data=1, expert=1, model=4)
+    with (
+        jax.set_mesh(mesh),
+        pytest.raises(ValueError, match=r"dense_layers/attention/.* has heads = 2, which 4 devices"),
+    ):
+        read(checkpoint("gqa_norm"), models["gqa_norm"], mesh)
