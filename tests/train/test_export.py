@@ -100,3 +100,26 @@ def test_from_a_mesh_the_same_bytes_are_written(nano_base, tmp_path, tiny):
         export(tmp_path / "four", spread, model, tiny)
     for path in (tmp_path / "one").iterdir():
         assert (tmp_path / "four" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_earlier_export_leaves_no_template_behind(nano_base, tmp_path):
+    weights, model, ours = load_model(str(nano_base))
+    for template, has_chat in (("plain", True), ("chat", False)):
+        export(tmp_path, weights, model, hugging_face_tokenizer(ours, template))
+        assert (HfTokenizer.load(tmp_path).chat is not None) is has_chat
+
+
+@pytest.mark.parametrize("add_bos", [True, False])
+def test_an_exported_template_begins_as_the_model_was_trained(add_bos, tiny, tmp_path):
+    """The prompt of our template, whether or not the tokenizer wants BOS before a text."""
+    for name, content in tiny.files().items():
+        (tmp_path / name).write_bytes(content)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    settings["add_bos_token"] = add_bos
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    trained = HfTokenizer.load(tmp_path)
+    assert (trained.bos_id is not None) is add_bos
+    asked = [templates.PromptConfig(t, "", ()) for t in ("r1_zero", "chat")]
+    exported = hugging_face_tokenizer(trained, "r1_zero")
+    ours, theirs = templates.prompt(trained, asked[0], "1+1?"), exported
+    assert templates.prompt(theirs, asked[1], "1+1?").ids == ours.ids
