@@ -144,10 +144,11 @@ def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
       ValueError: if a sharded axis does not divide by its mesh axes; names the leaf.
     """
     one = lambda path, names, x: put(x, mesh, names, jax.tree_util.keystr(path))
-    return jax.tree_util.tree_map_with_path(one, axes, tree, is_leaf=_is_axes)
+    return jax.tree_util.tree_map_with_path(one, axes, tree, is_leaf=is_axes)
 
 
-def _is_axes(node: object) -> bool:
+def is_axes(node: object) -> bool:
+    """Whether a node of a tree is an array's logical axis names."""
     return type(node) is tuple and all(isinstance(name, str) for name in node)
 
 

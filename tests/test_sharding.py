@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from r1jax import sharding
 from r1jax.model import forward
-from r1jax.sampling import sample
+from r1jax.sampling.program import sample
 from r1jax.train.grpo_step import grpo_step
 from r1jax.train.pretrain_step import PretrainLossConfig, pretrain_step
 

@@ -29,7 +29,7 @@ from r1jax.config import ModelConfig, OptimizerConfig, SamplerConfig
 from r1jax.io.summary import facts, peak_memory_bytes
 from r1jax.model import forward
 from r1jax.rl.advantages import group_advantages
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer, rollouts
 from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step

@@ -18,7 +18,7 @@ from r1jax.data.detokenizer import Detokenizer
 from r1jax.data.templates import CHAT, Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.samples import visible
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.types import Weights
 
 HELP = "a question and Enter; /new forgets the conversation; Ctrl-C stops an answer, Ctrl-D ends"

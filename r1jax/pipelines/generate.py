@@ -22,7 +22,7 @@ from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines import dialogue
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import open_model
 from r1jax.types import Rollout, Weights
 

@@ -17,7 +17,7 @@ from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.rewards.combine import score_all
 from r1jax.rewards.score import Score
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer
 from r1jax.train.artifacts import open_model
 from r1jax.train.evaluation import Examiner

@@ -7,7 +7,7 @@ import dataclasses
 import importlib.resources
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +100,15 @@ def _read_own(
         )
     _check(name, tensors, _named(_shapes(model)))
     model = model if how is None else configs.executed(model, how)
-    held, axes = _named(_shapes(model)), _named(forward.logical_axes(model), is_leaf=_is_names)
+    held, axes = _named(_shapes(model)), _named(forward.logical_axes(model))
 
     def leaf(at: str) -> jax.Array:
         value = shards.read(tensors[at]).astype(held[at].dtype, copy=False)
         return sharding.put(value, mesh, axes[at], at)
 
-    params = jax.tree_util.tree_map_with_path(
-        lambda path, _: leaf(f"params/{_path(path)}"), _shapes(model).params
-    )
+    like = _shapes(model).params
+    leaves = [leaf(f"params/{path}") for path in huggingface.named_leaves(like)]
+    params = jax.tree.unflatten(jax.tree.structure(like), leaves)
     bias = held["router_bias"]
     routers = leaf("router_bias") if bias.size else jnp.zeros(bias.shape, bias.dtype)
     return Weights(params, routers), model, tokenizer
@@ -118,20 +118,11 @@ def _shapes(model: ModelConfig) -> Weights:
     return jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
 
 
-def _is_names(node: Any) -> bool:
-    return type(node) is tuple and all(isinstance(name, str) for name in node)
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _named(weights: Weights, is_leaf: Callable[[Any], bool] | None = None) -> dict[str, Any]:
+def _named(weights: Weights) -> dict[str, Any]:
     """The leaves by the names of the file."""
-    flat = jax.tree_util.tree_flatten_with_path(weights.params, is_leaf=is_leaf)[0]
-    return {f"params/{_path(p)}": leaf for p, leaf in flat} | {
-        "router_bias": weights.router_bias_LE
-    }
+    params = huggingface.named_leaves(weights.params)
+    named = {f"params/{path}": leaf for path, leaf in params.items()}
+    return {**named, "router_bias": weights.router_bias_LE}
 
 
 def load_model(name: str) -> tuple[Weights, ModelConfig, Tokenizer]:

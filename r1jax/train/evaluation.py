@@ -17,7 +17,7 @@ from r1jax.data.templates import PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.rewards.maths import extract_answer
 from r1jax.rewards.score import Score
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train import statistics
 from r1jax.types import Rollout, Weights
 

@@ -114,9 +114,10 @@ def _put(array: jax.Array, block: jax.Array, layer: jax.Array) -> jax.Array:
     return jax.lax.dynamic_update_index_in_dim(array, block, layer, 0)
 
 
-def _leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> dict[str, Any]:
-    keyed = jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_leaf)
-    return {"/".join(k.key for k in path): leaf for path, leaf in keyed}
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """The leaves of weights, or of their logical axes, in the tree's order, by paths with "/"."""
+    keyed = jax.tree_util.tree_leaves_with_path(tree, is_leaf=sharding.is_axes)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in keyed}
 
 
 def _place(
@@ -130,9 +131,8 @@ def _place(
     """Fills our arrays from tensors by name; `seen` hears the bytes of each block that is done."""
     shapes = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
     names = forward.logical_axes(model)
-    want = _leaves(shapes.params) | {"router_bias": shapes.router_bias_LE}
-    is_names = lambda x: isinstance(x, tuple) and all(isinstance(n, str) for n in x)
-    axes: dict[str, Any] = _leaves(names.params, is_names)
+    want = named_leaves(shapes.params) | {"router_bias": shapes.router_bias_LE}
+    axes = named_leaves(names.params)
     axes["router_bias"] = names.router_bias_LE
     layouts = {path: sharding.layout(x.shape, mesh, axes[path], path) for path, x in want.items()}
 
@@ -159,9 +159,8 @@ def _place(
     bias = filled.pop("router_bias", None)
     if bias is None:
         bias = jnp.zeros(want["router_bias"].shape, want["router_bias"].dtype)
-    paths, structure = jax.tree_util.tree_flatten_with_path(shapes.params)
-    ordered = [filled["/".join(k.key for k in path)] for path, _ in paths]  # type: ignore[attr-defined]
-    return Weights(jax.tree.unflatten(structure, ordered), bias)
+    ordered = [filled[path] for path in named_leaves(shapes.params)]
+    return Weights(jax.tree.unflatten(jax.tree.structure(shapes.params), ordered), bias)
 
 
 def _with_progress(

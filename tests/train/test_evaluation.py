@@ -9,7 +9,7 @@ from r1jax.data import templates
 from r1jax.data.problems import Problem
 from r1jax.data.sentencepiece_export import to_hugging_face
 from r1jax.rewards.combine import score_all
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import load_model
 from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
 from r1jax.types import Rollout

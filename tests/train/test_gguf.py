@@ -15,7 +15,7 @@ from r1jax.config import ExecutionConfig
 from r1jax.data import templates
 from r1jax.io import shards
 from r1jax.model import forward
-from r1jax.sampling import Sampler
+from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import open_model
 
 gguf = pytest.importorskip("gguf")

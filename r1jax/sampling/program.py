@@ -1,0 +1,222 @@
+"""The sampler: one jitted program from left-padded prompts to rollouts.
+
+Each prompt is prefilled once and its cache handed to its G samples; a while_loop then draws one
+token per row and step until every row has stopped. What it records is what it sampled from: the
+log-probabilities belong to the distribution after temperature and filters, and the stop token is
+part of the mask.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, Key
+
+from r1jax.config import ModelConfig, SamplerConfig
+from r1jax.model import forward
+from r1jax.sampling.tokens import penalise, sample_token
+from r1jax.sharding import constrain
+from r1jax.types import LayerCache, Rollout, Weights
+
+
+def _per_sample(x: Array, group: int, axis: int) -> Array:
+    """Repeats every prompt's entry for its samples: [.., P, ..] -> [.., P * G, ..]."""
+    shape = x.shape
+    spread = jnp.broadcast_to(
+        jnp.expand_dims(x, axis + 1), (*shape[: axis + 1], group, *shape[axis + 1 :])
+    )
+    return spread.reshape(*shape[:axis], shape[axis] * group, *shape[axis + 1 :])
+
+
+class Drawing(NamedTuple):
+    """A rollout in the making.
+
+    Attributes:
+      step: tokens drawn so far by the rows that are not done.
+      token_B: the last one drawn.
+      done_B: True where a stop token was drawn.
+      seen_BV: ids that a row has met, prompt included; V = 0 without a repetition penalty.
+      cache: of prompt and completion, one entry per layer.
+      rollout: as far as it goes; `truncated_B` and the prompt's part of the routes included.
+    """
+
+    step: Int[Array, ""]
+    token_B: Int[Array, " B"]
+    done_B: Bool[Array, " B"]
+    seen_BV: Bool[Array, "B V"]
+    cache: list[LayerCache]
+    rollout: Rollout
+
+
+def _draw(
+    weights: Weights, state: Drawing, hidden_BD, key: Key[Array, ""], *, model: ModelConfig,
+    config: SamplerConfig, stop_ids: tuple[int, ...], pad_id: int,
+) -> Drawing:  # fmt: skip
+    """One more token for every row that is not done, from the last hidden states."""
+    logits_BV = forward.logits(hidden_BD[:, None], weights, config=model)[:, 0]
+    logits_BV = constrain(logits_BV, "batch", "none")
+    if config.repetition_penalty != 1:
+        logits_BV = penalise(logits_BV, state.seen_BV, penalty=config.repetition_penalty)
+    token_B, logp_B, entropy_B = sample_token(
+        jax.random.fold_in(key, state.step), logits_BV, config=config
+    )
+    live_B, step, rollout = ~state.done_B, state.step, state.rollout
+    put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new[:, None], step, 1)
+    token_B = jnp.where(live_B, token_B, pad_id)
+    done_B = state.done_B | (token_B[:, None] == jnp.asarray(stop_ids, jnp.int32)[None]).any(1)
+    seen_BV = state.seen_BV
+    if config.repetition_penalty != 1:
+        seen_BV |= token_B[:, None] == jnp.arange(seen_BV.shape[1])[None]
+    rollout = rollout._replace(
+        completion_BC=put(rollout.completion_BC, token_B),
+        mask_BC=put(rollout.mask_BC, live_B),
+        logp_BC=put(rollout.logp_BC, jnp.where(live_B, logp_B, 0.0)),
+        entropy_BC=put(rollout.entropy_BC, jnp.where(live_B, entropy_B, 0.0)),
+        truncated_B=~done_B,
+    )
+    return Drawing(step + 1, token_B, done_B, seen_BV, state.cache, rollout)
+
+
+def begin(
+    weights: Weights,
+    layers: forward.Layers,
+    prompt_PT: Int[Array, "P T"],
+    prompt_mask_PT: Bool[Array, "P T"],
+    key: Key[Array, ""],
+    *,
+    model: ModelConfig,
+    config: SamplerConfig,
+    group: int,
+    max_new: int,
+    stop_ids: tuple[int, ...],
+    pad_id: int,
+) -> Drawing:
+    """Prefills every prompt once and draws its samples' first tokens; arguments as `sample`."""
+    prompt_PT, prompt_mask_PT = (constrain(x, "batch", "seq") for x in (prompt_PT, prompt_mask_PT))
+    n_rows = prompt_PT.shape[0] * group
+    positions_PT = jnp.maximum(jnp.cumsum(prompt_mask_PT, axis=1) - 1, 0)
+    out = forward.forward(
+        weights, prompt_PT, positions_PT, prompt_mask_PT.astype(jnp.int32),
+        config=model, routes_LBTK=None, with_mtp=False, keep_cache=True, layers=layers,
+    )  # fmt: skip
+    assert out.cache is not None
+    repeat = partial(_per_sample, group=group)
+    prompt_BT, prompt_mask_BT = repeat(prompt_PT, axis=0), repeat(prompt_mask_PT, axis=0)
+    per_token = lambda fill: constrain(jnp.full((n_rows, max_new), fill), "batch", "seq")
+    # tokens that were never run (each row's last) keep route -1: the trainer routes those afresh
+    routed = repeat(out.routes_LBTK, axis=1)
+    unrouted = jnp.full((routed.shape[0], n_rows, max_new, routed.shape[3]), -1, jnp.int32)
+    unrouted = constrain(unrouted, "layers", "batch", "seq", "none")
+    not_done_B = jnp.zeros_like(prompt_mask_BT[:, 0])
+    seen_BV = jnp.zeros((n_rows, 0), bool)
+    if config.repetition_penalty != 1:
+        ids_11V = jnp.arange(model.vocab_size)[None, None]
+        met_BTV = (prompt_BT[:, :, None] == ids_11V) & prompt_mask_BT[:, :, None]
+        seen_BV = met_BTV.any(1)
+    rollout = Rollout(
+        prompt_BT, prompt_mask_BT, per_token(jnp.int32(pad_id)), per_token(False), per_token(0.0),
+        per_token(0.0), ~not_done_B, jnp.concatenate([routed, unrouted], axis=2),
+    )  # fmt: skip
+    start = Drawing(
+        jnp.int32(0), jnp.zeros(n_rows, jnp.int32), not_done_B, seen_BV,
+        jax.tree.map(lambda x: repeat(x, axis=0), out.cache), rollout,
+    )  # fmt: skip
+    return _draw(
+        weights, start, repeat(out.hidden_BTD[:, -1], axis=0), key, model=model, config=config,
+        stop_ids=stop_ids, pad_id=pad_id,
+    )  # fmt: skip
+
+
+def go_on(
+    weights: Weights,
+    layers: forward.Layers,
+    state: Drawing,
+    key: Key[Array, ""],
+    until: Int[Array, ""],
+    *,
+    room: int,
+    model: ModelConfig,
+    config: SamplerConfig,
+    stop_ids: tuple[int, ...],
+    pad_id: int,
+) -> Drawing:
+    """Draws until each row has `until` tokens or is done; the cache grows to `room` tokens more.
+
+    Args:
+      weights, layers, key, model, config, stop_ids, pad_id: as of `sample`.
+      state: of `begin`, or of this function.
+      until: tokens of a completion, <= room.
+      room: positions of the cache behind the prompt's.
+    """
+    n_prompt = state.rollout.prompt_BT.shape[1]
+    length_B = state.rollout.prompt_mask_BT.sum(1)
+    valid_BS = jnp.pad(state.rollout.prompt_mask_BT, ((0, 0), (0, room)), constant_values=True)
+
+    def advance(state: Drawing) -> Drawing:
+        slot = n_prompt + state.step - 1
+        mask_B1S = (valid_BS & (jnp.arange(valid_BS.shape[1]) <= slot)[None])[:, None]
+        hidden_B1D, cache, routes = forward.extend(
+            weights, layers, state.token_B[:, None], (length_B + state.step - 1)[:, None],
+            mask_B1S, state.cache, slot, config=model,
+        )  # fmt: skip
+        kept = jax.lax.dynamic_update_slice_in_dim(state.rollout.routes_LBTK, routes, slot, 2)
+        state = state._replace(cache=cache, rollout=state.rollout._replace(routes_LBTK=kept))
+        return _draw(
+            weights, state, hidden_B1D[:, 0], key, model=model, config=config, stop_ids=stop_ids,
+            pad_id=pad_id,
+        )  # fmt: skip
+
+    grown = forward.grow_cache(state.cache, n_prompt + room, config=model)
+    going = lambda s: (s.step < until) & ~s.done_B.all()
+    return jax.lax.while_loop(going, advance, state._replace(cache=grown))
+
+
+def segment_ends(max_new: int, segments: int) -> list[int]:
+    """Lengths of a completion at which the cache has to grow; the last is max_new."""
+    n = min(segments, max_new)
+    return [-(-max_new * (i + 1) // n) for i in range(n)]
+
+
+def sample(
+    weights: Weights,
+    layers: forward.Layers,
+    prompt_PT: Int[Array, "P T"],
+    prompt_mask_PT: Bool[Array, "P T"],
+    key: Key[Array, ""],
+    cap: Int[Array, ""],
+    *,
+    model: ModelConfig,
+    config: SamplerConfig,
+    group: int,
+    max_new: int,
+    stop_ids: tuple[int, ...],
+    pad_id: int,
+) -> Rollout:
+    """Draws `group` continuations of every prompt. Jit it with the keyword arguments static.
+
+    Args:
+      weights: of the policy.
+      layers: `forward.unstack(weights)`.
+      prompt_PT: left-padded prompts.
+      prompt_mask_PT: True on real tokens.
+      key: of this call; a fresh one each time.
+      cap: tokens at most, <= max_new, decided at run time (a length cap that rises needs no new
+        program).
+      model: the network.
+      config: how tokens are drawn.
+      group: samples per prompt, G.
+      max_new: tokens that fit.
+      stop_ids: a row ends with the first of these, which counts as its last token.
+      pad_id: fills what comes after.
+
+    Returns:
+      The rollout of P * G rows.
+    """
+    how = {"model": model, "config": config, "stop_ids": stop_ids, "pad_id": pad_id}
+    state = begin(
+        weights, layers, prompt_PT, prompt_mask_PT, key, group=group, max_new=max_new, **how
+    )
+    for end in segment_ends(max_new, config.cache_segments):
+        state = go_on(weights, layers, state, key, jnp.minimum(end, cap), room=end, **how)
+    return state.rollout
