@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from r1jax.data.completions import split_completion
 from r1jax.data.jsonl import read_jsonl
 from r1jax.data.templates import Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
+from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines import dialogue
@@ -143,34 +143,10 @@ def _rows(
         }
 
 
-def _whole_batches(path: Path, per_batch: int) -> int:
-    """Cuts what a killed run left to whole batches; returns how many there are."""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith(b"\n")]
-    batches = len(whole) // per_batch
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(b"".join(whole[: batches * per_batch]))
-    temporary.replace(path)
-    return batches
-
-
 def _request(config: GenerateConfig) -> dict[str, Any]:
-    """What completions are a function of, as JSON has it."""
+    """What completions are a function of."""
     content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
-    asked = {**flatten(config), "input_sha256": content}
-    return json.loads(json.dumps(asked))
-
-
-def _check_same(path: Path, asked: dict[str, Any]) -> None:
-    """Raises unless what was answered here before was asked for by the same request."""
-    if path.exists():
-        before = json.loads(path.read_text())
-        changed = sorted(k for k in before.keys() | asked if before.get(k) != asked.get(k))
-        if changed:
-            raise ValueError(
-                f"{path.parent} holds completions of another request: {changed} differ; take a new "
-                "--workdir"
-            )
+    return {**flatten(config), "input_sha256": content}
 
 
 class _Batches:
@@ -197,25 +173,25 @@ class _Batches:
 
 
 def _answer_file(config: GenerateConfig, workdir: Path, mesh: Mesh | None) -> None:
-    asked, request = _request(config), workdir / "request.json"
-    _check_same(request, asked)
+    asked = _request(config)
+    check_request(workdir, asked)
     weights, sampler, tokenizer = _opened(config, mesh)
     rows = read_prompts(config.input, tokenizer, sampler, config.prompt)
-    request.write_text(json.dumps(asked, indent=1) + "\n")
+    write_request(workdir, asked)
     path = workdir / "completions.jsonl"
-    done = _whole_batches(path, config.batch * config.samples)
-    total = -(-len(rows) // config.batch)
+    sizes = batch_sizes(len(rows) * config.samples, config.batch * config.samples)
+    total = len(sizes)
     batches = _Batches(config, weights, sampler)
     with (
-        path.open("a", encoding="utf-8") as file,
-        Progress("generate", start=done, total=total, every=max(1, total // 20)) as progress,
+        RowFile(path, sizes=sizes) as file,
+        Progress(
+            "generate", start=file.batches, total=total, every=max(1, total // 20)
+        ) as progress,
     ):
-        for number in range(done, total):
+        for number in range(file.batches, total):
             batch = rows[number * config.batch : (number + 1) * config.batch]
             rollout = batches.draw([prompt.ids for _, prompt in batch], number)
-            for row in _rows(batch, rollout, tokenizer, config.samples):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
+            file.write(_rows(batch, rollout, tokenizer, config.samples))
             progress.advance(number + 1, tokens_per_s=batches.tokens / batches.seconds)
     write_summary(
         workdir,

@@ -1,0 +1,80 @@
+"""Rows written batch by batch as JSON lines, so that a killed run goes on where it stopped."""
+
+import bisect
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
+    """Raises unless what a directory holds was asked for by the same request, or nothing was.
+
+    Raises:
+      ValueError: names the keys that differ.
+    """
+    path = Path(workdir) / "request.json"
+    if path.exists():
+        before, now = json.loads(path.read_text()), json.loads(json.dumps(asked))
+        changed = sorted(k for k in before.keys() | now if before.get(k) != now.get(k))
+        if changed:
+            raise ValueError(
+                f"{path.parent} holds rows of another request: {changed} differ; take a new "
+                "--workdir"
+            )
+
+
+def write_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
+    """Notes what the rows of a directory are a function of."""
+    (Path(workdir) / "request.json").write_text(json.dumps(asked, indent=1) + "\n")
+
+
+def batch_sizes(rows: int, per_batch: int) -> list[int]:
+    """Sizes of the batches that so many rows make; the last may be smaller."""
+    return [min(per_batch, rows - start) for start in range(0, rows, per_batch)]
+
+
+class RowFile:
+    """A file of JSON lines that grows by whole batches; a context manager.
+
+    Args:
+      path: what a killed run left there is cut to whole batches; the rest keeps its bytes.
+      sizes: rows of each batch.
+
+    Attributes:
+      batches: whole batches that are there.
+    """
+
+    def __init__(self, path: str | Path, *, sizes: Sequence[int]):
+        self.path = Path(path)
+        self.path.touch()
+        ends = [0]
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    ends.append(ends[-1] + len(line))
+        starts = [0, *itertools.accumulate(sizes)]
+        self.batches = bisect.bisect_right(starts, len(ends) - 1) - 1
+        with self.path.open("r+b") as file:
+            file.truncate(ends[starts[self.batches]])
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends a batch and flushes it."""
+        for row in rows:
+            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.batches += 1
+
+    def __enter__(self) -> "RowFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,43 @@
+import json
+
+import pytest
+
+from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
+
+
+@pytest.mark.parametrize(
+    ("rows", "per_batch", "sizes"), [(7, 3, [3, 3, 1]), (6, 3, [3, 3]), (2, 5, [2]), (0, 3, [])]
+)
+def test_batches_hold_all_rows(rows, per_batch, sizes):
+    assert batch_sizes(rows, per_batch) == sizes
+
+
+@pytest.mark.parametrize("cut", range(0, 120, 7))
+def test_whatever_a_kill_left_the_file_ends_as_if_there_had_been_none(cut, tmp_path):
+    sizes, path = [3, 1, 2], tmp_path / "rows.jsonl"
+    batches = [[{"batch": b, "row": "ä" * r} for r in range(n)] for b, n in enumerate(sizes)]
+
+    def go_on():
+        with RowFile(path, sizes=sizes) as file:
+            there = file.batches
+            for batch in batches[there:]:
+                file.write(batch)
+            assert file.batches == 3
+        return there
+
+    assert go_on() == 0
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    lines = whole[:cut].count(b"\n")
+    assert go_on() == (0 if lines < 3 else 1 if lines < 4 else 2 if lines < 6 else 3)
+    assert path.read_bytes() == whole
+    assert [json.loads(line)["batch"] for line in whole.splitlines()] == [0, 0, 0, 1, 2, 2]
+
+
+def test_rows_of_another_request_are_not_mixed_in(tmp_path):
+    asked = {"seed": 0, "ks": (1, 2)}
+    check_request(tmp_path, asked)
+    write_request(tmp_path, asked)
+    check_request(tmp_path, {"seed": 0, "ks": [1, 2]})
+    with pytest.raises(ValueError, match=r"rows of another request: \['more', 'seed'\] differ"):
+        check_request(tmp_path, {"seed": 1, "ks": (1, 2), "more": 1})
