@@ -33,7 +33,8 @@ def _cell(row: Mapping[str, Any] | None, metric: str) -> str:
     return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
 
 
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the lines of a Markdown table; all columns but the first are flush right."""
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in body]
     rule = ["---", *["---:"] * (len(header) - 1)]
     return [f"| {' | '.join(row)} |" for row in [header, rule, *escaped]]
@@ -59,15 +60,16 @@ def _before_after(rows: Rows) -> list[str]:
             [f"pass@1 of {name}", *(_cell(stratum, name) for stratum in strata)]
             for name in dict.fromkeys([*strata[0], *strata[1]])
         ]
-        text += [*_markdown(header, body), ""]
+        text += [*markdown_table(header, body), ""]
     return text
 
 
-def _facts(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
+def facts_table(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
+    """Returns a row [name, value] for each leaf of nested dicts, names joined by dots."""
     body = []
     for key, value in summary.items():
         if isinstance(value, Mapping):
-            body += _facts(value, f"{prefix}{key}.")
+            body += facts_table(value, f"{prefix}{key}.")
         else:
             body.append(
                 [f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)]
@@ -140,9 +142,9 @@ def write_report(
         *_samples("after", samples_after),
         "## The run",
         "",
-        *_markdown(["fact", "value"], _facts(summary, "")),
+        *markdown_table(["fact", "value"], facts_table(summary, "")),
         "",
-        *_markdown(["summed over updates", "total"], _sums(timing)),
+        *markdown_table(["summed over updates", "total"], _sums(timing)),
     ]
     plot_rl(workdir, workdir / "report.png")
     path = workdir / "report.md"
