@@ -6,6 +6,8 @@ architecture in `base` and a file of questions.
 
 import ml_collections
 
+from configs import data, rewards
+
 
 def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
@@ -14,25 +16,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.updates = 10_400
     c.base = "checkpoints/deepseek_v3_base"
     c.prompt = dict(template="r1_zero", instruction="", examples=())
-    c.task = dict(
-        world=None,
-        gym=None,
-        jsonl=dict(
-            train="data/train.jsonl", test="data/test.jsonl", validation=512,
-            question_field="question", answer_field="answer", answer_pattern="",
-            stratum_field="",
-        ),
-    )  # fmt: skip
-    c.reward = dict(
-        kind="rule",
-        accuracy=1.0,  # R = R_accuracy + R_format, equal weights
-        format=1.0,
-        places=("answer_tag", "boxed"),
-        reflective_words=(
-            "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
-            "check",
-        ),
-    )  # fmt: skip
+    c.task = data.task(
+        questions=data.files(
+            train=data.rows("data/train.jsonl"), test=data.rows("data/test.jsonl"), validation=512
+        )
+    )
+    c.reward = rewards.get_config()
     c.stages = (
         dict(from_update=0, max_new_tokens=32_768, temperature=1.0),
         dict(

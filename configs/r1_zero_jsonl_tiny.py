@@ -1,24 +1,22 @@
 """R1-Zero on questions in JSON lines of GSM8K's format, with the tiny base.
 
 python -m r1jax.main --config=configs/r1_zero_jsonl_tiny.py --workdir=runs/gsm8k \\
-    --config.task.jsonl.train=train.jsonl --config.task.jsonl.test=test.jsonl
+    --config.task.sources.questions.files.train.path=train.jsonl \\
+    --config.task.sources.questions.files.test.path=test.jsonl
 """
 
 import ml_collections
 
-from configs import r1_zero_tiny
+from configs import data, r1_zero_tiny
 
 
 def get_config() -> ml_collections.ConfigDict:
     c = r1_zero_tiny.get_config()
-    c.task = dict(
-        world=None, gym=None,
-        jsonl=dict(
-            train="data/train.jsonl", test="data/test.jsonl", validation=16,
-            question_field="question", answer_field="answer", answer_pattern=r"####\s*(.+)$",
-            stratum_field="",
-        ),
-    )  # fmt: skip
+    c.task = data.task(
+        questions=data.files(
+            train=data.gsm8k("data/train.jsonl"), test=data.gsm8k("data/test.jsonl"), validation=16
+        )
+    )
     c.updates = 10
     c.optimizer.total_updates = 10
     c.prompt_buckets = (256, 768)

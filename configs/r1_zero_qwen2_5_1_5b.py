@@ -2,7 +2,8 @@
 
 python -m r1jax.main --config=configs/r1_zero_qwen2_5_1_5b.py --workdir=runs/qwen \\
     --config.base=models/Qwen2.5-Math-1.5B \\
-    --config.task.jsonl.train=train.jsonl --config.task.jsonl.test=test.jsonl
+    --config.task.sources.questions.files.train.path=train.jsonl \\
+    --config.task.sources.questions.files.test.path=test.jsonl
 
 The base is a directory as Hugging Face has it. Its window is 4,096 tokens. Sizes are a start, not
 measured here: a device of 80 GB holds weights and AdamW's moments (18 GB in float32) and a
@@ -11,14 +12,18 @@ micro-batch of 16 rows of 4,096 tokens with remat.
 
 import ml_collections
 
-from configs import r1_zero
+from configs import data, r1_zero
 
 
 def get_config() -> ml_collections.ConfigDict:
     c = r1_zero.get_config()
     c.updates = 512
     c.base = "models/Qwen2.5-Math-1.5B"
-    c.task.jsonl.update(validation=256, answer_pattern=r"####\s*(.+)$")  # GSM8K's files
+    c.task = data.task(
+        questions=data.files(
+            train=data.gsm8k("data/train.jsonl"), test=data.gsm8k("data/test.jsonl"), validation=256
+        )
+    )
     c.stages = (dict(from_update=0, max_new_tokens=3_072, temperature=1.0),)
     c.prompt_buckets = (256, 512, 1024)
     c.length_buckets = (1024, 2048, 4096)

@@ -2,7 +2,8 @@
 
 python -m r1jax.main --config=configs/r1_zero_qwen2_5_7b.py --workdir=runs/qwen7b \\
     --config.base=models/Qwen2.5-Math-7B \\
-    --config.task.jsonl.train=train.jsonl --config.task.jsonl.test=test.jsonl
+    --config.task.sources.questions.files.train.path=train.jsonl \\
+    --config.task.sources.questions.files.test.path=test.jsonl
 
 Weights and AdamW's moments are 91 GB in float32: 11.4 GB on each of eight devices. Sizes are a
 start, not measured here.

@@ -6,16 +6,17 @@ plumbing, not a result.
 
 import ml_collections
 
-from configs import r1_zero_tiny
+from configs import data, r1_zero_tiny
 
 
 def get_config() -> ml_collections.ConfigDict:
     c = r1_zero_tiny.get_config()
     options = dict(min_terms=2, max_terms=2, min_digits=1, max_digits=2)
-    c.task = dict(
-        world=None, jsonl=None,
-        gym=dict(task="chain_sum", train=5_000, validation=500, test=500, seed=0, options=options),
-    )  # fmt: skip
+    c.task = data.task(
+        sums=data.gym(
+            task="chain_sum", train=5_000, validation=500, test=500, seed=0, options=options
+        )
+    )
     c.updates = 40
     c.optimizer.total_updates = 40
     c.prompt_buckets = (96,)

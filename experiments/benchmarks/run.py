@@ -225,8 +225,8 @@ def _training(s: Setup) -> Phase:
 
 def _advantages(rewards_PG: Float[np.ndarray, "P G"], grpo: GrpoConfig) -> np.ndarray:
     advantages_PG = group_advantages(
-        jnp.asarray(rewards_PG), ddof=grpo.advantage_ddof, eps=grpo.advantage_eps,
-        divide_by_std=grpo.divide_by_std,
+        jnp.asarray(rewards_PG), jnp.ones(rewards_PG.shape, bool), ddof=grpo.advantage_ddof,
+        eps=grpo.advantage_eps, divide_by_std=grpo.divide_by_std,
     )  # fmt: skip
     return np.asarray(advantages_PG).reshape(rewards_PG.size)
 
@@ -250,10 +250,8 @@ def _grpo_iteration(s: Setup) -> Phase:
     def run():
         nonlocal state
         drawn = sampler(state.weights, prompts, jax.random.key(0), group=z.group, cap=z.new)
-        buffer = rollouts.contiguous(
-            jax.device_get(drawn), _advantages(rewards_PG, grpo), np.ones(z.rows, bool),
-            buckets=(z.prompt + z.new,),
-        )  # fmt: skip
+        buffer = rollouts.contiguous(jax.device_get(drawn), buckets=(z.prompt + z.new,))
+        buffer = rollouts.judged(buffer, _advantages(rewards_PG, grpo), np.ones(z.rows, bool))
         assert state.reference is not None
         batch = rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"]))
         buffer["ref_logp"] = np.asarray(score(state.reference, batch))

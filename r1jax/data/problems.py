@@ -1,6 +1,7 @@
 """What a task yields, and the order in which training sees it."""
 
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import grain
 
@@ -11,14 +12,20 @@ class Problem(NamedTuple):
     Attributes:
       id: unique among all sources of a run.
       question: as the user would put it, without a template.
-      answer: the reference; never empty.
+      answer: the reference, for a person; never empty.
       stratum: difficulty label, a row of the tables; "" for none.
+      subject: the same for the field of knowledge.
+      kind: which judge compares answers with it, a key of `rewards.judge.KINDS`.
+      reference: what that judge needs beside the answer, as JSON has it: options, tests, names.
     """
 
     id: str
     question: str
     answer: str
     stratum: str
+    subject: str
+    kind: str
+    reference: Mapping[str, Any]
 
 
 @runtime_checkable

@@ -11,34 +11,35 @@ from r1jax.data.problems import Problem
 
 
 class Task(NamedTuple):
-    """The kind of a task's answers, and the keys of its metadata that tell how hard an item is."""
+    """The judge of a task's answers, and the keys of its metadata that tell how hard an item is."""
 
     kind: str
     stratum: tuple[str, ...]
 
 
 # Left out, though simple: prime_factorization, whose gold 2 * 3 has the value of the unfactored 6;
-# coin_flip, power_function and number_format, whose golds are rounded floats.
+# coin_flip, power_function and number_format, whose golds are rounded floats; knights_knaves, which
+# calls them angels and devils too.
 TASKS = {
-    "basic_arithmetic": Task("number", ("num_terms", "num_digits")),
-    "chain_sum": Task("number", ("num_terms", "num_digits")),
-    "decimal_chain_sum": Task("number", ("num_terms", "num_digits")),
-    "products": Task("number", ("num_terms", "num_digits")),
-    "fraction_simplification": Task("number", ()),
-    "gcd": Task("number", ("num_terms",)),
-    "lcm": Task("number", ()),
-    "count_bits": Task("number", ()),
-    "count_primes": Task("number", ()),
-    "dice": Task("number", ()),
-    "simple_equations": Task("number", ()),
-    "number_sequence": Task("number", ("complexity",)),
-    "gsm_symbolic": Task("number", ()),
-    "aiw": Task("number", ("task_type",)),
-    "leg_counting": Task("number", ("num_animals",)),
-    "letter_counting": Task("number", ("span_length",)),
-    "rectangle_count": Task("number", ("num_rectangles",)),
-    "circuit_logic": Task("number", ()),
-    "self_reference": Task("number", ()),
+    "basic_arithmetic": Task("maths", ("num_terms", "num_digits")),
+    "chain_sum": Task("maths", ("num_terms", "num_digits")),
+    "decimal_chain_sum": Task("maths", ("num_terms", "num_digits")),
+    "products": Task("maths", ("num_terms", "num_digits")),
+    "fraction_simplification": Task("maths", ()),
+    "gcd": Task("maths", ("num_terms",)),
+    "lcm": Task("maths", ()),
+    "count_bits": Task("maths", ()),
+    "count_primes": Task("maths", ()),
+    "dice": Task("maths", ()),
+    "simple_equations": Task("maths", ()),
+    "number_sequence": Task("maths", ("complexity",)),
+    "gsm_symbolic": Task("maths", ()),
+    "aiw": Task("maths", ("task_type",)),
+    "leg_counting": Task("maths", ("num_animals",)),
+    "letter_counting": Task("maths", ("span_length",)),
+    "rectangle_count": Task("maths", ("num_rectangles",)),
+    "circuit_logic": Task("maths", ()),
+    "self_reference": Task("maths", ()),
     "number_sorting": Task("text", ("numbers",)),
     "spell_backward": Task("text", ("word_len",)),
     "word_sequence_reversal": Task("text", ("num_words",)),
@@ -49,6 +50,7 @@ TASKS = {
     "syllogism": Task("text", ()),
     "needle_haystack": Task("text", ()),
     "family_relationships": Task("text", ("family_size",)),
+    "countdown": Task("countdown", ()),
 }
 
 # the package draws item i from Random(seed + i): neighbouring seeds would share all but one item
@@ -73,6 +75,13 @@ def _dataset(task: str, size: int, seed: int, options: dict[str, Any]) -> Any:
         # 26 of 3,000 golds are not the value of their expression, 1,976 without parentheses
         raise ValueError(f"{task}: its golds round quotients, set operators without '/'")
     return make(config=config)
+
+
+def _reference(task: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """What the judge needs beside the answer; countdown's questions ask to use all numbers."""
+    if task != "countdown":
+        return {}
+    return {"numbers": metadata["numbers"], "target": metadata["target"], "use_all": True}
 
 
 class ReasoningGymSource:
@@ -115,4 +124,7 @@ class ReasoningGymSource:
             question=item["question"].strip(),
             answer=str(item["answer"]).strip(),
             stratum=" ".join(f"{key}={item['metadata'][key]}" for key in keys),
+            subject=self.task,
+            kind=TASKS[self.task].kind,
+            reference=_reference(self.task, item["metadata"]),
         )

@@ -341,4 +341,7 @@ class WorldSource:
             question=problem.question(language),
             answer=str(problem.answer),
             stratum=problem.stratum,
+            subject="",
+            kind="maths",
+            reference={},
         )

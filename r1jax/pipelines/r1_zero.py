@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,108 +13,15 @@ import numpy as np
 from r1jax import keys, sharding
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.report import write_report
-from r1jax.io.samples import SampleRow, write_samples
+from r1jax.io.summary import check_writable
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
+from r1jax.pipelines.r1_zero_rollout import collect
 from r1jax.pipelines.r1_zero_trainer import Trainer
-from r1jax.rl.advantages import group_advantages
 from r1jax.train import rollouts
 from r1jax.train.artifacts import command, save_model
-from r1jax.train.evaluation import Answered, evaluate, rates
+from r1jax.train.evaluation import evaluate
 from r1jax.train.loop import Run
-from r1jax.types import Rollout, TrainState
-
-
-def collect(
-    trainer: Trainer, state: TrainState, here: Run
-) -> tuple[rollouts.Buffer, dict[str, Any]]:
-    """Samples, judges and scores one rollout; writes a table of samples when it is time."""
-    config, g = trainer.config, trainer.config.grpo
-    number, stage = here.updates // g.updates_per_rollout, config.stage(here.updates)
-    player = trainer.players[stage.temperature]
-    problems = [trainer.splits["train"][i] for i in trainer.drawn(number)]
-    with here.phase("sample"):
-        key = keys.stream(trainer.root, "sample", number)
-        rollout = player.draw(
-            state.weights, problems, key, group=g.group_size, cap=stage.max_new_tokens
-        )
-    with here.phase("reward"):
-        answered = player.read(rollout, problems, group=g.group_size, step=number)
-    rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, g.group_size)
-    advantages_B = np.asarray(
-        group_advantages(
-            jnp.asarray(rewards_PG),
-            ddof=g.advantage_ddof,
-            eps=g.advantage_eps,
-            divide_by_std=g.divide_by_std,
-        )
-    ).reshape(rewards_PG.size)
-    keep_B = ~answered.truncated if g.mask_truncated else np.ones_like(answered.truncated)
-    buffer = rollouts.contiguous(rollout, advantages_B, keep_B, buckets=config.length_buckets)
-    here.count("sampled", int(answered.lengths.sum()))
-    with here.phase("logprobs"):
-        batch = sharding.spread_batch(
-            rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"])), trainer.mesh
-        )
-        if g.kl_coef:
-            assert state.reference is not None
-            buffer["ref_logp"] = np.asarray(
-                trainer.logps(state.reference, batch, temperature=stage.temperature, replay=False)
-            )
-        if g.old_logps == "trainer" and g.updates_per_rollout > 1:
-            own = np.asarray(
-                trainer.logps(
-                    state.weights, batch, temperature=stage.temperature, replay=g.replay_routes
-                )
-            )
-            gap = np.abs(own - buffer["old_logp"])[buffer["mask"]]
-            buffer |= {
-                "old_logp": own,
-                "gap": np.array([gap.max(initial=0.0), gap.mean() if gap.size else 0.0]),
-            }
-    if here.updates % config.samples_every < g.updates_per_rollout:
-        write_samples(
-            here.workdir,
-            here.updates,
-            _table(answered, advantages_B, config.samples_shown, g.group_size),
-        )
-    return buffer, _rollout_metrics(answered, rewards_PG, rollout, config.reward.reflective_words)
-
-
-def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int) -> list[SampleRow]:
-    rows = [p * group + s for s in range(group) for p in range(len(answered.scores) // group)][
-        :shown
-    ]
-    return [
-        SampleRow(
-            answered.prompts[b],
-            answered.completions[b],
-            answered.scores[b].total,
-            answered.scores[b].parts,
-            answered.scores[b].reason,
-            float(advantages_B[b]),
-            int(answered.lengths[b]),
-            bool(answered.truncated[b]),
-        )
-        for b in sorted(rows)
-    ]
-
-
-def _rollout_metrics(
-    answered: Answered, rewards_PG: np.ndarray, rollout: Rollout, reflective: tuple[str, ...]
-) -> dict[str, Any]:
-    seen = rates(answered, reflective)
-    return {
-        "reward": float(rewards_PG.mean()),
-        "accuracy": float(np.mean([s.parts["accuracy"] for s in answered.scores])),
-        "format": seen["format_rate"],
-        "length": seen["mean_length"],
-        "length_correct": seen["mean_length_correct"],
-        "length_wrong": seen["mean_length_wrong"],
-        "reflective_rate": seen["reflective_rate"],
-        "truncation": seen["truncation_rate"],
-        "entropy": float(rollout.entropy_BC.sum() / rollout.mask_BC.sum()),
-        "zero_variance_groups": float((rewards_PG.max(1) == rewards_PG.min(1)).mean()),
-    }
+from r1jax.types import TrainState
 
 
 def _examine(
@@ -129,7 +37,6 @@ def _examine(
             split=split,
             count=count,
             config=config.evaluation,
-            places=config.reward.places,
             reflective=config.reward.reflective_words,
             cap=config.stage(here.updates).max_new_tokens,
         )
@@ -185,9 +92,17 @@ def _one_update(
 
 def run(config: R1ZeroConfig, workdir: Path) -> None:
     """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
-    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
-        trainer = Trainer(config, mesh)
+    with (
+        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
+        closing(Trainer(config, mesh)) as trainer,
+    ):
         trainer.check()
+        for note in trainer.data.notes:
+            print(note, flush=True)
+        if trainer.data.report:
+            check_writable(workdir)
+            told = json.dumps(trainer.data.report, ensure_ascii=False, indent=1)
+            (workdir / "data_report.json").write_text(told + "\n")
         _train(trainer, workdir)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from r1jax.config import CheckpointConfig, ExecutionConfig, MeshConfig, OptimizerConfig
 from r1jax.data.tasks import TaskConfig
 from r1jax.data.templates import PromptConfig
+from r1jax.rewards.combine import RewardConfig
 from r1jax.train.evaluation import EvalConfig
 from r1jax.train.grpo_step import GrpoConfig
 
@@ -23,24 +24,6 @@ class StageConfig:
     from_update: int
     max_new_tokens: int
     temperature: float
-
-
-@dataclasses.dataclass(frozen=True)
-class RewardConfig:
-    """R = accuracy * R_accuracy + format * R_format (section 2.2 of the paper), or a control arm.
-
-    Attributes:
-      kind: "rule" pays both, "format_only" the format alone, "random" a coin.
-      accuracy, format: weights in reward units.
-      places: where an answer may stand, in order (`rewards.maths.extract_answer`).
-      reflective_words: counted in completions, for the metrics only.
-    """
-
-    kind: Literal["rule", "format_only", "random"]
-    accuracy: float
-    format: float
-    places: tuple[str, ...]
-    reflective_words: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +107,7 @@ class R1ZeroConfig:
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
+        self.reward.check_cap(min(s.max_new_tokens for s in self.stages))
         shards = self.mesh.data * self.mesh.expert
         if (
             self.grpo.rows_per_update // self.grpo.micro_batches % shards

@@ -10,17 +10,16 @@ from jax.sharding import Mesh
 
 from r1jax import keys, sharding
 from r1jax.config import ModelConfig, SamplerConfig
-from r1jax.data.problems import Problem, batch_indices
-from r1jax.data.tasks import files_digest, sources
+from r1jax.data.mixing import mixed_indices
+from r1jax.data.tasks import files_digest, load_task
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
-from r1jax.rewards.combine import score_all
-from r1jax.rewards.score import Score
+from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer
 from r1jax.train.artifacts import open_model
-from r1jax.train.evaluation import Examiner
+from r1jax.train.examiner import Examiner
 from r1jax.train.grpo_step import grpo_step, sequence_logps
 from r1jax.types import TrainState, Weights
 
@@ -31,7 +30,9 @@ class Trainer:
     def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
         self.config = config
         self.mesh = mesh
-        self.splits = sources(config.task)  # first: it fails sooner than a big model is read
+        self.rewarder = Rewarder(config.reward, learned={})
+        self.data = load_task(config.task)  # first: it fails sooner than a big model is read
+        self.splits = self.data.splits
         self._base: Weights | None
         self._base, self.model, self.tokenizer = self._open()
         # what may not change when a run is resumed, whatever else of its config does
@@ -75,22 +76,9 @@ class Trainer:
             pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
         )  # fmt: skip
         return Examiner(
-            sampler=draws, tokenizer=self.tokenizer, style=self.config.prompt, judge=self.judge
-        )
-
-    def judge(self, texts: list[str], problems: list[Problem], step: int) -> list[Score]:
-        """Scores completions row by row; `step` makes the coins of the random arm fresh ones."""
-        r = self.config.reward
-        return score_all(
-            texts,
-            [p.answer for p in problems],
-            kind=r.kind,
-            weights={"accuracy": r.accuracy, "format": r.format},
-            places=r.places,
-            seed=self.config.seed * 1_000_003 + step,
-            problem_ids=[p.id for p in problems],
-            samples=list(range(len(texts))),
-        )
+            sampler=draws, tokenizer=self.tokenizer, style=self.config.prompt,
+            rewarder=self.rewarder, seed=self.config.seed,
+        )  # fmt: skip
 
     def check(self) -> None:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
@@ -126,11 +114,16 @@ class Trainer:
         if changed:
             raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
 
+    def close(self) -> None:
+        """Ends the workers that judge."""
+        self.rewarder.close()
+
     def drawn(self, number: int) -> list[int]:
         """Which training problems a rollout asks."""
         size = self.config.grpo.prompts_per_rollout
-        n = len(self.splits["train"])
-        return batch_indices(n, seed=self.config.seed, step=number, batch=size)
+        return mixed_indices(
+            self.data.sizes, self.data.weights, seed=self.config.seed, step=number, batch=size
+        )
 
     def initial_state(self) -> TrainState:
         """The base model as policy and, where a KL term asks for one, a copy as reference.

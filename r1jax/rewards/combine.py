@@ -1,84 +1,218 @@
-"""The reward of R1-Zero, R = R_accuracy + R_format, and two control arms."""
+"""The reward of a completion: a weighted sum of parts, each logged, and two control arms."""
 
+import dataclasses
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
-from r1jax.rewards import format, maths
+from r1jax.rewards import format, language, length, repetition
+from r1jax.rewards.judge import Judge, JudgeConfig, Judged, Question
 from r1jax.rewards.score import Score
 
-KINDS = ("rule", "format_only", "random")
-PARTS = ("accuracy", "format")
+PARTS = ("accuracy", "format", "language", "length", "repetition")
 
 
-def rule_reward(
-    text: str, gold: str, *, weights: dict[str, float], places: tuple[str, ...]
-) -> Score:
-    """Returns the weighted sum of accuracy and format (arXiv:2501.12948, section 2.2.2).
+@dataclasses.dataclass(frozen=True)
+class LanguageConfig:
+    """Which language a thought should keep to (`language.consistency`).
 
-    Args:
-      text: a completion.
-      gold: the reference answer.
-      weights: of "accuracy" and "format", in reward units; R1-Zero has 1 and 1.
-      places: where the answer may stand, as for `maths.extract_answer`.
-
-    Raises:
-      ValueError: if weights name anything but accuracy and format, or gold or places are unusable.
+    Attributes:
+      target: "question" for that of the question, or one that the detector knows.
+      detector: "script" or "lingua", which needs r1jax[language].
     """
-    if set(weights) != set(PARTS):
-        raise ValueError(f"reward weights: got {sorted(weights)}, wanted {list(PARTS)}")
-    accuracy, why_accuracy = maths.accuracy(text, gold, places)
-    shape, why_shape = format.think_answer(text)
-    return Score(
-        total=weights["accuracy"] * accuracy + weights["format"] * shape,
-        parts={"accuracy": accuracy, "format": shape},
-        reason=f"accuracy {accuracy:g}: {why_accuracy}; format {shape:g}: {why_shape}",
-    )
+
+    target: str
+    detector: str
 
 
-def random_reward(key_seed: int, problem_id: str, sample: int) -> Score:
+@dataclasses.dataclass(frozen=True)
+class OverlongConfig:
+    """Soft overlong punishment (`length.soft_overlong`).
+
+    Attributes:
+      buffer: last tokens before the cap, over which it falls from 0 to -1.
+    """
+
+    buffer: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineConfig:
+    """Cosine length reward (`length.cosine`); its fields are that function's, in reward units."""
+
+    right_short: float
+    right_long: float
+    wrong_short: float
+    wrong_long: float
+    exceeded: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardConfig:
+    """R = sum of weight * part. R1-Zero has accuracy 1 and format 1, the others 0.
+
+    Attributes:
+      kind: "rule" pays the sum, "format_only" the format alone, "random" a coin: control arms.
+      weights: in reward units, of accuracy, format, language, length, repetition, each of which is
+        measured and logged though its weight be 0, and of the learned parts that a run has.
+      format: which form is paid, a key of `format.FORMATS`; where the prompt opened the thought,
+        its tag counts as written.
+      language: what counts as consistent.
+      overlong, cosine: the length part, one of them or neither.
+      repetition_n: words of the n-grams whose repetition is punished.
+      judge: whether answers are right.
+      on_error: what becomes of a completion whose judge failed: "drop" leaves it out of its group
+        and of the loss, "zero" takes the answer for wrong, "stop" ends the run.
+      reflective_words: counted in completions, for the metrics only.
+    """
+
+    kind: Literal["rule", "format_only", "random"]
+    weights: dict[str, float]
+    format: str
+    language: LanguageConfig
+    overlong: OverlongConfig | None
+    cosine: CosineConfig | None
+    repetition_n: int
+    judge: JudgeConfig
+    on_error: Literal["drop", "zero", "stop"]
+    reflective_words: tuple[str, ...]
+
+    def __post_init__(self):
+        if missing := sorted(set(PARTS) - set(self.weights)):
+            raise ValueError(f"weights: got {sorted(self.weights)}, {missing} are missing")
+        if self.format not in format.FORMATS:
+            raise ValueError(f"format: got {self.format!r}, wanted one of {list(format.FORMATS)}")
+        if self.overlong and self.cosine:
+            raise ValueError("wanted overlong or cosine or neither, got both")
+        if self.weights["length"] and not (self.overlong or self.cosine):
+            raise ValueError(
+                f"weights.length {self.weights['length']}: neither overlong nor cosine says what "
+                "is paid"
+            )
+        if self.repetition_n < 1:
+            raise ValueError(f"repetition_n {self.repetition_n}: need at least 1")
+
+    def check_cap(self, cap: int) -> None:
+        """Raises ValueError unless the length part can be told under a length cap in tokens."""
+        if self.overlong and not 1 <= self.overlong.buffer <= cap:
+            raise ValueError(
+                f"reward.overlong.buffer {self.overlong.buffer}: wanted 1 to the length cap {cap}"
+            )
+
+
+class Completion(NamedTuple):
+    """What a policy said.
+
+    Attributes:
+      text: as it was sampled.
+      opened: whether the prompt ended in <think>: that counts as if the policy had written it.
+      question: what it was asked, with its reference.
+      tokens: sampled ones, the stop token included.
+      truncated: whether the length cap came first.
+    """
+
+    text: str
+    opened: bool
+    question: Question
+    tokens: int
+    truncated: bool
+
+    @property
+    def whole(self) -> str:
+        """The text with its opening tag."""
+        return "<think>" + self.text if self.opened else self.text
+
+
+# a part that a model gives: completions -> a value each
+Learned = Callable[[Sequence[Completion]], Sequence[float]]
+
+
+def random_reward(key_seed: int, problem_id: str, sample: int) -> float:
     """Returns 0 or 1 with equal chance, a pure function that never sees the text: a control arm."""
     digest = hashlib.blake2b(f"{key_seed}:{sample}:{problem_id}".encode()).digest()
-    total = float(digest[0] & 1)
-    return Score(total, {"random": total}, f"random {total:g}")
+    return float(digest[0] & 1)
 
 
-def score_all(
-    texts: list[str],
-    golds: list[str],
-    *,
-    kind: str,
-    weights: dict[str, float],
-    places: tuple[str, ...],
-    seed: int,
-    problem_ids: list[str],
-    samples: list[int],
-) -> list[Score]:
-    """Returns one score per completion; parts always hold accuracy and format.
+class Rewarder:
+    """Rewards completions; holds the workers that judge them, and ends them when closed.
 
     Args:
-      texts: completions.
-      golds: reference answer of each.
-      kind: "rule" pays the weighted sum, "format_only" the weighted format, "random" 0 or 1.
-      weights: of "accuracy" and "format", in reward units.
-      places: where the answer may stand.
-      seed: of the random kind; change it with the step, or a completion's luck never changes.
-      problem_ids: problem of each completion.
-      samples: index of each completion among those of its problem.
+      config: what is paid.
+      learned: parts that models give, by name, such as a helpfulness reward model; each needs a
+        weight.
 
     Raises:
-      ValueError: if kind or a weight is unknown, or the lists differ in length.
+      ValueError: if a weight names a part that nobody gives, or a learned part has no weight.
     """
-    if kind not in KINDS:
-        raise ValueError(f"reward kind: got {kind!r}, wanted one of {KINDS}")
-    lengths = [len(texts), len(golds), len(problem_ids), len(samples)]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"texts, golds, problem_ids, samples: got lengths {lengths}, wanted equal")
-    scores = []
-    for text, gold, problem_id, sample in zip(texts, golds, problem_ids, samples, strict=True):
-        score = rule_reward(text, gold, weights=weights, places=places)
-        if kind == "format_only":
-            score = score._replace(total=weights["format"] * score.parts["format"])
-        elif kind == "random":
-            luck = random_reward(seed, problem_id, sample)
-            score = Score(luck.total, score.parts | luck.parts, f"{luck.reason}; {score.reason}")
-        scores.append(score)
-    return scores
+
+    def __init__(self, config: RewardConfig, learned: Mapping[str, Learned]):
+        if (known := {*PARTS, *learned}) != set(config.weights):
+            raise ValueError(f"weights: got {sorted(config.weights)}, wanted {sorted(known)}")
+        # a wrong name or a missing package is told now, not after the first rollout
+        language.consistency("a probe", question="", **dataclasses.asdict(config.language))
+        self.config, self.learned = config, learned
+        self.judge = Judge(config.judge)
+
+    def check(self, question: Question) -> None:
+        """Raises ValueError if no completion could ever be judged by this question."""
+        self.judge.check(question)
+
+    def votes(self, answers: Sequence[str | None], question: Question) -> list[str | None]:
+        """A key for each answer to one question; equal keys vote together, None does not."""
+        return self.judge.votes(answers, question)
+
+    def __call__(self, completions: Sequence[Completion], *, seed: int, cap: int) -> list[Score]:
+        """Returns the reward of each completion.
+
+        Args:
+          completions: those of one question lie together.
+          seed: of the random kind; change it with the step, or a completion's luck never changes.
+          cap: length cap that they were sampled with, in tokens.
+        """
+        judged = self.judge([c.whole for c in completions], [c.question for c in completions])
+        learned = {name: scorer(completions) for name, scorer in self.learned.items()}
+        scores = []
+        for i, (completion, its) in enumerate(zip(completions, judged, strict=True)):
+            parts, why = self._parts(completion, its, cap)
+            parts |= {name: float(values[i]) for name, values in learned.items()}
+            total = sum(self.config.weights[name] * value for name, value in parts.items())
+            reason = "; ".join(f"{name} {parts[name]:.3g}: {told}" for name, told in why.items())
+            if self.config.kind == "format_only":
+                total = self.config.weights["format"] * parts["format"]
+            elif self.config.kind == "random":
+                total = random_reward(seed, completion.question.id, i)
+                parts["random"], reason = total, f"random {total:g}; {reason}"
+            scores.append(Score(total, parts, reason, its.verdict.error, its.answer))
+        return scores
+
+    def _parts(
+        self, completion: Completion, judged: Judged, cap: int
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """The value of each part, and why."""
+        c, text, right = self.config, completion.whole, judged.verdict.value == 1
+        told = {
+            "accuracy": (judged.verdict.value, judged.verdict.reason),
+            "format": format.FORMATS[c.format](text),
+            "language": language.consistency(
+                text, question=completion.question.question, **dataclasses.asdict(c.language)
+            ),
+            "repetition": repetition.penalty(text, n=c.repetition_n),
+        }
+        if c.overlong:
+            told["length"] = length.soft_overlong(
+                completion.tokens, cap=cap, buffer=c.overlong.buffer
+            )
+        elif c.cosine:
+            told["length"] = length.cosine(
+                completion.tokens, right, cap=cap, **dataclasses.asdict(c.cosine)
+            )
+        else:
+            told["length"] = (0.0, "not paid")
+        if judged.verdict.error:
+            told["accuracy"] = (0.0, f"NOT JUDGED, {judged.verdict.reason}")
+        parts = {name: float(told[name][0]) for name in PARTS}
+        return parts, {name: told[name][1] for name in PARTS}
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self.judge.close()

@@ -1,24 +1,47 @@
-"""The form of a completion: where its answer stands, and the format reward of R1-Zero."""
+"""The form of a completion: the format reward of R1-Zero, and its variants.
 
-import re
+The papers ask that the reasoning stands in think tags; whether a tagged answer must follow, and
+what the reward is worth, they leave open (DeepSeek-R1, arXiv:2501.12948, section 2.2.2). `FORMATS`
+holds the readings by name. All are worth 0 to 1, say what is missing, and take linear time.
+"""
+
 import unicodedata
-from typing import NamedTuple
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-PLACES = ("answer_tag", "boxed", "answer_line")
-_ANSWER_LINE = re.compile(r"\s*(?:[Aa]nswer:|\u7b54\u6848[:\uff1a])(.*)")
-
-
-class Extracted(NamedTuple):
-    """The answer a text gives, or None with the reason why it gives none."""
-
-    answer: str | None
-    reason: str
+# letters and symbols that print nothing: Hangul fillers, the Braille blank
+_BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 
 
 def _visible(text: str) -> bool:
     """Whether something can be read: separators, zero-width and control characters do not count."""
-    return any(unicodedata.category(char)[0] not in "ZC" for char in text)
+    chars = set(text)  # a megabyte of blanks has few different ones
+    return any(unicodedata.category(char)[0] not in "ZCM" and char not in _BLANK for char in chars)
+
+
+def thought(text: str) -> str:
+    """Returns the reasoning of a completion, without tags, for rewards that look at nothing else.
+
+    It is what stands before the last </think>, so that all that no answer is read from counts;
+    without that tag (plain text, or cut off while thinking) what stands before the first <answer>;
+    without either, everything.
+    """
+    before, closed, after = text.rpartition("</think>")
+    inside = before if closed else after.partition("<answer>")[0]
+    for tag in TAGS:
+        inside = inside.replace(tag, " ")
+    return inside
+
+
+def _rest(text: str, tags: tuple[str, ...]) -> tuple[str, str]:
+    """What follows the thought, without margins, and "" or what is wrong up to there."""
+    text = text.strip()
+    for tag in tags:
+        if (count := text.count(tag)) != 1:
+            return "", f"{count or 'no'} {tag}"
+    if not text.startswith("<think>"):
+        return "", "text before <think>"
+    inside, _, rest = text.removeprefix("<think>").partition("</think>")
+    return rest.lstrip(), "" if _visible(inside) else "empty thought"
 
 
 def think_answer(text: str) -> tuple[float, str]:
@@ -28,79 +51,57 @@ def think_answer(text: str) -> tuple[float, str]:
     <answer>REPLY</answer>, and nothing else, each tag once. Both contents must hold something
     visible: a policy soon finds that an empty thought earns a format reward that allows it.
     """
-    text = text.strip()
-    for tag in TAGS:
-        if (count := text.count(tag)) != 1:
-            return 0.0, f"{count or 'no'} {tag}"
-    if not text.startswith("<think>"):
-        return 0.0, "text before <think>"
-    thought, _, rest = text.removeprefix("<think>").partition("</think>")
-    rest = rest.lstrip()
+    rest, wrong = _rest(text, TAGS)
+    if wrong:
+        return 0.0, wrong
     if not rest.startswith("<answer>"):
         return 0.0, "no <answer> right after </think>"
     if not rest.endswith("</answer>"):
         return 0.0, "text after </answer>"
-    if not _visible(thought):
-        return 0.0, "empty thought"
     if not _visible(rest.removeprefix("<answer>").removesuffix("</answer>")):
         return 0.0, "empty reply"
     return 1.0, "a thought, then a reply"
 
 
-def _from_tag(text: str) -> Extracted | None:
-    # find, not a lazy regex: thousands of unclosed tags would cost quadratic time
-    found, at = [], 0
-    while (start := text.find("<answer>", at)) >= 0 and (end := text.find("</answer>", start)) >= 0:
-        found.append(text[start + len("<answer>") : end].strip())
-        at = end
-    if len(set(found)) > 1:
-        return Extracted(None, f"{len(found)} contradictory <answer>s")
-    return (
-        Extracted(found[0] or None, "in <answer>" if found[0] else "empty <answer>")
-        if found
-        else None
-    )
+def think(text: str) -> tuple[float, str]:
+    """Returns 1.0 for one <think>THOUGHT</think> and a visible reply in plain text, else 0.0.
 
-
-def _from_box(text: str) -> Extracted | None:
-    if (first := text.find("\\boxed")) < 0:
-        return None
-    open_at, content = [], None
-    for match in re.compile(r"\\boxed\s*\{|\\[{}]|[{}]").finditer(text, first):
-        if match[0] == "}" and open_at:
-            start = open_at.pop()
-            content = content if start is None else text[start : match.start()].strip()
-        elif match[0].endswith("{") and match[0] != "\\{":
-            open_at.append(match.end() if match[0].startswith("\\boxed") else None)
-    if content is None:
-        return None
-    return Extracted(content or None, "in \\boxed" if content else "empty \\boxed")
-
-
-def _from_line(text: str) -> Extracted | None:
-    found = [match[1].strip() for line in text.splitlines() if (match := _ANSWER_LINE.match(line))]
-    return (
-        Extracted(found[-1] or None, "on a line" if found[-1] else "empty line") if found else None
-    )
-
-
-def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
-    r"""Returns the final answer of a completion, from the first of the places that occurs in it.
-
-    Args:
-      text: a completion; if it holds </think>, only what follows the last one is looked at.
-      places: in order of preference: "answer_tag" the one <answer>, where several that differ give
-        None; "boxed" the \boxed that closes last; "answer_line" the last line that starts with
-        "Answer:".
-
-    Raises:
-      ValueError: if places is empty or names an unknown one.
+    It is the form of R1's own chat template, where the answer stands in a box: answer tags are
+    refused, since one text in two forms would be read by one place of the answer or the other.
     """
-    if not places or not set(places) <= set(PLACES):
-        raise ValueError(f"places: got {places}, wanted one or more of {PLACES}")
-    text = text.rpartition("</think>")[2]
-    finders = {"answer_tag": _from_tag, "boxed": _from_box, "answer_line": _from_line}
-    for place in places:
-        if (found := finders[place](text)) is not None:
-            return found
-    return Extracted(None, f"no answer in {', '.join(places)}")
+    rest, wrong = _rest(text, TAGS[:2])
+    for tag in TAGS[2:]:
+        if not wrong and tag in text:
+            wrong = f"a tag {tag}"
+    if wrong:
+        return 0.0, wrong
+    return (1.0, "a thought, then a reply") if _visible(rest) else (0.0, "empty reply")
+
+
+def tag_count(text: str) -> tuple[float, str]:
+    """Returns a quarter for each of the four tags that occurs exactly once: 0, 0.25, ... 1.0.
+
+    A stepping stone for a base model that never earns the strict reward, nothing more: neither
+    order nor content counts, so the four bare tags in any order are worth 1.0.
+    """
+    counts = {tag: text.count(tag) for tag in TAGS}
+    wrong = [f"{count or 'no'} {tag}" for tag, count in counts.items() if count != 1]
+    return 1 - len(wrong) / 4, ", ".join(wrong) or "each tag once"
+
+
+def soft_think_answer(text: str) -> tuple[float, str]:
+    """Returns the mean of `tag_count` and `think_answer`: 0, 0.125, ... 0.5, or 1.0.
+
+    Each tag helps, and yet only the strict form earns more than half.
+    """
+    strict, why = think_answer(text)
+    counted, why_counted = tag_count(text)
+    return (strict + counted) / 2, why if counted == 1 else why_counted
+
+
+FORMATS = {
+    "think_answer": think_answer,
+    "think": think,
+    "tag_count": tag_count,
+    "soft_think_answer": soft_think_answer,
+}

@@ -132,7 +132,10 @@ class Run:
         """
         start = time.monotonic()
         yield
-        seconds = time.monotonic() - start
+        self.spent(name, time.monotonic() - start)
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Adds seconds to a phase, perhaps of a thread that worked beside the others."""
         self.phases[name] = self.phases.get(name, 0.0) + seconds
         self._row[f"seconds_{name}"] = self._row.get(f"seconds_{name}", 0.0) + seconds
 
@@ -152,7 +155,7 @@ class Run:
         Raises:
           FloatingPointError: if too many updates in a row had non-finite gradients.
         """
-        beside = ("seconds_evaluate", "seconds_checkpoint")
+        beside = ("seconds_evaluate", "seconds_checkpoint", "seconds_judge")
         own = {k: v for k, v in self._row.items() if k not in beside}
         tokens, seconds = (
             sum(v for k, v in own.items() if k.startswith(p)) for p in ("tokens_", "seconds_")

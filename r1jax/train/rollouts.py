@@ -24,24 +24,16 @@ def bucket(length: int, buckets: tuple[int, ...]) -> int:
     raise ValueError(f"a sequence of {length} tokens fits none of the length buckets {buckets}")
 
 
-def contiguous(
-    rollout: Rollout,
-    advantages_B: Float[np.ndarray, " B"],
-    keep_B: Bool[np.ndarray, " B"],
-    *,
-    buckets: tuple[int, ...],
-) -> Buffer:
+def contiguous(rollout: Rollout, *, buckets: tuple[int, ...]) -> Buffer:
     """Moves every row to position 0 and cuts the padding that no row needs.
 
     Args:
       rollout: host arrays; prompts are left-padded.
-      advantages_B: one per row.
-      keep_B: False drops a row from the loss.
       buckets: row lengths that programs are compiled for.
 
     Returns:
-      tokens, segments, loss mask, sampler log-probabilities (both at the position that predicts),
-      routes, advantages.
+      tokens, segments, loss mask, sampler log-probabilities (both at the position that predicts)
+      and routes; `judged` adds the advantages.
 
     Raises:
       ValueError: if a row fits no bucket.
@@ -71,11 +63,27 @@ def contiguous(
     return {
         "tokens": np.where(real_BT, tokens_BT, 0).astype(np.int32),
         "segments": real_BT.astype(np.int32),
-        "mask": predicts_BT & keep_B[:, None],
+        "mask": predicts_BT,
         "old_logp": np.where(predicts_BT, logp_BT, 0).astype(np.float32),
         "routes": np.where(real_BT[None, :, :, None], routes_LBTK, -1).astype(np.int32),
+    }
+
+
+def judged(
+    rows: Buffer, advantages_B: Float[np.ndarray, " B"], keep_B: Bool[np.ndarray, " B"]
+) -> Buffer:
+    """The rows with an advantage each; where `keep_B` is False, a row has no part in the loss."""
+    return {
+        **rows,
+        "mask": rows["mask"] & keep_B[:, None],
         "advantages": advantages_B.astype(np.float32),
     }
+
+
+def unjudged(rows: Buffer) -> Buffer:
+    """The rows as long as nobody has judged them, to take log-probabilities of all."""
+    n = len(rows["tokens"])
+    return judged(rows, np.zeros(n, np.float32), np.ones(n, bool))
 
 
 def as_batch(rows: Buffer, weights_BT: Float[np.ndarray, "B T"]) -> GrpoBatch:

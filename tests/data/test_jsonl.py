@@ -3,20 +3,7 @@ import json
 
 import pytest
 
-from r1jax.data.jsonl import load_problems, read_jsonl
-from r1jax.data.problems import Problem
-
-GSM8K = r"####\s*(.+)$"
-
-
-def load(path, answer_pattern=GSM8K, stratum_field=""):
-    return load_problems(
-        path,
-        question_field="question",
-        answer_field="answer",
-        answer_pattern=answer_pattern,
-        stratum_field=stratum_field,
-    )
+from r1jax.data.jsonl import iter_jsonl, read_jsonl
 
 
 def write(path, *rows):
@@ -62,55 +49,10 @@ def test_a_broken_gzip_is_an_error(tmp_path, cut):
         read_jsonl(path)
 
 
-def test_problems_carry_answer_stratum_and_line(tmp_path):
-    (tmp_path / "sums").mkdir()
-    path = write(
-        tmp_path / "sums" / "train.v1.jsonl",
-        {"question": "1+1?", "answer": "#### is it\nyes\n#### 2", "level": 1},
-        {"question": "1000+1?", "answer": "so\n#### 1,001 ", "level": 5},
-    )
-    assert load(path, stratum_field="level") == [
-        Problem("sums/train.v1:1", "1+1?", "2", "1"),
-        Problem("sums/train.v1:2", "1000+1?", "1,001", "5"),
-    ]
-
-
-def test_an_empty_pattern_takes_the_whole_field(tmp_path):
-    path = write(
-        tmp_path / "x.jsonl",
-        {"question": "q", "answer": " a\nb "},
-        {"question": "q", "answer": 145.0},
-    )
-    assert [problem.answer for problem in load(path, answer_pattern="")] == ["a\nb", "145.0"]
-
-
-@pytest.mark.parametrize(
-    ("row", "why"),
-    [
-        ({"question": "q"}, "no field 'answer'"),
-        ({"answer": "#### 1"}, "no field 'question'"),
-        ({"question": "q", "answer": "1"}, "finds nothing"),
-        ({"question": "q", "answer": "####  "}, "finds nothing"),
-        ({"question": " ", "answer": "#### 1"}, "field 'question' is empty"),
-        ({"question": "q", "answer": None}, "is NoneType"),
-        ({"question": "q", "answer": True}, "is bool"),
-        ({"question": "q", "answer": ["#### 1"]}, "is list"),
-    ],
-)
-def test_a_row_that_gives_no_problem_is_named(tmp_path, row, why):
-    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "#### 1"}, row)
-    with pytest.raises(ValueError, match=f"x.jsonl:2: .*{why}"):
-        load(path)
-
-
-def test_a_missing_stratum_is_an_error(tmp_path):
-    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "#### 1"})
-    with pytest.raises(ValueError, match=r"x\.jsonl:1: no field 'level'"):
-        load(path, stratum_field="level")
-
-
-@pytest.mark.parametrize("pattern", ["####", "(a)(b)"])
-def test_a_pattern_needs_one_group(tmp_path, pattern):
-    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "#### 1"})
-    with pytest.raises(ValueError, match="wanted 1"):
-        load(path, answer_pattern=pattern)
+def test_good_lines_come_before_a_bad_one_is_met(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}\n{"a"\n')
+    rows = iter_jsonl(path)
+    assert [next(rows), next(rows)] == [{"a": 1}, {"a": 2}]
+    with pytest.raises(ValueError, match=r"x\.jsonl:3"):
+        next(rows)

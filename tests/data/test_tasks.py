@@ -1,29 +1,43 @@
+import itertools
 import json
 
 import pytest
 
-from configs import r1_zero_reasoning_gym_tiny
+from configs import data, r1_zero_reasoning_gym_tiny, r1_zero_tiny
 from r1jax import config as configs
 from r1jax.data.problems import ProblemSource
-from r1jax.data.tasks import GymTask, JsonlTask, TaskConfig, WorldTask, sources
+from r1jax.data.tasks import TaskConfig, files_digest, load_task, sources
 
-WORLD = WorldTask(train=30, validation=4, test=5, ood=6, seed=0, search_share=0.5)
+WORLD = dict(train=30, validation=4, test=5, ood=6, seed=0, search_share=0.5)
+SUMS = dict(min_terms=2, max_terms=2, min_digits=1, max_digits=1)
 
 
-def jsonl(tmp_path, **changes) -> TaskConfig:
-    for name, count in (("train", 10), ("test", 3)):
-        lines = [json.dumps({"q": f"{name} {i}?", "a": f"so #### {i}"}) for i in range(count)]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
-    fields = {
-        "train": str(tmp_path / "train.jsonl"), "test": str(tmp_path / "test.jsonl"),
-        "validation": 4, "question_field": "q", "answer_field": "a",
-        "answer_pattern": r"#### (\d+)", "stratum_field": "",
-    }  # fmt: skip
-    return TaskConfig(world=None, jsonl=JsonlTask(**fields | changes), gym=None)
+def build(**blocks) -> TaskConfig:
+    return configs.build(TaskConfig, data.task(**blocks))
+
+
+def rows(path, *questions):
+    """A file of questions and the block that reads it."""
+    lines = [json.dumps({"q": q, "a": f"so #### {i}"}) for i, q in enumerate(questions)]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return data.rows(str(path), question="q", answer="a", answer_pattern=r"#### (\d+)")
+
+
+def files(tmp_path, *, train=10, name="", **changes):
+    return data.files(
+        train=rows(tmp_path / f"{name}train.jsonl", *(f"{name}train {i}?" for i in range(train))),
+        test=rows(tmp_path / f"{name}test.jsonl", *(f"{name}test {i}?" for i in range(3))),
+        **{"validation": 4} | changes,
+    )
+
+
+def asked(split):
+    return [split[i].question for i in range(len(split))]
 
 
 def test_the_world_has_four_splits_of_the_wanted_sizes():
-    made = sources(TaskConfig(world=WORLD, jsonl=None, gym=None))
+    made = sources(build(world=data.world(**WORLD)))
     sizes = {split: len(source) for split, source in made.items()}
     assert sizes == {"train": 30, "validation": 4, "test": 5, "ood": 6}
     assert all(isinstance(source, ProblemSource) for source in made.values())
@@ -31,56 +45,240 @@ def test_the_world_has_four_splits_of_the_wanted_sizes():
 
 
 def test_the_world_need_not_have_an_ood_split_but_all_others():
-    kwargs = {"train": 3, "validation": 2, "test": 2, "ood": 0, "seed": 0, "search_share": 0.0}
-    make = lambda **change: sources(TaskConfig(WorldTask(**kwargs | change), None, None))
+    make = lambda **change: sources(build(world=data.world(**WORLD | {"ood": 0} | change)))
     assert list(make()) == ["train", "validation", "test"]
     with pytest.raises(ValueError, match="world, validation: got size 0"):
         make(validation=0)
 
 
 def test_validation_is_held_out_from_the_end_of_the_training_file(tmp_path):
-    made = sources(jsonl(tmp_path))
-    questions = {s: [made[s][i].question for i in range(len(made[s]))] for s in made}
+    made = sources(build(main=files(tmp_path)))
+    questions = {s: asked(made[s]) for s in made}
     assert questions["train"] == [f"train {i}?" for i in range(6)]
     assert questions["validation"] == [f"train {i}?" for i in range(6, 10)]
     assert questions["test"] == [f"test {i}?" for i in range(3)]
     assert made["validation"][0].answer == "6"
 
 
-@pytest.mark.parametrize("validation", [0, 10, 11])
+def test_validation_and_test_may_be_left_out(tmp_path):
+    made = sources(build(main=files(tmp_path, validation=0) | {}))
+    assert len(made["train"]) == 10 and len(made["validation"]) == 0
+    alone = data.files(train=rows(tmp_path / "x.jsonl", "1?"))
+    assert [len(s) for s in sources(build(main=alone)).values()] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("validation", [-1, 10, 11])
 def test_a_file_that_cannot_spare_the_validation_is_named(tmp_path, validation):
     message = rf"train\.jsonl: 10 questions cannot spare {validation} to validate"
     with pytest.raises(ValueError, match=message):
-        sources(jsonl(tmp_path, validation=validation))
+        sources(build(main=files(tmp_path, validation=validation)))
 
 
 def test_no_question_of_a_gym_returns_in_a_later_split():
-    options = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-    task = GymTask(task="chain_sum", train=60, validation=40, test=40, seed=0, options=options)
-    made = sources(TaskConfig(world=None, jsonl=None, gym=task))
-    asked = {s: {made[s][i].question for i in range(len(made[s]))} for s in made}
-    assert not asked["train"] & asked["validation"]
-    assert not (asked["train"] | asked["validation"]) & asked["test"]
-    assert len(made["train"]) == 60 and 0 < len(made["test"]) < 40
+    gym = data.gym(task="chain_sum", train=60, validation=40, test=40, seed=0, options=SUMS)
+    made = {split: set(asked(source)) for split, source in sources(build(sums=gym)).items()}
+    assert not made["train"] & made["validation"]
+    assert not (made["train"] | made["validation"]) & made["test"]
+    assert 0 < len(made["test"]) < 40
 
 
 def test_a_gym_without_a_new_question_is_told():
-    options = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-    task = GymTask(task="chain_sum", train=4000, validation=3, test=3, seed=0, options=options)
+    gym = data.gym(task="chain_sum", train=4000, validation=3, test=3, seed=0, options=SUMS)
     with pytest.raises(ValueError, match="chain_sum, validation: every question is also in"):
-        sources(TaskConfig(world=None, jsonl=None, gym=task))
+        sources(build(sums=gym))
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [((None, None, None), r"got \[\]"), ((WORLD, 1, None), "'world', 'jsonl'")]
+    ("given", "told"), [((), r"\[\]"), (("files", "world"), r"\['world', 'files'\]")]
 )
 def test_exactly_one_kind_of_source_is_wanted(tmp_path, given, told):
-    world, file, gym = given
-    with pytest.raises(ValueError, match=f"exactly one of world, jsonl, gym.*{told}"):
-        TaskConfig(world, jsonl(tmp_path).jsonl if file else None, gym)
+    block = {"weight": 1.0, "world": None, "files": None, "gym": None}
+    there = {"world": data.world(**WORLD), "files": files(tmp_path)}
+    block |= {kind: there[kind][kind] for kind in given}
+    message = rf"config\.sources\.main: wanted exactly one of world, files, gym, got {told}"
+    with pytest.raises(ValueError, match=message):
+        build(main=block)
+
+
+def test_a_task_needs_a_source_and_a_source_a_weight(tmp_path):
+    with pytest.raises(ValueError, match="sources: got none"):
+        build()
+    with pytest.raises(ValueError, match=r"sources\.main: weight 0\.0: wanted more than 0"):
+        build(main=files(tmp_path, weight=0.0))
 
 
 def test_the_shipped_gym_config_has_questions_in_every_split():
     config = configs.build(TaskConfig, r1_zero_reasoning_gym_tiny.get_config().task.to_dict())
     sizes = {split: len(source) for split, source in sources(config).items()}
     assert sizes["train"] == 5_000 and min(sizes["validation"], sizes["test"]) > 100
+
+
+def test_sources_stand_one_after_the_other_in_the_order_of_their_names(tmp_path):
+    task = load_task(
+        build(
+            b=data.world(weight=0.5, **WORLD), a=files(tmp_path, weight=2.0),
+            c=files(tmp_path / "c", name="c ", validation=0),
+        )
+    )  # fmt: skip
+    assert task.sizes == (6, 30, 10) and task.weights == (2.0, 0.5, 1.0)
+    train = task.splits["train"]
+    assert len(train) == 46
+    assert (train[5].question, train[36].question) == ("train 5?", "c train 0?")
+    assert [train[i].id for i in (6, 35)] == ["train-0", "train-29"]
+    assert [len(task.splits[s]) for s in ("validation", "test", "ood")] == [8, 11, 6]
+    for index in (-1, 46):
+        with pytest.raises(IndexError, match="wanted 0 to 45"):
+            train[index]
+
+
+def test_a_problem_may_stand_in_one_place_only(tmp_path):
+    one = files(tmp_path)
+    with pytest.raises(ValueError, match=r"/train:1 is in a, train and in b, train"):
+        load_task(build(a=one, b=one))
+    same = data.files(train=one["files"]["train"], test=one["files"]["train"], validation=2)
+    with pytest.raises(ValueError, match=r"/train:1 is in a, train and in a, test"):
+        load_task(build(a=same))
+    with pytest.raises(ValueError, match="problem train-0 is in a, train and in b, train"):
+        load_task(build(a=data.world(**WORLD), b=data.world(**WORLD | {"seed": 1})))
+
+
+def test_one_file_may_be_cut_into_splits_by_filters(tmp_path):
+    whole = rows(tmp_path / "x.jsonl", *"abcdef")
+    cut = lambda *which: whole | {"filters": ({"field": "q", "op": "one_of", "value": which},)}
+    made = sources(build(main=data.files(train=cut(*"acf"), test=cut(*"bde"), validation=1)))
+    assert [asked(made[s]) for s in made] == [["a", "c"], ["f"], ["b", "d", "e"]]
+
+
+LONG = "if a plane travels twelve hundred miles in three hours how far in {}?"
+
+
+def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
+    train = [LONG.format("five"), "short", "1 + 1?", "train 3?", "and " + LONG.format("nine"), "v?"]
+    main = data.files(
+        train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "1 - 1?"),
+        validation=1,
+    )  # fmt: skip
+    exam = rows(tmp_path / "exams" / "hard.jsonl", "new?", LONG.format("ten").upper(), "Short")
+    plan = data.decontamination(held_out=False, hard=exam)
+    task = load_task(build(main=main, decontamination=plan))
+    assert asked(task.splits["train"]) == ["1 + 1?", "train 3?"] and task.sizes == (2,)
+    report = task.report["decontamination"]
+    assert report["sources"] == {"main": {"before": 5, "removed": 3, "kept": 2}}
+    gram = "if a plane travels twelve hundred miles in three hours"
+    hit = lambda row, gram, to: {
+        "source": "main", "id": f"{tmp_path.name}/train:{row}", "gram": gram,
+        "evaluation_set": "hard", "evaluation_id": f"exams/hard:{to}",
+    }  # fmt: skip
+    assert report["removed"] == [hit(1, gram, 2), hit(2, "short", 3), hit(5, gram, 2)]
+    assert json.loads(json.dumps(report)) == report
+    (note,) = task.notes
+    assert "3 of 5 training questions share 10 words" in note and "(hard 3)" in note
+
+
+def test_the_splits_of_the_run_itself_count_when_asked(tmp_path):
+    train = ["same", "other", "held out", "held out"]
+    main = data.files(
+        train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "Same"),
+        validation=1,
+    )  # fmt: skip
+    task = load_task(build(main=main, decontamination=data.decontamination()))
+    assert asked(task.splits["train"]) == ["other"]
+    assert [hit["evaluation_set"] for hit in task.report["decontamination"]["removed"]] == [
+        "main, test",
+        "main, validation",
+    ]
+    exam = rows(tmp_path / "exam.jsonl", "other")
+    plan = data.decontamination(held_out=False, exam=exam)
+    assert asked(load_task(build(main=main, decontamination=plan)).splits["train"]) == [
+        "same",
+        "held out",
+    ]
+
+
+def test_words_of_our_templates_and_options_are_no_contamination(tmp_path):
+    words = " ".join(f"word{i}" for i in range(12))
+    ask = lambda name, q, template: rows(tmp_path / name, q) | {"question": template}
+    main = data.files(train=ask("train.jsonl", "mine", "{q} " + words))
+    exam = ask("exam.jsonl", "yours", words + " {q}")
+    plan = data.decontamination(held_out=False, exam=exam)
+    assert load_task(build(main=main, decontamination=plan)).sizes == (1,)
+    plain = data.decontamination(held_out=False, exam=rows(tmp_path / "e.jsonl", words))
+    assert load_task(build(main=main, decontamination=plain)).sizes == (1,)
+    whole = data.files(train=rows(tmp_path / "t.jsonl", "mine " + words, "other"))
+    assert load_task(build(main=whole, decontamination=plain)).sizes == (1,)
+
+
+def test_nothing_left_to_train_on_is_an_error(tmp_path):
+    main = data.files(train=rows(tmp_path / "train.jsonl", "x"))
+    exam = rows(tmp_path / "exam.jsonl", "x")
+    with pytest.raises(ValueError, match="main: every training question meets"):
+        load_task(build(main=main, decontamination=data.decontamination(exam=exam)))
+    rates = tmp_path / "rates.jsonl"
+    rates.write_text(json.dumps({"id": f"{tmp_path.name}/train:1", "pass_rate": 1.0}))
+    plan = data.curriculum(str(rates), lowest=0.1, highest=0.9)
+    with pytest.raises(ValueError, match=r"rates\.jsonl: leaves no training problem of main"):
+        load_task(build(main=main, curriculum=plan))
+
+
+def test_the_curriculum_keeps_what_is_neither_too_easy_nor_too_hard(tmp_path):
+    rates = tmp_path / "rates.jsonl"
+    names = [f"{tmp_path.name}/train:{row}" for row in range(1, 6)]
+    lines = [{"id": n, "pass_rate": r} for n, r in zip(names, (0, 0.25, 0.5, 1, 0.75), strict=True)]
+    rates.write_text("".join(json.dumps(line | {"gold": "1"}) + "\n" for line in lines))
+    load = lambda **plan: load_task(
+        build(main=files(tmp_path), curriculum=data.curriculum(str(rates), **plan))
+    )
+    task = load(lowest=0.25, highest=0.75, unmeasured="drop")
+    assert asked(task.splits["train"]) == ["train 1?", "train 2?", "train 4?"]
+    assert task.report["curriculum"]["sources"] == {
+        "main": {"kept": 3, "below": 1, "above": 1, "unmeasured": 1}
+    }
+    assert "3 training problems kept, 1 too hard, 1 too easy, 1 without" in task.notes[0]
+    assert load(lowest=0.25, highest=0.75, unmeasured="keep").sizes == (4,)
+    assert len(task.splits["validation"]) == 4  # held out before, and never filtered
+    with pytest.raises(ValueError, match=r"rates\.jsonl: no pass rate of .*/train:6"):
+        load(lowest=0.25, highest=0.75)
+
+
+def test_every_file_that_is_read_counts_in_the_digest(tmp_path):
+    main = files(tmp_path)
+    exam, rates = rows(tmp_path / "exam" / "e.jsonl", "x"), tmp_path / "rates.jsonl"
+    rates.write_text('{"id": "x", "pass_rate": 0.5}\n')
+    exam |= {"path": str(tmp_path / "exam")}
+    config = build(
+        main=main, decontamination=data.decontamination(exam=exam),
+        curriculum=data.curriculum(str(rates), lowest=0.0, highest=1.0, unmeasured="keep"),
+    )  # fmt: skip
+    seen = {files_digest(config)}
+    for path in sorted(tmp_path.rglob("*.jsonl")):
+        path.write_text(path.read_text() + path.read_text().replace("x", "y"))
+        seen.add(files_digest(config))
+    assert len(seen) == 5
+    assert files_digest(build(world=data.world(**WORLD))) not in seen
+
+
+@pytest.mark.parametrize("train", ["train.path=here.jsonl", "validation=3"])
+def test_the_command_line_reaches_every_source(train):
+    c = r1_zero_tiny.get_config()
+    c.task = data.task(x=data.files(train=data.gsm8k("a"), test=data.gsm8k("b"), validation=1))
+    key, value = train.split("=")
+    c.update_from_flattened_dict({f"task.sources.x.files.{key}": value if "p" in key else 3})
+    built = configs.build(TaskConfig, c.task.to_dict()).sources["x"].files
+    assert built is not None
+    assert (built.train.path, built.validation) in {("here.jsonl", 1), ("a", 3)}
+
+
+def test_blocks_of_well_known_data_sets_build():
+    names = [
+        "gsm8k", "math_train", "math_solutions", "math500", "aime24", "amc", "olympiadbench",
+        "cmath", "svamp", "aqua", "mmlu", "agieval", "agieval_cloze", "humaneval", "mbpp",
+        "code_contests", "knights_knaves",
+    ]  # fmt: skip
+    made = {name: data.files(train=getattr(data, name)(f"{name}.jsonl")) for name in names}
+    config = build(**made)
+    assert list(config.sources) == names
+    kinds = {s.files.train.kind for s in config.sources.values() if s.files}
+    assert kinds == {"maths", "choice", "code", "knights_knaves"}
+    assert list(
+        itertools.chain(*(s.files.train.filters for s in config.sources.values() if s.files))
+    )

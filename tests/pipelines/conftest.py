@@ -5,17 +5,18 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nano_r1_zero
 import pytest
 from jax.sharding import Mesh
 
+from configs import rewards
 from r1jax import config as configs
 from r1jax.io import report
-from r1jax.pipelines import r1_zero, r1_zero_config
+from r1jax.pipelines import r1_zero
+from r1jax.rewards.combine import RewardConfig
 
-ANY_REWARD = r1_zero_config.RewardConfig("rule", 1.0, 1.0, (), ())
+ANY_REWARD = configs.build(RewardConfig, rewards.get_config().to_dict())
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +31,15 @@ def config(nano_base) -> r1_zero.R1ZeroConfig:
 @pytest.fixture(scope="session")
 def trainer() -> Callable[[r1_zero.R1ZeroConfig], r1_zero.Trainer]:
     """r1_zero.Trainer, made once for configs that differ in the reward alone."""
-    made: dict[Any, r1_zero.Trainer] = {}
+    made: dict[str, r1_zero.Trainer] = {}
     fresh = r1_zero.Trainer
 
     def of(config: r1_zero.R1ZeroConfig, mesh: Mesh | None = None) -> r1_zero.Trainer:
-        key = dataclasses.replace(config, reward=ANY_REWARD)
+        key = repr(dataclasses.replace(config, reward=ANY_REWARD))  # dicts in it have no hash
         if key not in made:
             made[key] = fresh(config, mesh)
         made[key].config = config
+        made[key].rewarder.config = config.reward
         return made[key]
 
     return of

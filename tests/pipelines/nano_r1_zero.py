@@ -9,7 +9,7 @@ def get_config() -> ml_collections.ConfigDict:
     c = r1_zero_tiny.get_config()
     c.updates = 4
     c.base = "given on the command line"
-    c.task.world.update(train=64, validation=16, test=16, ood=16)
+    c.task.sources.world.world.update(train=64, validation=16, test=16, ood=16)
     c.stages = (
         dict(from_update=0, max_new_tokens=6, temperature=1.0),
         dict(from_update=1, max_new_tokens=10, temperature=0.8),  # takes effect at update 2

@@ -5,15 +5,18 @@ import shutil
 import numpy as np
 import pytest
 
+from configs import data
+from r1jax import config as configs
 from r1jax.data import tasks
 from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import r1_zero, r1_zero_config
+from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout
+from r1jax.rewards.combine import Completion
 from r1jax.rewards.score import Score
 from r1jax.train.artifacts import load_model
-from r1jax.train.evaluation import Answered, Examiner
+from r1jax.train.examiner import Answered, Examiner
 from r1jax.train.loop import Stopped
 
 SAME_BYTES = (
@@ -164,8 +167,9 @@ def test_the_same_command_after_the_end_changes_no_result(finished, summary, con
 def test_a_resumed_run_refuses_another_config(finished, config, run, tmp_path):
     workdir = tmp_path / "other"
     shutil.copytree(finished[0], workdir)
-    other = dataclasses.replace(config, reward=dataclasses.replace(config.reward, format=0.5))
-    with pytest.raises(ValueError, match=r"reward\.format: checkpoint 1\.0, now 0\.5"):
+    weights = config.reward.weights | {"format": 0.5}
+    other = dataclasses.replace(config, reward=dataclasses.replace(config.reward, weights=weights))
+    with pytest.raises(ValueError, match=r"reward\.weights\.format: checkpoint 1\.0, now 0\.5"):
         run(other, workdir)
 
 
@@ -192,10 +196,12 @@ def test_an_arm_pays_for_its_parts_alone(config, trainer):
     problems = [trainer(config).splits["train"][0]._replace(answer=answer) for answer in "23"]
     totals = {}
     for kind in ("rule", "format_only", "random"):
-        reward = dataclasses.replace(config.reward, kind=kind, accuracy=2.0, format=0.5)
-        judge = trainer(dataclasses.replace(config, reward=reward)).judge
-        totals[kind] = [score.total for score in judge([text] * 2, problems, 0)]
-        coins = [[s.total for s in judge([text] * 2, problems, step)] for step in range(20)]
+        weights = config.reward.weights | {"accuracy": 2.0, "format": 0.5}
+        reward = dataclasses.replace(config.reward, kind=kind, weights=weights)
+        rewarder = trainer(dataclasses.replace(config, reward=reward)).rewarder
+        said = [Completion(text, False, problem, 9, False) for problem in problems]
+        totals[kind] = [score.total for score in rewarder(said, seed=0, cap=10)]
+        coins = [[s.total for s in rewarder(said, seed=seed, cap=10)] for seed in range(20)]
     assert totals["rule"] == [2.5, 0.5] and totals["format_only"] == [0.5, 0.5]
     assert len({tuple(c) for c in coins}) == 4  # fresh coins at every step
 
@@ -263,13 +269,9 @@ def test_no_change_allowed_to_the_config_may_change_a_rollout(key, config, train
 def test_changed_data_are_noticed_on_resume(tmp_path):
     for name in ("train", "test"):
         (tmp_path / f"{name}.jsonl").write_text('{"q": "1+1?", "a": "2"}\n')
-    task = tasks.TaskConfig(
-        None,
-        tasks.JsonlTask(
-            str(tmp_path / "train.jsonl"), str(tmp_path / "test.jsonl"), 1, "q", "a", "", ""
-        ),
-        None,
-    )
+    rows = lambda name: data.rows(str(tmp_path / f"{name}.jsonl"), question="q", answer="a")
+    files = data.files(train=rows("train"), test=rows("test"), validation=1)
+    task = configs.build(tasks.TaskConfig, data.task(questions=files))
     before = tasks.files_digest(task)
     assert before == tasks.files_digest(task)
     with (tmp_path / "train.jsonl").open("a") as file:
@@ -294,7 +296,7 @@ def test_every_prompt_of_the_run_is_checked_before_any_work(config, trainer):
 
     class Fake(r1_zero.Trainer):
         def __init__(self, train):
-            self.config, self.exam = config, shared.exam
+            self.config, self.exam, self.data = config, shared.exam, shared.data
             self.splits = shared.splits | {"train": train}
 
     never = next(i for i in range(64) if i not in drawn)
@@ -315,7 +317,8 @@ def test_a_split_too_small_for_the_evaluation_is_named(config, trainer):
 
 
 def test_tables_of_samples_show_every_problem_first():
-    scores = [Score(float(b), {"accuracy": 0.0, "format": 0.0}, "") for b in range(8)]
-    answered = Answered([], ["p"] * 8, ["c"] * 8, scores, np.arange(8), np.zeros(8, bool))
-    rows = r1_zero._table(answered, np.zeros(8, np.float32), 3, group=4)
+    parts = {"accuracy": 0.0, "format": 0.0}
+    scores = [Score(float(b), parts, "", False, None) for b in range(8)]
+    answered = Answered([], ["p"] * 8, ["c"] * 8, scores, np.arange(8), np.zeros(8, bool), 0.0)
+    rows = r1_zero_rollout._table(answered, np.zeros(8, np.float32), 3, group=4)
     assert [row.reward for row in rows] == [0, 1, 4]

@@ -1,57 +1,154 @@
+import dataclasses
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
 
-from r1jax.rewards.combine import random_reward, rule_reward, score_all
+from configs import rewards
+from r1jax import config as configs
+from r1jax.data.problems import Problem
+from r1jax.rewards.combine import (
+    PARTS,
+    Completion,
+    CosineConfig,
+    OverlongConfig,
+    RewardConfig,
+    Rewarder,
+    random_reward,
+)
 
-EQUAL = {"accuracy": 1.0, "format": 1.0}
-PLACES = ("answer_tag",)
-GOOD = "<think>6 times 7</think><answer>42</answer>"
-SHAPED = "<think>6 times 7</think><answer>41</answer>"
+CONFIG = configs.build(RewardConfig, rewards.get_config().to_dict())
+GOOD = "<think>six times seven</think><answer>42</answer>"
+SHAPED = "<think>six times seven</think><answer>41</answer>"
 BARE = "<answer>42</answer>"
+FAILS = r"<think>a root</think><answer>\sqrt{2}</answer>"
 
 
-def scores(kind, seed=0):
-    return score_all(
-        [GOOD, SHAPED, BARE],
-        ["42"] * 3,
-        kind=kind,
-        weights={"accuracy": 1.0, "format": 0.5},
-        places=PLACES,
-        seed=seed,
-        problem_ids=["a", "a", "b"],
-        samples=[0, 1, 0],
-    )
+def problem(name: str = "p", answer: str = "42") -> Problem:
+    return Problem(name, "What is 6 * 7?", answer, "", "", "maths", {})
+
+
+def said(text: str, *, opened=False, tokens=10, name="p", answer="42") -> Completion:
+    return Completion(text, opened, problem(name, answer), tokens, False)
+
+
+def scores(completions, *, seed=0, cap=100, learned=None, **changes):
+    config = dataclasses.replace(CONFIG, **changes)
+    with closing(Rewarder(config, learned or {})) as rewarder:
+        return rewarder(completions, seed=seed, cap=cap)
+
+
+def weights(**changes: float) -> dict[str, float]:
+    return CONFIG.weights | changes
 
 
 @pytest.mark.parametrize(
     ("text", "accuracy", "shape"), [(GOOD, 1, 1), (SHAPED, 0, 1), (BARE, 1, 0), ("42", 0, 0)]
 )
 def test_equal_weights_add_accuracy_and_format(text, accuracy, shape):
-    score = rule_reward(text, "42", weights=EQUAL, places=PLACES)
+    (score,) = scores([said(text)])
     assert score.total == accuracy + shape
-    assert score.parts == {"accuracy": accuracy, "format": shape}
+    assert (score.parts["accuracy"], score.parts["format"]) == (accuracy, shape)
+    assert not score.error
+
+
+def test_every_part_is_measured_though_its_weight_is_0():
+    (score,) = scores([said(GOOD.replace("six times seven", "sechs 乘 seven seven"))])
+    assert tuple(score.parts) == PARTS
+    assert 0 < score.parts["language"] < 1
+    for name in PARTS:
+        assert f"{name} " in score.reason
 
 
 def test_weights_scale_the_total_and_not_the_parts():
-    score = rule_reward(GOOD, "42", weights={"accuracy": 2.0, "format": 0.25}, places=PLACES)
-    assert score.total == 2.25
-    assert score.parts == {"accuracy": 1.0, "format": 1.0}
+    (score,) = scores([said(GOOD)], weights=weights(accuracy=2.0, format=0.25, language=0.5))
+    assert score.total == 2.75
+    assert score.parts["accuracy"] == score.parts["format"] == score.parts["language"] == 1.0
 
 
-def test_the_reason_explains_both_parts():
-    score = rule_reward(BARE, "42", weights=EQUAL, places=PLACES)
-    assert score.reason == "accuracy 1: 42 equals 42; format 0: no <think>"
+def test_the_answer_that_was_judged_is_told():
+    assert [s.answer for s in scores([said(GOOD), said(SHAPED), said("42")])] == ["42", "41", None]
 
 
-@pytest.mark.parametrize("weights", [{"accuracy": 1.0}, EQUAL | {"formt": 1.0}, {}])
-def test_weights_must_name_accuracy_and_format(weights):
-    with pytest.raises(ValueError, match="reward weights"):
-        rule_reward(GOOD, "42", weights=weights, places=PLACES)
+def test_a_thought_that_the_prompt_opened_counts_as_the_policys():
+    rest = GOOD.removeprefix("<think>")
+    opened, closed, twice = scores([said(rest, opened=True), said(rest), said(GOOD, opened=True)])
+    assert (opened.total, closed.total, twice.total) == (2.0, 1.0, 1.0)
+
+
+def test_length_is_paid_by_the_rule_that_is_chosen():
+    long, short = said(GOOD, tokens=95), said(GOOD, tokens=10)
+    soft = OverlongConfig(buffer=10)
+    got = scores([long, short], overlong=soft, weights=weights(length=1.0), cap=100)
+    assert [s.parts["length"] for s in got] == [-0.5, 0.0]
+    assert [s.total for s in got] == [1.5, 2.0]
+    waves = CosineConfig(
+        right_short=2.0, right_long=1.0, wrong_short=-10.0, wrong_long=0.0, exceeded=-10.0
+    )
+    wrong = said(SHAPED, tokens=10)
+    got = scores([long, short, wrong], cosine=waves, weights=weights(length=1.0), cap=100)
+    assert 1 < got[0].parts["length"] < got[1].parts["length"] < 2 and got[2].parts["length"] < -9
+
+
+def test_repetition_is_punished_where_it_is_weighed():
+    chatter = said(GOOD.replace("seven", "seven " + "six times seven " * 30))
+    (score,) = scores([chatter], weights=weights(repetition=1.0))
+    assert -1 < score.parts["repetition"] < -0.5
+    assert score.total == pytest.approx(2 + score.parts["repetition"])
+
+
+def test_a_learned_part_has_a_slot():
+    helpful = {"helpful": lambda completions: [float(len(c.text)) for c in completions]}
+    (score,) = scores([said(GOOD)], learned=helpful, weights=weights(helpful=0.5))
+    assert score.parts["helpful"] == len(GOOD) and score.total == 2 + len(GOOD) / 2
+
+
+@pytest.mark.parametrize(
+    ("learned", "extra"), [({}, {"helpful": 1.0}), ({"helpful": lambda c: [0.0]}, {})]
+)
+def test_weights_and_learned_parts_must_match(learned, extra):
+    config = dataclasses.replace(CONFIG, weights=CONFIG.weights | extra)
+    with pytest.raises(ValueError, match=r"weights: got .*helpful|weights: .*wanted .*helpful"):
+        Rewarder(config, learned)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"weights": {"accuracy": 1.0}}, r"\['format', 'language', 'length', 'repetition'\]"),
+        ({"format": "thinks"}, "format: got 'thinks', wanted one of"),
+        ({"weights": CONFIG.weights | {"length": 1.0}}, "neither overlong nor cosine"),
+        ({"repetition_n": 0}, "repetition_n 0"),
+        (
+            {"overlong": OverlongConfig(5), "cosine": CosineConfig(1.0, 1.0, 0.0, 0.0, 0.0)},
+            "overlong or cosine or neither",
+        ),
+    ],
+)
+def test_rewards_that_make_no_sense_are_refused(changes, told):
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(CONFIG, **changes)
+
+
+def test_a_language_that_the_detector_does_not_know_is_told_before_the_first_rollout():
+    language = dataclasses.replace(CONFIG.language, target="la")
+    with pytest.raises(ValueError, match="target with script: got 'la'"):
+        Rewarder(dataclasses.replace(CONFIG, language=language), {})
+
+
+def test_what_could_not_be_judged_is_an_error_and_no_silent_0(monkeypatch):
+    judge = dataclasses.replace(CONFIG.judge, cpu_seconds=1e-6)
+    fine, failed = scores([said(GOOD), said(FAILS, answer=r"\sqrt{3}")], judge=judge)
+    assert (fine.error, failed.error) == (False, True)
+    assert "NOT JUDGED" in failed.reason and "processor time" in failed.reason
 
 
 def test_the_kind_changes_the_total_and_keeps_the_parts():
-    rule, shape, luck = scores("rule"), scores("format_only"), scores("random")
+    rows = [said(GOOD), said(SHAPED), said(BARE, name="b")]
+    w = weights(format=0.5)
+    rule = scores(rows, weights=w)
+    shape = scores(rows, weights=w, kind="format_only")
+    luck = scores(rows, weights=w, kind="random")
     assert [score.total for score in rule] == [1.5, 0.5, 1.0]
     assert [score.total for score in shape] == [0.5, 0.5, 0.0]
     for one, two, three in zip(rule, shape, luck, strict=True):
@@ -60,21 +157,18 @@ def test_the_kind_changes_the_total_and_keeps_the_parts():
 
 
 def test_random_totals_are_those_of_random_reward():
+    rows = [said(GOOD, name="a"), said(SHAPED, name="a"), said(BARE, name="b")]
     for seed in range(5):
-        want = [
-            random_reward(seed, "a", 0),
-            random_reward(seed, "a", 1),
-            random_reward(seed, "b", 0),
-        ]
-        assert [score.total for score in scores("random", seed)] == [luck.total for luck in want]
+        want = [random_reward(seed, name, i) for i, name in enumerate("aab")]
+        assert [score.total for score in scores(rows, seed=seed, kind="random")] == want
 
 
 def test_random_reward_is_fair_in_every_argument():
     # 5 standard deviations of 4,000 fair coins are 158
     for draws in (
-        [random_reward(i, "p", 0).total for i in range(4000)],
-        [random_reward(0, f"p{i}", 0).total for i in range(4000)],
-        [random_reward(0, "p", i).total for i in range(4000)],
+        [random_reward(i, "p", 0) for i in range(4000)],
+        [random_reward(0, f"p{i}", 0) for i in range(4000)],
+        [random_reward(0, "p", i) for i in range(4000)],
     ):
         assert set(draws) == {0.0, 1.0}
         assert abs(sum(draws) - 2000) < 158
@@ -84,21 +178,5 @@ def test_random_reward_is_fair_in_every_argument():
 
 def test_random_reward_never_changes():
     # written down once, so that a change of the hash shows: a control arm must replay
-    draws = [int(random_reward(7, "gsm8k/train:1", sample).total) for sample in range(16)]
+    draws = [int(random_reward(7, "gsm8k/train:1", sample)) for sample in range(16)]
     assert draws == [1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1]
-
-
-def test_unknown_kinds_and_unequal_lengths_are_refused():
-    with pytest.raises(ValueError, match="reward kind"):
-        scores("rules")
-    with pytest.raises(ValueError, match="lengths"):
-        score_all(
-            [GOOD],
-            [],
-            kind="rule",
-            weights=EQUAL,
-            places=PLACES,
-            seed=0,
-            problem_ids=["a"],
-            samples=[0],
-        )

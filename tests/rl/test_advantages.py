@@ -11,10 +11,14 @@ GOLDEN = np.array([[1, 0, 0, 1, 1, 0, 0, 0]], np.float32)
 rewards = arrays(np.float32, (3, 4), elements=st.integers(-8, 8).map(lambda n: n / 4))
 
 
-def advantages(rewards_PG, *, ddof=0, eps=1e-6, divide_by_std=True):
+def advantages(rewards_PG, valid_PG=None, *, ddof=0, eps=1e-6, divide_by_std=True):
+    valid_PG = np.ones(rewards_PG.shape, bool) if valid_PG is None else valid_PG
     return np.asarray(
-        group_advantages(jnp.asarray(rewards_PG), ddof=ddof, eps=eps, divide_by_std=divide_by_std)
-    )
+        group_advantages(
+            jnp.asarray(rewards_PG), jnp.asarray(valid_PG), ddof=ddof, eps=eps,
+            divide_by_std=divide_by_std,
+        )
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -69,3 +73,14 @@ def test_groups_do_not_see_each_other(r):
 def test_a_group_that_says_nothing_raises(size, ddof):
     with pytest.raises(ValueError, match="samples per prompt"):
         advantages(np.ones((3, size), np.float32), ddof=ddof)
+
+
+@given(rewards, arrays(bool, (3, 4)), st.sampled_from([True, False]), st.sampled_from([0, 1]))
+def test_a_group_is_its_valid_samples(r, valid, divide_by_std, ddof):
+    got = advantages(np.where(valid, r, np.nan), valid, divide_by_std=divide_by_std, ddof=ddof)
+    want = np.zeros((3, 4), np.float32)
+    for p in range(3):
+        known = r[p][valid[p]][None]
+        if known.shape[1] > 1:
+            want[p][valid[p]] = advantages(known, divide_by_std=divide_by_std, ddof=ddof)[0]
+    np.testing.assert_allclose(got, want, atol=1e-5)

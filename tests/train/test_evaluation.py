@@ -4,36 +4,43 @@ import jax
 import numpy as np
 import pytest
 
+from configs import rewards
+from r1jax import config as configs
 from r1jax.config import SamplerConfig
 from r1jax.data import templates
 from r1jax.data.problems import Problem
 from r1jax.data.sentencepiece_export import to_hugging_face
-from r1jax.rewards.combine import score_all
+from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
+from r1jax.rewards.score import Score
 from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import load_model
-from r1jax.train.evaluation import Answered, EvalConfig, Examiner, evaluate, rates
+from r1jax.train.evaluation import EvalConfig, evaluate
+from r1jax.train.examiner import Answered, Examiner, rates
 from r1jax.types import Rollout
 
-PLACES = ("answer_tag",)
 PLAIN = templates.PromptConfig(template="plain", instruction="", examples=())
 CONFIG = EvalConfig(
     every_updates=1, validation=4, test=4, ood=0, samples=4, consensus=2, batch=2,
     sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 1), level=0.9,
 )  # fmt: skip
 PROBLEMS = [
-    Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), f"s{i % 2}") for i in range(4)
+    Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), f"s{i % 2}", "", "maths", {})
+    for i in range(4)
 ]
 RIGHT, WRONG = "<think>ok</think><answer>{}</answer>", "<think>wait</think><answer>0</answer>"
 # what each problem is answered: of four samples 4, 2, 1 and 0 are right
 SAID = [[RIGHT] * 4, [RIGHT, WRONG, RIGHT, WRONG], [WRONG, WRONG, RIGHT, "none"], [WRONG] * 4]
 
 
-def judge(texts: list[str], problems: list[Problem], step: int):
-    golds, n = [p.answer for p in problems], len(texts)
-    return score_all(
-        texts, golds, kind="rule", weights={"accuracy": 1.0, "format": 1.0}, places=PLACES,
-        seed=step, problem_ids=[p.id for p in problems], samples=list(range(n)),
-    )  # fmt: skip
+def rewarder() -> Rewarder:
+    config = rewards.get_config()
+    config.judge.places = ("answer_tag",)
+    return Rewarder(configs.build(RewardConfig, config.to_dict()), {})
+
+
+def judge(texts: list[str], problems: list[Problem]) -> list[Score]:
+    said = [Completion(t, False, p, 9, False) for t, p in zip(texts, problems, strict=True)]
+    return rewarder()(said, seed=0, cap=10)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,7 @@ def examiner(base):
         model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
         pad_id=tokenizer.pad_id, buckets=(32, 48),
     )  # fmt: skip
-    return Examiner(sampler=sampler, tokenizer=tokenizer, style=PLAIN, judge=judge)
+    return Examiner(sampler=sampler, tokenizer=tokenizer, style=PLAIN, rewarder=rewarder(), seed=0)
 
 
 def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
@@ -81,7 +88,7 @@ def examined(examiner, base, monkeypatch):
     asked = scripted(examiner, monkeypatch)
     row, shown = evaluate(
         examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
-        places=PLACES, reflective=("wait", "等等"), cap=60,
+        reflective=("wait", "等等"), cap=60,
     )  # fmt: skip
     return row, shown, asked
 
@@ -101,14 +108,16 @@ def test_a_thought_that_the_prompt_opened_counts_as_the_policys(opening, text, s
         pad_id=tokenizer.pad_id, buckets=(32,),
     )  # fmt: skip
     style = templates.PromptConfig(template="chat", instruction="", examples=())
-    examiner = Examiner(sampler=sampler, tokenizer=tokenizer, style=style, judge=judge)
+    examiner = Examiner(
+        sampler=sampler, tokenizer=tokenizer, style=style, rewarder=rewarder(), seed=0
+    )
     ids = np.array([tokenizer.encode(text)], np.int32)
     real, nothing = np.ones(ids.shape, bool), np.zeros(ids.shape, np.float32)
     rollout = Rollout(
         ids, real, ids, real, nothing, nothing, np.array([False]),
         np.zeros((0, *ids.shape, 0), np.int32),
     )  # fmt: skip
-    answered = examiner.read(rollout, PROBLEMS[:1], group=1, step=0)
+    answered = examiner.read(rollout, PROBLEMS[:1], group=1, step=0, cap=60)
     assert answered.completions == [text]
     assert answered.prompts == [PROBLEMS[0].question + opening]
     assert answered.scores[0].total == score
@@ -118,9 +127,9 @@ def test_the_numbers_of_an_examination_by_hand(examined):
     row, _, _ = examined
     assert row["split"] == "test" and row["questions"] == 4 and row["samples"] == 4
     assert row["pass_at_1"] == (4 + 2 + 1 + 0) / 16
-    # means of questions 1, .5, .25, 0: std .42696, over sqrt(4), times 1.644854
-    np.testing.assert_allclose(row["pass_at_1_low"], 0.4375 - 0.351141, atol=1e-5)
-    np.testing.assert_allclose(row["pass_at_1_high"], 0.4375 + 0.351141, atol=1e-5)
+    # means of questions 1, .5, .25, 0: std .426956, over sqrt(4), times t(3) at .95: 2.353363
+    np.testing.assert_allclose(row["pass_at_1_low"], max(0, 0.4375 - 0.502391), atol=1e-5)
+    np.testing.assert_allclose(row["pass_at_1_high"], 0.4375 + 0.502391, atol=1e-5)
     # votes of two: right+right, right+wrong (the first wins a tie), wrong+wrong, wrong+right...
     assert row["cons_at_2"] == np.mean([[1, 1], [1, 1], [0, 1], [0, 0]])
     assert row["format_rate"] == 15 / 16 and row["truncation_rate"] == 1 / 16
@@ -148,27 +157,49 @@ def test_the_split_decides_the_key(examiner, base, monkeypatch):
         asked = scripted(examiner, monkeypatch)
         evaluate(
             examiner, base[0], PROBLEMS, jax.random.key(0), split=split, count=2, config=CONFIG,
-            places=PLACES, reflective=(), cap=9,
+            reflective=(), cap=9,
         )  # fmt: skip
         keys.append(asked[0][1])
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_lengths_of_right_and_wrong_answers_are_told_apart():
-    scores = judge([RIGHT.format(1), WRONG, WRONG], [PROBLEMS[0]] * 3, 0)
+    scores = judge([RIGHT.format(1), WRONG, WRONG], [PROBLEMS[0]] * 3)
     answered = Answered(
         [PROBLEMS[0]] * 3, [""] * 3, ["a", "wait", "等等"], scores, np.array([4, 6, 8]),
-        np.array([False, True, False]),
+        np.array([False, True, False]), 0.0,
     )  # fmt: skip
     seen = rates(answered, ("等等",))
     assert seen["mean_length"] == 6 and seen["mean_length_correct"] == 4
     assert seen["mean_length_wrong"] == 7 and seen["reflective_rate"] == 1 / 3
-    none_right = answered._replace(scores=judge([WRONG] * 3, [PROBLEMS[0]] * 3, 0))
+    none_right = answered._replace(scores=judge([WRONG] * 3, [PROBLEMS[0]] * 3))
     assert rates(none_right, ())["mean_length_correct"] is None
 
 
+def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypatch):
+    """Of p1's four answers the two right ones fail to be judged: 0 of 2 is left, not 0 of 4."""
+    scripted(examiner, monkeypatch)
+    real = Rewarder.__call__
+
+    def call(self, completions, *, seed, cap):
+        scores = real(self, completions, seed=seed, cap=cap)
+        return [
+            s._replace(error=True) if c.question.id == "p1" and s.parts["accuracy"] else s
+            for c, s in zip(completions, scores, strict=True)
+        ]
+
+    monkeypatch.setattr(Rewarder, "__call__", call)
+    row, _ = evaluate(
+        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
+        reflective=(), cap=60,
+    )  # fmt: skip
+    assert row["error_rate"] == 2 / 16
+    assert row["pass_at_1"] == np.mean([1, 0, 0.25, 0])
+    assert row["by_stratum"] == {"s0": 0.625, "s1": 0.0}
+
+
 def test_the_prompt_is_bos_and_the_rendered_question(examiner):
-    ids = examiner.prompt_ids(PROBLEMS[0])
+    ids = examiner.prompt(PROBLEMS[0]).ids
     assert ids[0] == examiner.tokenizer.bos_id
     assert examiner.tokenizer.decode(ids) == "User: from 0 go +1, last digit?\nAssistant:"
 
@@ -177,7 +208,7 @@ def test_bad_problems_are_told_by_split_and_id(examiner):
     examiner.check(PROBLEMS, range(4), "test")
     long = PROBLEMS[2]._replace(question="from 1 go " + "+1 " * 40)
     silent = PROBLEMS[3]._replace(answer="")
-    for problem, message in ((long, "largest bucket 48"), (silent, "gold answer")):
+    for problem, message in ((long, "largest bucket 48"), (silent, "gold")):
         source = [*PROBLEMS[:2], problem]
         examiner.check(source, range(2), "test")
         with pytest.raises(ValueError, match=f"test: problem {problem.id}: .*{message}"):
@@ -188,7 +219,7 @@ def test_draws_are_read_as_the_model_wrote_them(examiner, base):
     weights, _, _ = base
     rollout = examiner.draw(weights, PROBLEMS[:1], jax.random.key(1), group=2, cap=3)
     assert isinstance(rollout.completion_BC, np.ndarray)
-    answered = examiner.read(rollout, PROBLEMS[:1], group=2, step=0)
+    answered = examiner.read(rollout, PROBLEMS[:1], group=2, step=0, cap=3)
     assert answered.problems == PROBLEMS[:1] * 2 and len(answered.completions) == 2
     assert (answered.lengths <= 3).all() and (answered.lengths >= 1).all()
     for text, ids, mask in zip(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from r1jax.train.rollouts import as_batch, bucket, contiguous, minibatch
+from r1jax.train.rollouts import as_batch, bucket, contiguous, judged, minibatch
 from r1jax.types import Rollout
 
 P, C, L, K = 6, 5, 2, 3  # prompt width, completion width, MoE layers, experts per token
@@ -66,7 +66,7 @@ def oracle(rollout: Rollout, keep: list[bool], width: int) -> dict[str, list]:
 def test_rows_are_moved_to_the_front_as_a_loop_would(prompts, completions, width):
     rollout, keep = drawn(prompts, completions), [True, False, True, True]
     advantages = np.arange(4, dtype=np.float32)
-    got = contiguous(rollout, advantages, np.array(keep), buckets=(11, 4, 8))
+    got = judged(contiguous(rollout, buckets=(11, 4, 8)), advantages, np.array(keep))
     want = oracle(rollout, keep, width)
     for name in ("tokens", "segments", "mask", "old_logp"):
         np.testing.assert_array_equal(got[name], np.array(want[name], got[name].dtype), name)
@@ -81,7 +81,7 @@ def test_rows_are_moved_to_the_front_as_a_loop_would(prompts, completions, width
 
 def test_a_bucket_wider_than_all_that_was_drawn_pads():
     rollout = drawn([6, 2], [5, 3])
-    got = contiguous(rollout, np.zeros(2, np.float32), np.ones(2, bool), buckets=(20,))
+    got = contiguous(rollout, buckets=(20,))
     want = oracle(rollout, [True, True], 20)
     np.testing.assert_array_equal(got["tokens"], want["tokens"])
     np.testing.assert_array_equal(got["routes"], np.array(want["routes"]).swapaxes(0, 1))
@@ -98,7 +98,7 @@ def test_garbage_behind_the_masks_changes_nothing():
         logp_BC=np.where(rollout.mask_BC, rollout.logp_BC, np.nan),
     )
     args = (np.ones(2, np.float32), np.ones(2, bool))
-    clean, dirty = (contiguous(r, *args, buckets=(8,)) for r in (rollout, spoilt))
+    clean, dirty = (judged(contiguous(r, buckets=(8,)), *args) for r in (rollout, spoilt))
     for name in clean:
         np.testing.assert_array_equal(clean[name], dirty[name], name)
 
@@ -106,7 +106,7 @@ def test_garbage_behind_the_masks_changes_nothing():
 def test_a_dense_model_has_no_routes_to_move():
     rollout = drawn([3, 1], [2, 4])
     rollout = rollout._replace(routes_LBTK=np.zeros((0, 2, P + C, 0), np.int32))
-    got = contiguous(rollout, np.ones(2, np.float32), np.ones(2, bool), buckets=(8,))
+    got = contiguous(rollout, buckets=(8,))
     assert got["routes"].shape == (0, 2, 8, 0)
 
 
@@ -115,12 +115,13 @@ def test_the_smallest_bucket_that_holds_is_taken():
     with pytest.raises(ValueError, match=r"10 tokens fits none of the length buckets \(9, 3, 6\)"):
         bucket(10, (9, 3, 6))
     with pytest.raises(ValueError, match="11 tokens fits none"):
-        contiguous(drawn([6], [5]), np.ones(1, np.float32), np.ones(1, bool), buckets=(10,))
+        contiguous(drawn([6], [5]), buckets=(10,))
 
 
 def test_a_minibatch_is_the_whole_groups_of_its_prompts():
     rollout = drawn([6, 1, 3, 4, 2, 2], [5, 1, 2, 5, 1, 4])
-    rows = contiguous(rollout, np.arange(6, dtype=np.float32), np.ones(6, bool), buckets=(11,))
+    rows = contiguous(rollout, buckets=(11,))
+    rows = judged(rows, np.arange(6, dtype=np.float32), np.ones(6, bool))
     batch = minibatch(rows, np.array([2, 0]), group=2, reduction="seq_mean_token_mean", constant=11)
     picked = [4, 5, 0, 1]
     np.testing.assert_array_equal(batch.tokens_BT, rows["tokens"][picked])
@@ -133,7 +134,8 @@ def test_a_minibatch_is_the_whole_groups_of_its_prompts():
 
 
 def test_the_reference_is_zeros_until_there_is_one():
-    rows = contiguous(drawn([2, 2], [1, 4]), np.ones(2, np.float32), np.ones(2, bool), buckets=(8,))
+    rows = contiguous(drawn([2, 2], [1, 4]), buckets=(8,))
+    rows = judged(rows, np.ones(2, np.float32), np.ones(2, bool))
     weights = np.ones((2, 8), np.float32)
     assert not np.asarray(as_batch(rows, weights).ref_logp_BT).any()
     rows["ref_logp"] = np.full((2, 8), -2.0, np.float32)

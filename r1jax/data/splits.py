@@ -1,0 +1,164 @@
+"""The splits of one source: its config block, and training, validation and test problems of it."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from r1jax.data.mapping import FileSource, load_problems
+from r1jax.data.problems import Problem, ProblemSource
+from r1jax.data.reasoning_gym import ReasoningGymSource
+from r1jax.data.world import WorldSource
+
+Splits = dict[str, ProblemSource]
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldTask:
+    """Problems of the synthetic world (`data.world`).
+
+    Attributes:
+      train, validation, test, ood: problems in each split; 0 of ood for none.
+      seed: of the problems.
+      search_share: share of search problems; the others are chains.
+    """
+
+    train: int
+    validation: int
+    test: int
+    ood: int
+    seed: int
+    search_share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FilesTask:
+    """Questions in files.
+
+    Attributes:
+      train: file of the training questions.
+      test: file of the test questions; None leaves the test to other sources.
+      validation: questions held out from the end of `train`, after its filters; 0 for none.
+    """
+
+    train: FileSource
+    test: FileSource | None
+    validation: int
+
+
+@dataclasses.dataclass(frozen=True)
+class GymTask:
+    """A task of reasoning-gym, judged by our own checker.
+
+    Attributes:
+      task: its name there.
+      train, validation, test: problems in each split, before a question that is also in an earlier
+        split is dropped.
+      seed: of the problems.
+      options: the task's own settings.
+    """
+
+    task: str
+    train: int
+    validation: int
+    test: int
+    seed: int
+    options: dict[str, object]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceConfig:
+    """Exactly one kind of source, the others None, and its share of the training problems.
+
+    Attributes:
+      weight: share relative to the other sources, above 0; alone it says nothing.
+    """
+
+    weight: float
+    world: WorldTask | None
+    files: FilesTask | None
+    gym: GymTask | None
+
+    def __post_init__(self):
+        given = [k for k in ("world", "files", "gym") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"wanted exactly one of world, files, gym, got {given}")
+        if self.weight <= 0:
+            raise ValueError(f"weight {self.weight}: wanted more than 0")
+
+
+def each(source: ProblemSource) -> Iterator[Problem]:
+    """The problems of a source in order."""
+    return (source[i] for i in range(len(source)))
+
+
+def _world(w: WorldTask) -> Splits:
+    sizes = {"train": w.train, "validation": w.validation, "test": w.test}
+    sizes |= {"ood": w.ood} if w.ood else {}
+    make = lambda split, n: WorldSource(split, size=n, seed=w.seed, search_share=w.search_share)
+    return {split: make(split, n) for split, n in sizes.items()}
+
+
+def _files(f: FilesTask) -> Splits:
+    train, test = load_problems(f.train), load_problems(f.test) if f.test else []
+    if not 0 <= f.validation < len(train):
+        raise ValueError(
+            f"{f.train.path}: {len(train)} questions cannot spare {f.validation} to validate"
+        )
+    rest = len(train) - f.validation
+    return {"train": train[:rest], "validation": train[rest:], "test": test}
+
+
+def _without(source: ProblemSource, seen: set[str], what: str) -> list[Problem]:
+    kept = [p for p in each(source) if p.question not in seen]
+    if not kept:
+        raise ValueError(f"{what}: every question is also in an earlier split")
+    return kept
+
+
+def _gym(g: GymTask) -> Splits:
+    make = lambda offset, n: ReasoningGymSource(
+        g.task, size=n, seed=g.seed + offset, options=g.options
+    )
+    train = make(0, g.train)
+    seen = {p.question for p in each(train)}
+    validation = _without(make(1, g.validation), seen, f"{g.task}, validation")
+    seen |= {p.question for p in validation}
+    return {
+        "train": train,
+        "validation": validation,
+        "test": _without(make(2, g.test), seen, f"{g.task}, test"),
+    }
+
+
+def splits_of(source: SourceConfig) -> Splits:
+    """Returns train, validation, test, and ood where the source has one; lists may be empty.
+
+    Raises:
+      ValueError: if a file is unreadable or a split cannot be made.
+    """
+    if source.world is not None:
+        return _world(source.world)
+    if source.files is not None:
+        return _files(source.files)
+    assert source.gym is not None
+    return _gym(source.gym)
+
+
+def check_ids(made: Mapping[str, Splits]) -> None:
+    """Looks for a problem that stands in two sources, or in two splits of one.
+
+    Raises:
+      ValueError: names the first.
+    """
+    several, owner = len(made) > 1, {}
+    for name, splits in made.items():
+        for split, source in splits.items():
+            # generated problems are known to be distinct among themselves
+            if not several and not isinstance(source, list):
+                continue
+            for problem in each(source):
+                here = f"{name}, {split}"
+                if problem.id in owner:
+                    raise ValueError(
+                        f"sources: problem {problem.id} is in {owner[problem.id]} and in {here}"
+                    )
+                owner[problem.id] = here

@@ -1,0 +1,1 @@
+"""What runs inside the sandbox; it imports nothing from outside, and little of the library."""

@@ -1,0 +1,44 @@
+"""Answers that are plain text: equal after NFKC, without case, and with single spaces."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from r1jax.rewards.score import Verdict
+
+MAX_CHARS = 10_000
+
+
+def canonical(answer: str) -> str:
+    """Returns a key that equal texts share; past 10,000 characters the text as it stands.
+
+    Case does not count: tasks with words for answers ("Yes") seldom mean it. No stop is dropped,
+    since tasks that move characters about do mean it.
+    """
+    if len(answer) > MAX_CHARS:
+        return answer
+    # casefold may undo NFKC, so once more
+    folded = unicodedata.normalize("NFKC", answer).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def check(gold: str, reference: Mapping[str, Any]) -> None:
+    """Refuses a gold that no answer could match; nothing of the reference is read.
+
+    Raises:
+      ValueError: if gold is empty or longer than 10,000 characters.
+    """
+    if len(gold) > MAX_CHARS or not canonical(gold):
+        raise ValueError(f"gold text {gold[:60]!r}: wanted 1 to {MAX_CHARS} characters")
+
+
+def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
+    """Returns 1 for the same text, else 0.
+
+    Raises:
+      ValueError: if gold is empty or longer than 10,000 characters.
+    """
+    check(gold, reference)
+    right = canonical(answer) == canonical(gold)
+    verb = "equals" if right else "is not"
+    return Verdict(float(right), f"{answer[:60]!r} {verb} {gold[:60]!r}", False)

@@ -1,0 +1,87 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1jax.data.decontamination import (
+    DecontaminationConfig,
+    find_hits,
+    grams,
+    index_grams,
+    summary,
+    words,
+)
+
+TEXT = st.lists(st.sampled_from("abc"), max_size=9).map(" ".join)
+
+
+def naive_meet(one: str, two: str, n: int) -> bool:
+    """Whether two texts of plain words share n words in a row, or are short and the same."""
+    a, b = one.split(), two.split()
+    if len(a) < n or len(b) < n:
+        return len(a) < n and len(b) < n and a == b
+    return any(
+        a[i : i + n] == b[j : j + n]
+        for i in range(len(a) - n + 1)
+        for j in range(len(b) - n + 1)
+    )  # fmt: skip
+
+
+@given(TEXT, st.lists(TEXT, min_size=1, max_size=3), st.integers(1, 4))
+def test_two_questions_meet_when_the_slow_way_says_so(train, exam, n):
+    index = index_grams({"exam": {str(i): text for i, text in enumerate(exam)}}, n=n)
+    hits = find_hits({"t": train}, index, n=n)
+    assert bool(hits) == any(naive_meet(train, text, n) for text in exam)
+    for hit in hits:
+        assert hit.gram in train and hit.gram in exam[int(hit.evaluation_id)]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("Don't  STOP,\nnow!", "dont stop now"),
+        ("It costs $1,000.50 (about).", "it costs 100050 about"),
+        ("\uff21\uff22\uff11 \ufb01ne Stra\u00dfe", "ab1 fine strasse"),
+        ("\u7b54\u6848\u662f42\u5417\uff1f", "\u7b54 \u6848 \u662f 42 \u5417"),
+        ("$\\frac{1}{2}$ of x^2", "frac12 of x2"),
+        ("snake_case \u2014 \u00b0", "snakecase"),
+        ("", ""),
+    ],
+)
+def test_words_forget_case_width_and_signs(text, want):
+    assert words(text) == want.split()
+
+
+def test_a_question_of_n_words_has_one_gram_and_a_shorter_one_is_whole():
+    assert list(grams("One, two three.", 3)) == ["one two three"]
+    assert list(grams("One, two  three four.", 3)) == ["one two three", "two three four"]
+    assert list(grams("One,  TWO.", 3)) == ["one, two."]
+
+
+def test_short_questions_keep_their_signs():
+    index = index_grams({"exam": {"e": "What is 3 - 4?"}}, n=10)
+    questions = {"a": "What is 3 + 4?", "b": "what  is 3 - 4?", "c": "And what is 3 - 4?"}
+    assert [hit.id for hit in find_hits(questions, index, n=10)] == ["b"]
+
+
+def test_chinese_is_counted_in_characters():
+    exam = "小明有五个苹果和三个梨，共几个？"
+    index = index_grams({"exam": {"e": exam}}, n=10)
+    train = {"same": "问：" + exam[:12], "nine": exam[:9] + "某某"}
+    assert [hit.id for hit in find_hits(train, index, n=10)] == ["same"]
+
+
+def test_a_hit_names_the_first_question_that_it_meets():
+    index = index_grams({"x": {"x1": "a b c"}, "y": {"y1": "b c d", "y2": "a b c"}}, n=3)
+    (hit,) = find_hits({"t": "z a b c d"}, index, n=3)
+    assert hit == ("t", "a b c", "x", "x1")
+
+
+def test_a_report_without_hits_says_so():
+    report = {"n": 10, "sources": {"a": {"before": 7, "removed": 0, "kept": 7}}, "removed": []}
+    assert summary(report).startswith("decontamination: 0 of 7 training questions share 10 words")
+
+
+@pytest.mark.parametrize(("held_out", "n"), [(False, 10), (True, 0)])
+def test_a_comparison_with_nothing_is_refused(held_out, n):
+    with pytest.raises(ValueError, match="something to compare with"):
+        DecontaminationConfig(against={}, held_out=held_out, n=n)
