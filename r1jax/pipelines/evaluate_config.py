@@ -1,0 +1,88 @@
+"""What an exam is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig
+from r1jax.data.mapping import FileSource
+from r1jax.data.splits import SourceConfig
+from r1jax.data.templates import PromptConfig
+from r1jax.rewards.combine import RewardConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How a model is examined.
+
+    Attributes:
+      name: of the exam, for the report.
+      model: as of `train.artifacts.open_model`.
+      prompt: how questions are put.
+      file: questions in a file; None where `source` has them.
+      source: one whose `split` is asked; None where `file` has them.
+      first: how many of the questions are asked, from the first; 0 for all.
+      samples: answers to each question, k.
+      samples_at_once: of these, how many are drawn together, a divisor.
+      ks: sizes for pass@k, and cons@k where they divide `samples`.
+      batch: questions at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of an answer.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      reward: judges the answers; its weights add up the score of the examples.
+      level: nominal coverage of the intervals.
+      compare: workdir of another model's exam on the same questions; "" for none.
+      draws: sign patterns of the comparison's permutation test.
+    """
+
+    pipeline: Literal["evaluate"]
+    seed: int
+    name: str
+    model: str
+    prompt: PromptConfig
+    file: FileSource | None
+    source: SourceConfig | None
+    split: Literal["train", "validation", "test", "ood"]
+    first: int
+    samples: int
+    samples_at_once: int
+    ks: tuple[int, ...]
+    batch: int
+    max_new_tokens: int
+    prompt_buckets: tuple[int, ...]
+    sampler: SamplerConfig
+    reward: RewardConfig
+    level: float
+    compare: str
+    draws: int
+    execution: ExecutionConfig
+    mesh: MeshConfig
+
+    def __post_init__(self):
+        if (self.file is None) == (self.source is None):
+            raise ValueError("wanted questions of a file or of a source, got both or neither")
+        if min(self.samples, self.samples_at_once, self.batch, self.max_new_tokens) < 1:
+            raise ValueError(
+                f"samples {self.samples}, samples_at_once {self.samples_at_once}, batch "
+                f"{self.batch}, max_new_tokens {self.max_new_tokens}: need at least 1"
+            )
+        if self.samples % self.samples_at_once:
+            raise ValueError(
+                f"samples {self.samples} are no multiple of samples_at_once {self.samples_at_once}"
+            )
+        if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
+            raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
+        if not 0 < self.level < 1 or self.first < 0 or self.draws < 1:
+            raise ValueError(
+                f"level {self.level}, first {self.first}, draws {self.draws}: wanted between 0 and "
+                "1, at least 0, at least 1"
+            )
+        self.reward.check_cap(self.max_new_tokens)
+        if self.reward.kind != "rule":
+            raise ValueError(f"reward.kind {self.reward.kind!r}: an exam is judged by rules")
+        rows, devices = self.mesh.data * self.mesh.expert, self.mesh.data * self.mesh.expert
+        devices *= self.mesh.model
+        streams = self.sampler.streams
+        if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
+            raise ValueError(
+                f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
+                "for rows, wanted divisors, and one stream on a mesh"
+            )

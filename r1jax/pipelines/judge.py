@@ -1,0 +1,197 @@
+"""Judges stored completions: to audit a reward, or to judge old answers again."""
+
+import dataclasses
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+from r1jax.config import flatten
+from r1jax.data.jsonl import read_jsonl
+from r1jax.data.problems import Problem
+from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
+from r1jax.io.progress import Progress
+from r1jax.io.summary import check_writable, facts, write_summary
+from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeRunConfig:
+    """How stored completions are judged.
+
+    Attributes:
+      input: JSON lines with `completion`, and of its question `kind`, `answer` (or `gold`, which
+        goes before it: in an exam's answers `answer` is what the model answered) and `reference`
+        (or `tests`); `id`, `sample`, `question`, `tokens`, `truncated`, `opened` (whether the
+        prompt ended in <think>) where known.
+      questions: JSON lines with the questions, found by `id`, such as an exam's questions.jsonl;
+        "" where the rows hold them.
+      batch: rows at a time.
+      cap: length cap in tokens, for a length part.
+    """
+
+    pipeline: Literal["judge"]
+    input: str
+    questions: str
+    batch: int
+    cap: int
+    reward: RewardConfig
+
+    def __post_init__(self):
+        if self.batch < 1 or self.cap < 1:
+            raise ValueError(f"batch {self.batch}, cap {self.cap}: need at least 1")
+        self.reward.check_cap(self.cap)
+        if self.reward.kind == "random":
+            raise ValueError("reward.kind 'random' judges nothing")
+
+
+def _field(row: Mapping[str, Any], name: str, kind: type, default: Any) -> Any:
+    value = row.get(name, default)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{name}: got {value!r:.60}, wanted {kind.__name__}")
+    return value
+
+
+def _problem(row: Mapping[str, Any], where: str) -> Problem:
+    gold = row["gold"] if "gold" in row else row.get("answer", "")
+    reference = row["reference"] if "reference" in row else row.get("tests", {})
+    if not isinstance(reference, dict):
+        raise ValueError(f"reference: got {reference!r:.60}, wanted an object")
+    return Problem(
+        id=str(row.get("id", where)),
+        question=_field(row, "question", str, ""),
+        answer=str(gold).strip(),
+        stratum="",
+        subject="",
+        kind=_field(row, "kind", str, None),
+        reference=reference,
+    )
+
+
+def _completion(row: Mapping[str, Any], question: Problem, *, with_length: bool) -> Completion:
+    return Completion(
+        text=_field(row, "completion", str, None),
+        opened=_field(row, "opened", bool, False),
+        question=question,
+        tokens=_field(row, "tokens", int, None if with_length else 0),
+        truncated=_field(row, "truncated", bool, False),
+    )
+
+
+def _asked(path: str) -> dict[str, Problem]:
+    """The questions of a file by their ids."""
+    found = {}
+    for number, row in enumerate(read_jsonl(path), start=1):
+        try:
+            problem = _problem(row, str(number))
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+        found[problem.id] = problem
+    return found
+
+
+def read_completions(
+    config: JudgeRunConfig, rewarder: Rewarder
+) -> list[tuple[dict[str, Any], Completion]]:
+    """Returns the rows of a file and what is to be judged of each.
+
+    Raises:
+      ValueError: names the line that lacks something, or whose question can never be judged.
+    """
+    asked = _asked(config.questions) if config.questions else {}
+    with_length = bool(config.reward.overlong or config.reward.cosine)
+    found, checked = [], set()
+    for number, row in enumerate(read_jsonl(config.input), start=1):
+        try:
+            name = str(row.get("id", number))
+            if asked and name not in asked:
+                raise ValueError(f"id {name!r} is not in {config.questions}")
+            question = asked[name] if asked else _problem(row, str(number))
+            if not asked or name not in checked:
+                rewarder.check(question)
+                checked.add(name)
+            completion = _completion(row, question, with_length=with_length)
+        except ValueError as error:
+            raise ValueError(f"{config.input}:{number}: {error}") from error
+        found.append((row, completion))
+    return found
+
+
+def _tally(path: Path) -> dict[str, Any]:
+    """Counts and mean parts of what was judged, by kind of question."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for row in read_jsonl(path):
+        kind = sums[row["kind"]]
+        kind["rows"] += 1
+        kind["errors"] += row["error"]
+        for name, value in row["parts"].items():
+            kind[name] += 0.0 if row["error"] else value
+    return {
+        kind: {
+            "rows": int(s["rows"]),
+            "errors": int(s["errors"]),
+            **{
+                name: total / max(s["rows"] - s["errors"], 1)
+                for name, total in s.items()
+                if name not in ("rows", "errors")
+            },
+        }
+        for kind, s in sorted(sums.items())
+    }
+
+
+def run(config: JudgeRunConfig, workdir: Path) -> None:
+    """Writes workdir/judged.jsonl, going on where a killed run stopped, and a summary."""
+    check_writable(workdir)
+    digest = lambda path: hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    asked = {
+        **flatten(config),
+        "input_sha256": digest(config.input),
+        "questions_sha256": digest(config.questions),
+    }
+    check_request(workdir, asked)
+    seconds = 0.0
+    with closing(Rewarder(config.reward, learned={})) as rewarder:
+        rows = read_completions(config, rewarder)
+        write_request(workdir, asked)
+        sizes = batch_sizes(len(rows), config.batch)
+        total = len(sizes)
+        with (
+            RowFile(workdir / "judged.jsonl", sizes=sizes) as file,
+            Progress("judge", start=file.batches, total=total, every=max(1, total // 20)) as shown,
+        ):
+            first = file.batches
+            for number in range(first, total):
+                batch = rows[number * config.batch : (number + 1) * config.batch]
+                start = time.monotonic()
+                scores = rewarder([c for _, c in batch], seed=0, cap=config.cap)
+                seconds += time.monotonic() - start
+                file.write(
+                    {
+                        **row,
+                        "kind": completion.question.kind,
+                        "score": score.total,
+                        "parts": score.parts,
+                        "reason": score.reason,
+                        "error": score.error,
+                        "judged_answer": score.answer,
+                    }
+                    for (row, completion), score in zip(batch, scores, strict=True)
+                )
+                done = (number + 1 - first) * config.batch
+                shown.advance(number + 1, rows_per_s=done / seconds)
+    tally = _tally(workdir / "judged.jsonl")
+    write_summary(
+        workdir,
+        {
+            "pipeline": config.pipeline, "config": flatten(config), **facts(), "by_kind": tally,
+            "seconds": {"judge": seconds},
+        },
+    )  # fmt: skip
+    for kind, seen in tally.items():
+        told = ", ".join(f"{k} {v:.3f}" for k, v in seen.items() if k not in ("rows", "errors"))
+        print(f"{kind}: {seen['rows']:,} judged, {seen['errors']:,} errors; mean {told}")
+    print(f"judged rows in {workdir / 'judged.jsonl'}", flush=True)
