@@ -49,7 +49,7 @@ def task(
 def files(
     *, train: Block, test: Block | None = None, validation: int = 0, weight: float = 1.0
 ) -> Block:
-    """A source that is read from files; validation is held out from the end of `train`."""
+    """A source that is read from files; validation is drawn from `train` and held out."""
     block = dict(train=train, test=test, validation=validation)
     return dict(weight=weight, world=None, gym=None, files=block)
 

@@ -14,4 +14,5 @@ def get_config() -> ml_collections.ConfigDict:
     c.name = "MBPP"
     c.file = data.mbpp("data/mbpp/mbpp.jsonl")
     c.prompt.instruction = ""  # the question says what to give
+    c.prompt_buckets = (128, 256, 512, 1024, 4096)  # a few tests are long
     return c

@@ -13,4 +13,5 @@ def get_config() -> ml_collections.ConfigDict:
     c = evaluate.get_config()
     c.name = "OlympiadBench"
     c.file = data.olympiadbench("data/olympiadbench/test.jsonl")
+    c.prompt_buckets = (128, 256, 512, 1024, 2048)
     return c

@@ -22,6 +22,11 @@ def get_config() -> ml_collections.ConfigDict:
         )
     )
     c.reward = rewards.get_config()
+    c.on_judge_error = "drop"
+    c.reflective_words = (
+        "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
+        "check",
+    )  # fmt: skip
     c.stages = (
         dict(from_update=0, max_new_tokens=32_768, temperature=1.0),
         dict(

@@ -42,9 +42,4 @@ def get_config() -> ml_collections.ConfigDict:
     c.cosine = None
     c.repetition_n = 20
     c.judge = get_judge()
-    c.on_error = "drop"
-    c.reflective_words = (
-        "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
-        "check",
-    )  # fmt: skip
     return c

@@ -60,7 +60,7 @@ def test_an_unknown_key_is_told_with_the_nearest(fails):
 
 def test_an_unknown_pipeline_is_told_with_the_known(fails):
     said = fails("--config.pipeline=r1_zerro")
-    assert "got 'r1_zerro', wanted one of ['export', 'generate'," in said
+    assert "got 'r1_zerro', wanted one of ['evaluate', 'export'," in said
     assert "did you mean 'r1_zero'?" in said
 
 
@@ -85,7 +85,7 @@ def test_arguments_that_nobody_reads_are_told(fails):
         ("streams=0", "got 0 streams"),
         ("evaluation.batch=3", "validation 2 is no multiple of batch 3"),
         ("evaluation.consensus=3", "samples 16 are no multiple of consensus 3"),
-        ("prompt_buckets=(8,)", "problem validation-0: sampler: prompt 0 has"),
+        ("prompt_buckets=(8,)", "problem world/0:validation-0: sampler: prompt 0 has"),
         ("length_buckets=(70,)", "the longest prompt and completion are 74 tokens"),
         ("task.sources.world.world.train=0", "world, train: got size 0"),
         ("task.sources.world.world.test=1", "config.evaluation.test: 2 problems wanted, 1 there"),

@@ -1,8 +1,9 @@
 """Training questions that meet an evaluation question are taken out (R1, arXiv:2501.12948, D.1).
 
-Two questions meet if they share n words in a row. A question shorter than n words meets those that
-are the same text, so that "3 + 4?" stays when the exam asks "3 - 4?". What is compared is what the
-data say, not what our templates add (`mapping.question_texts`).
+Two questions meet if they share n words in a row, or are equal but for case, width, spaces and the
+final punctuation; that is all there is to compare in those shorter than n words, and "3 + 4?" stays
+when the exam asks "3 - 4?". What is compared is what the data say, not what our templates add
+(`mapping.question_texts`). Equal questions alone, n None, are what every task looks for.
 
 The rule is eager: most of what it takes out of MATH for the sake of other exams shares a turn of
 phrase with them, "express your answer as a decimal to the nearest hundredth". The report tells.
@@ -20,6 +21,8 @@ from r1jax.data.mapping import FileSource
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 _SIGN = re.compile(r"[^\w\s]|_")
+_SPACE = re.compile(r"(?<!\d) | (?!\d)")
+_END = ".,:;?\u3002\u3001"  # not "!", which is an operator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ class DecontaminationConfig:
 
 
 class Hit(NamedTuple):
-    """A training question that was taken out: its id, the words shared, set and id of the other."""
+    """A training question that was taken out: its id, what it shares, set and id of the other."""
 
     id: str
     gram: str
@@ -62,17 +65,27 @@ def words(text: str) -> list[str]:
     return _WORD.findall(_SIGN.sub("", unicodedata.normalize("NFKC", text).casefold()))
 
 
-def grams(question: str, n: int) -> Iterator[str]:
-    """Yields every n words in a row, or the whole text of a question that has fewer."""
-    sequence = words(question)
-    if len(sequence) < n:
-        yield " ".join(unicodedata.normalize("NFKC", question).casefold().split())
-    for start in range(len(sequence) - n + 1):
-        yield " ".join(sequence[start : start + n])
+def plain(text: str) -> str:
+    """Returns what makes two questions equal: NFKC, case folded, no spaces, no final punctuation.
+
+    Operators stay, and so does one space between digits: 1 2 is not 12.
+    """
+    spaced = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    dense = _SPACE.sub("", spaced)
+    return dense.rstrip(_END) or dense
+
+
+def grams(question: str, n: int | None) -> Iterator[str]:
+    """Yields every n words in a row, none with n None, and at last the whole question, `plain`."""
+    if n is not None:
+        sequence = words(question)
+        for start in range(len(sequence) - n + 1):
+            yield " ".join(sequence[start : start + n])
+    yield plain(question)
 
 
 def index_grams(
-    evaluation: Mapping[str, Mapping[str, str]], *, n: int
+    evaluation: Mapping[str, Mapping[str, str]], *, n: int | None
 ) -> dict[str, tuple[str, str]]:
     """Returns where each gram comes from first, as (set, id), given questions by set and id."""
     index: dict[str, tuple[str, str]] = {}
@@ -84,7 +97,7 @@ def index_grams(
 
 
 def find_hits(
-    questions: Mapping[str, str], index: Mapping[str, tuple[str, str]], *, n: int
+    questions: Mapping[str, str], index: Mapping[str, tuple[str, str]], *, n: int | None
 ) -> list[Hit]:
     """Returns which of the training questions, given by id, meet an evaluation question."""
     hits = []
@@ -95,13 +108,15 @@ def find_hits(
     return hits
 
 
-def report(before: Mapping[str, int], hits: Mapping[str, list[Hit]], *, n: int) -> dict[str, Any]:
+def report(
+    before: Mapping[str, int], hits: Mapping[str, list[Hit]], *, n: int | None
+) -> dict[str, Any]:
     """Returns what was taken out, as JSON has it.
 
     Args:
       before: training problems of each source.
       hits: those of each source that were taken out.
-      n: words of a gram.
+      n: words of a gram, None where equal questions were looked for.
     """
     return {
         "n": n,
@@ -120,7 +135,12 @@ def summary(report: Mapping[str, Any]) -> str:
         by_set[hit["evaluation_set"]] = by_set.get(hit["evaluation_set"], 0) + 1
     before = sum(counts["before"] for counts in report["sources"].values())
     told = ", ".join(f"{name} {count}" for name, count in sorted(by_set.items()))
+    what, how = (
+        ("repeats", "equal a held-out question")
+        if report["n"] is None
+        else ("decontamination", f"share {report['n']} words with an evaluation question")
+    )
     return (
-        f"decontamination: {len(report['removed'])} of {before} training questions share "
-        f"{report['n']} words with an evaluation question{f' ({told})' if told else ''}: removed"
+        f"{what}: {len(report['removed'])} of {before} training questions {how}"
+        f"{f' ({told})' if told else ''}: removed"
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import grain
 
-from r1jax.data.jsonl import iter_jsonl, parse
+from r1jax.data.jsonl import numbered_jsonl, parse
 
 Format = Literal["jsonl", "parquet", "array_record", "hugging_face"]
 
@@ -64,9 +64,7 @@ def _array_record(path: Path) -> Iterator[dict[str, Any]]:
         raise ValueError(f"{path}: no readable array_record file: {error}") from error
 
 
-_READERS = {
-    "jsonl": iter_jsonl, "parquet": _parquet, "arrow": _arrow, "array_record": _array_record,
-}  # fmt: skip
+_READERS = {"parquet": _parquet, "arrow": _arrow, "array_record": _array_record}
 
 
 def _matching(path: Path, format: str) -> list[Path]:
@@ -121,7 +119,7 @@ def data_files(path: Path, format: Format) -> list[Path]:
 
 
 def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields ("FILE:ROW", row), rows counted from 1 in each file.
+    """Yields ("FILE:ROW", row), rows counted from 1 in each file; of JSON lines, the line.
 
     Raises:
       ValueError: if a file is broken, or a row is no object; names both.
@@ -131,7 +129,11 @@ def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]
         reader: str = format
         if format == "hugging_face":
             reader = {".arrow": "arrow", ".parquet": "parquet"}.get(file.suffix, "jsonl")
-        for number, row in enumerate(_READERS[reader](file), start=1):
+        if reader == "jsonl":  # its blank lines count
+            numbered = numbered_jsonl(file)
+        else:
+            numbered = enumerate(_READERS[reader](file), start=1)
+        for number, row in numbered:
             yield f"{file}:{number}", row
 
 

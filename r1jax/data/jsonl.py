@@ -1,5 +1,6 @@
 """JSON lines, one object a line, plain or gzipped."""
 
+import codecs
 import gzip
 import json
 import zlib
@@ -32,21 +33,30 @@ def parse(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the objects of a file, one a line, so row i stands on line i + 1.
+def numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line, object) of a file, lines counted from 1; blank ones count, but hold nothing.
+
+    A byte order mark, as editors on Windows write it, is passed over.
 
     Raises:
-      ValueError: names file, line (from 1) and cause of a line that holds no object.
+      ValueError: names file, line and cause of a line that holds no object.
     """
     for number, line in enumerate(_lines(path), start=1):
-        yield parse(line, f"{path}:{number}")
+        text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if text.strip():
+            yield number, parse(text, f"{path}:{number}")
+
+
+def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the objects alone, as `numbered_jsonl`."""
+    return (row for _, row in numbered_jsonl(path))
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Returns the objects of a file, as `iter_jsonl` yields them.
 
     Raises:
-      ValueError: as `iter_jsonl`; also if there is no line.
+      ValueError: as `numbered_jsonl`; also if there is no object.
     """
     rows = list(iter_jsonl(Path(path)))
     if not rows:

@@ -137,13 +137,24 @@ def _problem(source: FileSource, row: dict[str, Any], name: str, where: str) -> 
     )
 
 
+def _numbered(path: Path, format: Format) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """(row over all files, "FILE:ROW", row), where the second counts within the file."""
+    number, before, last = 0, 0, ""
+    for where, row in read_rows(path, format):
+        file, _, within = where.rpartition(":")
+        if file != last:
+            before, last = number, file
+        number = before + int(within)
+        yield number, where, row
+
+
 def _rows(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(id, "FILE:ROW", row) of the rows that pass the filters, `limit` at most."""
     path, number, passed = source.place, 0, 0
     name = path.name.removesuffix(".gz")
     for suffix in (suffix for suffixes in SUFFIXES.values() for suffix in suffixes):
         name = name.removesuffix(suffix)
-    for number, (where, row) in enumerate(read_rows(path, source.format), start=1):
+    for number, where, row in _numbered(path, source.format):
         if all(passes(condition, row, where) for condition in source.filters):
             passed += 1
             yield f"{path.parent.name}/{name}:{number}", where, row
@@ -158,12 +169,19 @@ def _rows(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def load_problems(source: FileSource) -> list[Problem]:
     """Returns the problems of a file; ids are FOLDER/FILE:ROW, rows counted from 1 over all files.
 
+    Of JSON lines the row is the line, blank ones counted unless they end a file.
+
     Raises:
       ValueError: names file and row whose field is missing, empty, of a wrong type or does not
         match; or the file, if it has no row or no row passes the filters.
       OSError: if it cannot be read.
     """
     return [_problem(source, row, name, where) for name, where, row in _rows(source)]
+
+
+def own_words(source: FileSource) -> bool:
+    """Whether our questions have more than the data say: words of a template, or options."""
+    return bool(source.options) or bare(source.question) != source.question
 
 
 def question_texts(source: FileSource) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Several sources as one: side by side by index, mixed by weights in the order of training."""
+"""Several sources as one: side by side or in turn, mixed by weights in the order of training."""
 
 import bisect
 import itertools
@@ -25,6 +25,30 @@ class Concatenation:
             raise IndexError(f"got index {index}, wanted 0 to {len(self) - 1}")
         part = bisect.bisect_right(self.ends, index)
         return self.parts[part][index - (self.ends[part - 1] if part else 0)]
+
+
+class Interleaving:
+    """Sources in turn, each as often as its size asks, so that a first part is a fair exam.
+
+    Problem j of n stands at (j + 1/2) / n of the whole: any stretch from the start has the shares
+    of all sources to within about one problem of each, and none runs out before the others.
+    """
+
+    def __init__(self, parts: Sequence[ProblemSource]):
+        self.parts = parts
+        places = ((i, j, len(part)) for i, part in enumerate(parts) for j in range(len(part)))
+        self.order = [
+            (i, j) for i, j, n in sorted(places, key=lambda at: ((2 * at[1] + 1) / at[2], at[0]))
+        ]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> Problem:
+        if not 0 <= index < len(self):
+            raise IndexError(f"got index {index}, wanted 0 to {len(self) - 1}")
+        part, position = self.order[index]
+        return self.parts[part][position]
 
 
 def mixed_indices(

@@ -1,5 +1,6 @@
 """What a task yields, and the order in which training sees it."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
@@ -35,6 +36,11 @@ class ProblemSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Problem: ...
+
+
+def question_digest(question: str) -> str:
+    """Returns the sha256 of a question's text (UTF-8) in hex, to tell later that it changed."""
+    return hashlib.sha256(question.encode()).hexdigest()
 
 
 def batch_indices(n: int, *, seed: int, step: int, batch: int) -> list[int]:

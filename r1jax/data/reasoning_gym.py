@@ -5,6 +5,8 @@ evaluates the answer as Python, which would execute what a model wrote.
 """
 
 import dataclasses
+import hashlib
+import json
 from typing import Any, NamedTuple
 
 from r1jax.data.problems import Problem
@@ -87,6 +89,9 @@ def _reference(task: str, metadata: dict[str, Any]) -> dict[str, Any]:
 class ReasoningGymSource:
     """Problems of one task, a pure function of (task, seed, options, index); see `ProblemSource`.
 
+    Ids are TASK-OPTIONS/SEED:INDEX, with eight hex digits of the options' sha256: with others, the
+    questions are others.
+
     Different seeds draw from disjoint random streams; tasks with few distinct items still repeat
     some, so a held-out set must be checked for questions of the training set.
     """
@@ -110,6 +115,8 @@ class ReasoningGymSource:
             raise ValueError(f"{task}: got size {size}, seed {seed}, wanted 1 to 2**32, >= 0")
         self.task, self.size, self.seed = task, size, seed
         self._items = _dataset(task, size, seed, options)
+        listed = json.dumps(options, sort_keys=True, default=str)
+        self._name = f"{task}-{hashlib.sha256(listed.encode()).hexdigest()[:8]}/{seed}"
 
     def __len__(self) -> int:
         return self.size
@@ -120,7 +127,7 @@ class ReasoningGymSource:
         item = self._items[index]
         keys = TASKS[self.task].stratum
         return Problem(
-            id=f"{self.task}/{self.seed}:{index}",
+            id=f"{self._name}:{index}",
             question=item["question"].strip(),
             answer=str(item["answer"]).strip(),
             stratum=" ".join(f"{key}={item['metadata'][key]}" for key in keys),

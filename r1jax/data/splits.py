@@ -1,6 +1,7 @@
 """The splits of one source: its config block, and training, validation and test problems of it."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 
 from r1jax.data.mapping import FileSource, load_problems
@@ -36,7 +37,8 @@ class FilesTask:
     Attributes:
       train: file of the training questions.
       test: file of the test questions; None leaves the test to other sources.
-      validation: questions held out from the end of `train`, after its filters; 0 for none.
+      validation: questions held out of `train`, after its filters; 0 for none. Files are often
+        sorted, so they are drawn (`_held_out`): the same ones in every run, whatever its seed.
     """
 
     train: FileSource
@@ -97,14 +99,29 @@ def _world(w: WorldTask) -> Splits:
     return {split: make(split, n) for split, n in sizes.items()}
 
 
+def _held_out(n: int, count: int) -> list[int]:
+    """The `count` of n positions whose sha256 is smallest, in the order of these.
+
+    A larger count holds out the same and more, and rows added to a file put few others in. The
+    order is the drawn one too, since exams may ask the first of them only.
+    """
+    digest = lambda position: hashlib.sha256(f"validation {position}".encode()).digest()
+    return sorted(range(n), key=digest)[:count] if count else []
+
+
 def _files(f: FilesTask) -> Splits:
     train, test = load_problems(f.train), load_problems(f.test) if f.test else []
     if not 0 <= f.validation < len(train):
         raise ValueError(
             f"{f.train.path}: {len(train)} questions cannot spare {f.validation} to validate"
         )
-    rest = len(train) - f.validation
-    return {"train": train[:rest], "validation": train[rest:], "test": test}
+    drawn = _held_out(len(train), f.validation)
+    out = set(drawn)
+    return {
+        "train": [problem for i, problem in enumerate(train) if i not in out],
+        "validation": [train[i] for i in drawn],
+        "test": test,
+    }
 
 
 def _without(source: ProblemSource, seen: set[str], what: str) -> list[Problem]:
@@ -118,7 +135,7 @@ def _gym(g: GymTask) -> Splits:
     make = lambda offset, n: ReasoningGymSource(
         g.task, size=n, seed=g.seed + offset, options=g.options
     )
-    train = make(0, g.train)
+    train = list(each(make(0, g.train)))  # all are met here, and slow to make again
     seen = {p.question for p in each(train)}
     validation = _without(make(1, g.validation), seen, f"{g.task}, validation")
     seen |= {p.question for p in validation}
@@ -149,13 +166,11 @@ def check_ids(made: Mapping[str, Splits]) -> None:
     Raises:
       ValueError: names the first.
     """
-    several, owner = len(made) > 1, {}
+    owner: dict[str, str] = {}
     for name, splits in made.items():
         for split, source in splits.items():
-            # generated problems are known to be distinct among themselves
-            if not several and not isinstance(source, list):
-                continue
-            for problem in each(source):
+            # where problems are generated one by one, the seed is in every id: the first tells
+            for problem in source if isinstance(source, list) else [source[0]]:
                 here = f"{name}, {split}"
                 if problem.id in owner:
                     raise ValueError(

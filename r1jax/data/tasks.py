@@ -9,8 +9,9 @@ from r1jax.data import curriculum, decontamination
 from r1jax.data.curriculum import CurriculumConfig
 from r1jax.data.decontamination import DecontaminationConfig
 from r1jax.data.files import add_to_digest
-from r1jax.data.mapping import question_texts
-from r1jax.data.mixing import Concatenation
+from r1jax.data.mapping import own_words, question_texts
+from r1jax.data.mixing import Concatenation, Interleaving
+from r1jax.data.problems import Problem
 from r1jax.data.splits import SourceConfig, Splits, check_ids, each, splits_of
 
 SPLITS = ("train", "validation", "test", "ood")
@@ -33,11 +34,13 @@ class TaskData(NamedTuple):
     """What a task gives to a run.
 
     Attributes:
-      splits: by name: train, validation, test, and ood where a source has one; the sources stand in
-        each one after the other, in the order of their names.
+      splits: by name: train, validation, test, and ood where a source has one. In train the sources
+        stand one after the other, in the order of their names; in the others they take turns, so
+        that an exam of the first problems asks all of them.
       sizes: training problems of each source, in that order.
       weights: shares of each source, as `mixing.mixed_indices` takes them.
-      report: what decontamination and curriculum took out, as JSON has it; {} without them.
+      report: what decontamination and curriculum took out, as JSON has it, and "repeats" where a
+        training question equals a held-out one; {} without them.
       notes: the same in a line each.
     """
 
@@ -64,37 +67,77 @@ def files_digest(config: TaskConfig) -> str:
     return digest.hexdigest()
 
 
-def _questions(source: SourceConfig, splits: Splits) -> dict[str, dict[str, str]]:
-    """What the questions of each split say, by id."""
+Questions = dict[str, dict[str, dict[str, str]]]  # source, split and id to what the data say
+
+
+def _texts(source: SourceConfig) -> dict[str, str]:
+    """By id, questions that the data say otherwise than `Problem.question`; read once more."""
+    files = [source.files.train, source.files.test] if source.files is not None else []
     texts: dict[str, str] = {}
-    if source.files is not None:
-        texts |= question_texts(source.files.train)
-        texts |= question_texts(source.files.test) if source.files.test else {}
+    for file in files:
+        if file is not None and own_words(file):
+            texts |= question_texts(file)
+    return texts
+
+
+def _questions(
+    made: dict[str, Splits], texts: dict[str, dict[str, str]], *, options: bool
+) -> Questions:
+    """What the questions of each split say, with the choices that they offer or without."""
+
+    offers = lambda problem: options and problem.kind == "choice"
+
+    def says(problem: Problem, known: dict[str, str]) -> str:
+        text = known.get(problem.id, problem.question)
+        return "\n".join([text, *problem.reference["options"]]) if offers(problem) else text
+
     return {
-        split: {p.id: texts.get(p.id, p.question) for p in each(problems)}
-        for split, problems in splits.items()
+        name: {
+            split: {p.id: says(p, texts[name]) for p in each(problems)}
+            for split, problems in splits.items()
+        }
+        for name, splits in made.items()
     }
 
 
-def _decontaminated(
-    made: dict[str, Splits], sources: dict[str, SourceConfig], config: DecontaminationConfig
+def _held_out(questions: Questions) -> dict[str, dict[str, str]]:
+    return {f"{name}, {s}": of[s] for name, of in questions.items() for s in SPLITS[1:] if s in of}
+
+
+def _cleaned(
+    made: dict[str, Splits], questions: Questions, against: dict[str, dict[str, str]], n: int | None
 ) -> tuple[dict[str, Splits], dict[str, Any]]:
-    questions = {name: _questions(sources[name], splits) for name, splits in made.items()}
-    against = {name: question_texts(file) for name, file in sorted(config.against.items())}
-    if config.held_out:
-        for name, of in questions.items():
-            against |= {f"{name}, {s}": of[s] for s in SPLITS[1:] if s in of}
-    index = decontamination.index_grams(against, n=config.n)
+    """The splits without the training questions that meet those of `against`, and the report."""
+    index = decontamination.index_grams(against, n=n)
     hits, kept = {}, {}
     for name, splits in made.items():
-        hits[name] = decontamination.find_hits(questions[name]["train"], index, n=config.n)
+        hits[name] = decontamination.find_hits(questions[name]["train"], index, n=n)
         out = {hit.id for hit in hits[name]}
-        problems = [p for p in each(splits["train"]) if p.id not in out]
-        if not problems:
+        if len(out) == len(splits["train"]):
             raise ValueError(f"{name}: every training question meets an evaluation question")
-        kept[name] = splits | {"train": problems}
+        if out:
+            kept[name] = splits | {"train": [p for p in each(splits["train"]) if p.id not in out]}
+        else:
+            kept[name] = splits
     before = {name: len(splits["train"]) for name, splits in made.items()}
-    return kept, decontamination.report(before, hits, n=config.n)
+    return kept, decontamination.report(before, hits, n=n)
+
+
+def _decontaminated(
+    made: dict[str, Splits], texts: dict[str, dict[str, str]], config: DecontaminationConfig
+) -> tuple[dict[str, Splits], dict[str, Any]]:
+    questions = _questions(made, texts, options=False)
+    against = {name: question_texts(file) for name, file in sorted(config.against.items())}
+    against |= _held_out(questions) if config.held_out else {}
+    return _cleaned(made, questions, against, config.n)
+
+
+def _without_repeats(
+    made: dict[str, Splits], texts: dict[str, dict[str, str]]
+) -> tuple[dict[str, Splits], dict[str, Any]]:
+    """Takes out training questions that equal a held-out one, with the options of both."""
+    questions = _questions(made, texts, options=True)
+    return _cleaned(made, questions, _held_out(questions), None)
 
 
 def _selected(
@@ -113,6 +156,8 @@ def _selected(
 def load_task(config: TaskConfig) -> TaskData:
     """Returns the splits of all sources, after decontamination and curriculum of the training one.
 
+    Training questions that equal a held-out one, of any source, are always taken out.
+
     Raises:
       ValueError: if a file is unreadable, a training split or what is left of it empty, or a
         problem in two splits or sources: names the first.
@@ -120,11 +165,17 @@ def load_task(config: TaskConfig) -> TaskData:
     made = {name: splits_of(source) for name, source in sorted(config.sources.items())}
     check_ids(made)
     report, notes = {}, []
+    generated = all(source.world is not None for source in config.sources.values())
+    texts = {name: _texts(config.sources[name]) for name in made}
     if config.decontamination is not None:
-        made, report["decontamination"] = _decontaminated(
-            made, config.sources, config.decontamination
-        )
+        made, report["decontamination"] = _decontaminated(made, texts, config.decontamination)
         notes.append(decontamination.summary(report["decontamination"]))
+    # the world's splits are disjoint whatever their seeds, and long to walk
+    if not generated:
+        made, repeats = _without_repeats(made, texts)
+        if repeats["removed"]:
+            report["repeats"] = repeats
+            notes.append(decontamination.summary(repeats))
     if config.curriculum is not None:
         made, report["curriculum"] = _selected(made, config.curriculum)
         notes.append(curriculum.summary(report["curriculum"]))
@@ -132,7 +183,8 @@ def load_task(config: TaskConfig) -> TaskData:
     for split in SPLITS:
         parts = [s[split] for s in made.values() if split in s]
         if parts:
-            splits[split] = parts[0] if len(parts) == 1 else Concatenation(parts)
+            whole = Concatenation if split == "train" else Interleaving
+            splits[split] = parts[0] if len(parts) == 1 else whole(parts)
     return TaskData(
         splits=splits,
         sizes=tuple(len(s["train"]) for s in made.values()),

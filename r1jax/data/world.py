@@ -313,6 +313,9 @@ def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
 class WorldSource:
     """Problems of one split; problem `index` is a function of (seed, split, index).
 
+    Ids are world/SEED:SPLIT-INDEX; sources that differ in `search_share` alone share them, for they
+    share most of their questions.
+
     Args:
       split: which of the disjoint splits.
       size: how many problems.
@@ -337,7 +340,7 @@ class WorldSource:
         language = rng.choice(("en", "zh"))
         problem = draw(rng, self.split, "search" if rng.random() < self.search_share else "chain")
         return Problem(
-            id=f"{self.split}-{index}",
+            id=f"world/{self.seed}:{self.split}-{index}",
             question=problem.question(language),
             answer=str(problem.answer),
             stratum=problem.stratum,

@@ -17,7 +17,11 @@ def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
     """
     path = Path(workdir) / "request.json"
     if path.exists():
-        before, now = json.loads(path.read_text()), json.loads(json.dumps(asked))
+        try:
+            before = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; take a new --workdir") from error
+        now = json.loads(json.dumps(asked))
         changed = sorted(k for k in before.keys() | now if before.get(k) != now.get(k))
         if changed:
             raise ValueError(
@@ -28,7 +32,10 @@ def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
 
 def write_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
     """Notes what the rows of a directory are a function of."""
-    (Path(workdir) / "request.json").write_text(json.dumps(asked, indent=1) + "\n")
+    path = Path(workdir) / "request.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(asked, indent=1) + "\n")
+    temporary.replace(path)
 
 
 def batch_sizes(rows: int, per_batch: int) -> list[int]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -45,6 +46,23 @@ def digest(tree: Tree) -> str:
         array = host(leaf)
         sha.update(f"{path} {array.dtype} {array.shape}\n".encode())
         sha.update(np.ascontiguousarray(array).ravel().view(np.uint8).data)
+    return sha.hexdigest()
+
+
+def fingerprint(path: str | Path) -> str:
+    """Returns a sha256 of names, sizes, first and last MiB of the files at a path, below it too.
+
+    Enough to notice that a model was changed, without reading all of a big one.
+    """
+    top, sha = Path(path), hashlib.sha256()
+    files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
+    for file in files:
+        size = file.stat().st_size
+        sha.update(f"{file.relative_to(top.parent)} {size}\n".encode())
+        with file.open("rb") as opened:
+            sha.update(opened.read(2**20))
+            opened.seek(max(0, size - 2**20))
+            sha.update(opened.read(2**20))
     return sha.hexdigest()
 
 

@@ -22,9 +22,10 @@ from r1jax.config import flatten
 from r1jax.data.files import add_to_digest
 from r1jax.data.jsonl import read_jsonl
 from r1jax.data.mapping import load_problems
-from r1jax.data.problems import Problem
+from r1jax.data.problems import Problem, question_digest
 from r1jax.data.splits import splits_of
 from r1jax.io.batches import RowFile, check_request, write_request
+from r1jax.io.digests import fingerprint
 from r1jax.io.exam_report import write_exam_report
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
@@ -32,8 +33,8 @@ from r1jax.pipelines.evaluate_config import EvaluateConfig
 from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
 from r1jax.train import exam
-from r1jax.train.artifacts import open_model
-from r1jax.train.examiner import Answered, Examiner
+from r1jax.train.artifacts import open_model, resolve
+from r1jax.train.examiner import Answered, Examiner, known_to_all
 from r1jax.types import Weights
 
 
@@ -58,14 +59,24 @@ def _request(config: EvaluateConfig) -> dict[str, Any]:
     if config.file is not None:
         add_to_digest(digest, config.file.place, config.file.format)
     asked = dataclasses.replace(config, compare="", ks=(1,), level=0.5, draws=1)
-    return {**flatten(asked), "questions_sha256": digest.hexdigest()}
+    return {
+        **flatten(asked),
+        "questions_sha256": digest.hexdigest(),
+        "model_fingerprint": fingerprint(resolve(config.model)),
+    }
 
 
 class _Exam:
     """The questions in units: a batch of questions, and some of their samples."""
 
-    def __init__(self, config: EvaluateConfig, mesh: Mesh | None, rewarder: Rewarder):
-        self.config, self.questions = config, _questions(config)
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        mesh: Mesh | None,
+        rewarder: Rewarder,
+        questions: list[Problem],
+    ):
+        self.config, self.questions = config, questions
         for question in self.questions:
             rewarder.check(question)  # before a big model is read
         self.weights: Weights
@@ -119,7 +130,7 @@ class _Exam:
     def rows(self, unit: int, judging: Future[Answered]) -> list[dict[str, Any]]:
         """Waits for the judge; what is stored of a unit."""
         start = time.monotonic()
-        answered = judging.result()
+        answered = known_to_all(judging.result())
         self.phases["judge_waited_for"] += time.monotonic() - start
         self.phases["judge"] += answered.seconds
         return [*self._rows(unit, answered)]
@@ -196,14 +207,22 @@ def _ask(here: _Exam, workdir: Path) -> None:
             waiting = drawn
 
 
-def _theirs(config: EvaluateConfig) -> dict[str, Any] | None:
+def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | None:
+    """The other model's results, which must be on the same questions."""
     if not config.compare:
         return None
     path = Path(config.compare) / "results.json"
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"compare: {path} holds no results of an exam: {error}") from error
+        theirs = json.loads(path.read_text())
+        there = theirs["question_sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"compare: {path} holds no results of an exam: {error!r}") from error
+    other = sorted(name for name in there.keys() | asked if there.get(name) != asked.get(name))
+    if other:
+        raise ValueError(
+            f"compare: {path}: {len(other)} questions are not those of this exam, first {other[0]}"
+        )
+    return theirs
 
 
 def run(config: EvaluateConfig, workdir: Path) -> None:
@@ -211,24 +230,24 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     check_writable(workdir)
     asked = _request(config)
     check_request(workdir, asked)
-    theirs = _theirs(config)
     with (
         sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
         closing(Rewarder(config.reward, learned={})) as rewarder,
     ):
-        here = _Exam(config, mesh, rewarder)
+        questions = _questions(config)
+        digests = {q.id: question_digest(q.question) for q in questions}
+        theirs = _theirs(config, digests)
+        here = _Exam(config, mesh, rewarder, questions)
         write_request(workdir, asked)
         here.write_questions(workdir / "questions.jsonl")
         _ask(here, workdir)
         rows = read_jsonl(workdir / "answers.jsonl")
         here.votes(rows)
     results = exam.results(rows, ks=config.ks, level=config.level)
+    results["question_sha256"] = digests
     (workdir / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    _write_pass_rates(workdir / "pass_rates.jsonl", results["accuracies"])
-    comparison = theirs and exam.compare(
-        results, theirs, against=config.compare, level=config.level, draws=config.draws,
-        seed=config.seed,
-    )  # fmt: skip
+    _write_pass_rates(workdir / "pass_rates.jsonl", results["accuracies"], digests)
+    comparison = _compared(config, results, theirs)
     prompts = {q.id: here.examiner.prompt(q).text for q in here.questions}
     examples = {
         name: row and {**row, "prompt": prompts[row["id"]]}
@@ -249,6 +268,23 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     print(f"report in {report}", flush=True)
 
 
+def _compared(
+    config: EvaluateConfig, ours: dict[str, Any], theirs: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    if theirs is None:
+        return None
+    both = ours["accuracies"].keys() & theirs["accuracies"]
+    if len(both) < 2:
+        print(
+            f"compare: only {len(both)} questions were judged in both exams, wanted 2", flush=True
+        )
+        return None
+    return exam.compare(
+        ours, theirs, against=config.compare, level=config.level, draws=config.draws,
+        seed=config.seed,
+    )  # fmt: skip
+
+
 def _told(config: EvaluateConfig, here: _Exam, known: dict[str, Any]) -> dict[str, Any]:
     s, c = config.sampler, config
     return {
@@ -260,8 +296,11 @@ def _told(config: EvaluateConfig, here: _Exam, known: dict[str, Any]) -> dict[st
     }  # fmt: skip
 
 
-def _write_pass_rates(path: Path, accuracies: dict[str, float]) -> None:
-    rows = [{"id": name, "pass_rate": rate} for name, rate in accuracies.items()]
+def _write_pass_rates(path: Path, accuracies: dict[str, float], digests: dict[str, str]) -> None:
+    rows = [
+        {"id": name, "pass_rate": rate, "question_sha256": digests[name]}
+        for name, rate in accuracies.items()
+    ]
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 

@@ -15,15 +15,16 @@ from r1jax import keys, sharding
 from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig, flatten
 from r1jax.data import templates
 from r1jax.data.completions import split_completion
-from r1jax.data.jsonl import read_jsonl
+from r1jax.data.jsonl import numbered_jsonl
 from r1jax.data.templates import Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
+from r1jax.io.digests import fingerprint
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines import dialogue
 from r1jax.sampling.sampler import Sampler
-from r1jax.train.artifacts import open_model
+from r1jax.train.artifacts import open_model, resolve
 from r1jax.types import Rollout, Weights
 
 WAYS = ("question", "messages", "prompt", "prompt_ids")  # in which a row may put its prompt
@@ -111,13 +112,15 @@ def read_prompts(
       ValueError: names the line that has no prompt, several, or one that fits no bucket.
     """
     found = []
-    for number, row in enumerate(read_jsonl(path), start=1):
+    for number, row in numbered_jsonl(Path(path)):
         try:
             prompt = _prompt(row, tokenizer, style)
             sampler.bucket([prompt.ids])
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
         found.append((row, prompt))
+    if not found:
+        raise ValueError(f"{path}: empty, wanted at least one line")
     return found
 
 
@@ -146,7 +149,8 @@ def _rows(
 def _request(config: GenerateConfig) -> dict[str, Any]:
     """What completions are a function of."""
     content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
-    return {**flatten(config), "input_sha256": content}
+    model = fingerprint(resolve(config.model))
+    return {**flatten(config), "input_sha256": content, "model_fingerprint": model}
 
 
 class _Batches:

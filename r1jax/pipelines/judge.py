@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1jax.config import flatten
-from r1jax.data.jsonl import read_jsonl
+from r1jax.data.jsonl import numbered_jsonl, read_jsonl
 from r1jax.data.problems import Problem
 from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
 from r1jax.io.progress import Progress
@@ -57,6 +57,9 @@ def _field(row: Mapping[str, Any], name: str, kind: type, default: Any) -> Any:
 
 def _problem(row: Mapping[str, Any], where: str) -> Problem:
     gold = row["gold"] if "gold" in row else row.get("answer", "")
+    gold = ", ".join(map(str, gold)) if isinstance(gold, list) else gold
+    if isinstance(gold, bool) or not isinstance(gold, str | int | float):
+        raise ValueError(f"answer: got {gold!r:.60}, wanted text, a number or a list")
     reference = row["reference"] if "reference" in row else row.get("tests", {})
     if not isinstance(reference, dict):
         raise ValueError(f"reference: got {reference!r:.60}, wanted an object")
@@ -71,25 +74,32 @@ def _problem(row: Mapping[str, Any], where: str) -> Problem:
     )
 
 
-def _completion(row: Mapping[str, Any], question: Problem, *, with_length: bool) -> Completion:
+def _completion(
+    row: Mapping[str, Any], question: Problem, *, opened: bool, with_length: bool
+) -> Completion:
+    text = _field(row, "completion", str, None)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"completion: {error}") from error
     return Completion(
-        text=_field(row, "completion", str, None),
-        opened=_field(row, "opened", bool, False),
+        text=text,
+        opened=_field(row, "opened", bool, opened),
         question=question,
         tokens=_field(row, "tokens", int, None if with_length else 0),
         truncated=_field(row, "truncated", bool, False),
     )
 
 
-def _asked(path: str) -> dict[str, Problem]:
-    """The questions of a file by their ids."""
+def _asked(path: str) -> dict[str, tuple[Problem, bool]]:
+    """The questions of a file by their ids, and whether their prompts opened the thought."""
     found = {}
-    for number, row in enumerate(read_jsonl(path), start=1):
+    for number, row in numbered_jsonl(Path(path)):
         try:
-            problem = _problem(row, str(number))
+            problem, opened = _problem(row, str(number)), _field(row, "opened", bool, False)
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
-        found[problem.id] = problem
+        found[problem.id] = (problem, opened)
     return found
 
 
@@ -104,19 +114,21 @@ def read_completions(
     asked = _asked(config.questions) if config.questions else {}
     with_length = bool(config.reward.overlong or config.reward.cosine)
     found, checked = [], set()
-    for number, row in enumerate(read_jsonl(config.input), start=1):
+    for number, row in numbered_jsonl(Path(config.input)):
         try:
             name = str(row.get("id", number))
             if asked and name not in asked:
                 raise ValueError(f"id {name!r} is not in {config.questions}")
-            question = asked[name] if asked else _problem(row, str(number))
+            question, opened = asked[name] if asked else (_problem(row, str(number)), False)
             if not asked or name not in checked:
                 rewarder.check(question)
                 checked.add(name)
-            completion = _completion(row, question, with_length=with_length)
+            completion = _completion(row, question, opened=opened, with_length=with_length)
         except ValueError as error:
             raise ValueError(f"{config.input}:{number}: {error}") from error
         found.append((row, completion))
+    if not found:
+        raise ValueError(f"{config.input}: empty, wanted at least one line")
     return found
 
 
@@ -167,7 +179,7 @@ def run(config: JudgeRunConfig, workdir: Path) -> None:
             for number in range(first, total):
                 batch = rows[number * config.batch : (number + 1) * config.batch]
                 start = time.monotonic()
-                scores = rewarder([c for _, c in batch], seed=0, cap=config.cap)
+                scores = rewarder([c for _, c in batch], first=0, seed=0, cap=config.cap)
                 seconds += time.monotonic() - start
                 file.write(
                     {
@@ -181,7 +193,7 @@ def run(config: JudgeRunConfig, workdir: Path) -> None:
                     }
                     for (row, completion), score in zip(batch, scores, strict=True)
                 )
-                done = (number + 1 - first) * config.batch
+                done = sum(sizes[first : number + 1])
                 shown.advance(number + 1, rows_per_s=done / seconds)
     tally = _tally(workdir / "judged.jsonl")
     write_summary(

@@ -37,7 +37,7 @@ def _examine(
             split=split,
             count=count,
             config=config.evaluation,
-            reflective=config.reward.reflective_words,
+            reflective=config.reflective_words,
             cap=config.stage(here.updates).max_new_tokens,
         )
     here.evaluated(row)

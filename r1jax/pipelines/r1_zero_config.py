@@ -35,6 +35,9 @@ class R1ZeroConfig:
       base: the model to start from, as `train.artifacts.open_model` takes it: a directory of ours
         or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how questions are put.
+      on_judge_error: what becomes of a completion that could not be judged: "drop" leaves it out of
+        its group and of the loss, "zero" takes its answer for wrong, "stop" ends the run.
+      reflective_words: counted in completions, for the metrics only.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + completion that the training step is compiled for.
       cache_segments, streams: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the
@@ -50,6 +53,8 @@ class R1ZeroConfig:
     prompt: PromptConfig
     task: TaskConfig
     reward: RewardConfig
+    on_judge_error: Literal["drop", "zero", "stop"]
+    reflective_words: tuple[str, ...]
     stages: tuple[StageConfig, ...]
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]

@@ -12,7 +12,7 @@ from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.pipelines.r1_zero_trainer import Trainer
 from r1jax.rl.advantages import group_advantages
 from r1jax.train import rollouts
-from r1jax.train.examiner import Answered, mean_parts, rates
+from r1jax.train.examiner import Answered, known_to_all, mean_parts, rates
 from r1jax.train.loop import Run
 from r1jax.types import Rollout, TrainState
 
@@ -40,7 +40,7 @@ def collect(
         with here.phase("logprobs"):
             buffer |= _other_logps(trainer, state, buffer, stage.temperature)
         with here.phase("reward"):
-            answered = judging.result()
+            answered = known_to_all(judging.result())
     here.spent("judge", answered.seconds)
     here.count("sampled", int(answered.lengths.sum()))
     rewards_PG, valid_PG = _rewards(answered, config)
@@ -59,7 +59,7 @@ def collect(
             here.updates,
             _table(answered, advantages_B, config.samples_shown, g.group_size),
         )
-    seen = _rollout_metrics(answered, rewards_PG, valid_PG, rollout, config.reward.reflective_words)
+    seen = _rollout_metrics(answered, rewards_PG, valid_PG, rollout, config.reflective_words)
     return rollouts.judged(buffer, advantages_B, keep_B), seen
 
 
@@ -92,12 +92,12 @@ def _rewards(answered: Answered, config: R1ZeroConfig) -> tuple[np.ndarray, np.n
       RuntimeError: if a judge failed, and the config says that this stops the run.
     """
     errors = [s for s in answered.scores if s.error]
-    if errors and config.reward.on_error == "stop":
+    if errors and config.on_judge_error == "stop":
         raise RuntimeError(f"{len(errors)} samples could not be judged, first: {errors[0].reason}")
     group = config.grpo.group_size
     rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, group)
     errors_PG = np.array([s.error for s in answered.scores]).reshape(-1, group)
-    return rewards_PG, ~errors_PG | (config.reward.on_error == "zero")
+    return rewards_PG, ~errors_PG | (config.on_judge_error == "zero")
 
 
 def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int) -> list[SampleRow]:

@@ -25,34 +25,48 @@ TAGS = ("", "python", "py", "python3")
 TESTS = ("all", "fraction")
 _OPEN = re.compile(r"```[ \t]*([\w+#.-]*)[^\n`]*\n")
 _CLOSE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_DEFINES = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w", re.MULTILINE)
+_FUTURE = re.compile(
+    r"^(?:from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]{0,500}\)|[^\n;(#]+);?[ \t]*)+",
+    re.MULTILINE,
+)
 _SHAPES = (("inputs", "outputs"), ("asserts", "setup"), ("prompt", "test", "entry_point"))
 
 
 def program(text: str) -> Extracted:
-    """Returns the program that a completion gives, its indentation kept: the last ``` fenced block.
+    """Returns the program that a completion gives, its indentation kept: one ``` fenced block.
 
-    Only what follows the last </think> counts, and blocks without a language or with Python's.
-    Without such a block it is what the one <answer> holds. A block that never closes was cut off.
+    Only what follows the last </think> counts, and nothing of a thought that never ends. Blocks
+    tagged as Python count or, if there is none, those without a tag. Of several it is the last that
+    defines a function or class, for an example of its use often follows it; if none does, the last.
+    Without any block it is what the one <answer> holds. A block that never closes was cut off.
     """
     text = text.rpartition("</think>")[2]
-    found, at = None, 0
+    if "<think>" in text:
+        return Extracted(None, "the thought does not end")
+    blocks, at = [], 0  # of the tag and what is in it, or None if that was cut off
     while (opened := _OPEN.search(text, at)) is not None:
-        python = opened[1].lower() in TAGS
-        if (closed := _CLOSE.search(text, opened.end())) is None:
-            if python:
-                return Extracted(None, "a program that is cut off")
+        closed = _CLOSE.search(text, opened.end())
+        if opened[1].lower() in TAGS:
+            inside = None if closed is None else text[opened.end() : closed.start()]
+            blocks.append((opened[1], inside))
+        if closed is None:
             break
-        if python:
-            found = text[opened.end() : closed.start()]
         at = closed.end()
-    where = "in a fenced block"
-    if found is None:
+    tagged = any(tag for tag, _ in blocks)
+    found = [inside for tag, inside in blocks if tag or not tagged]
+    if found:
+        if found[-1] is None:
+            return Extracted(None, "a program that is cut off")
+        defining = [inside for inside in found if inside and _DEFINES.search(inside)]
+        chosen, where = (defining or found)[-1], "in a fenced block"
+    else:
         if text.count("<answer>") != 1 or "</answer>" not in text.partition("<answer>")[2]:
             return Extracted(None, "no fenced block")
-        found, where = text.partition("<answer>")[2].partition("</answer>")[0], "in <answer>"
-    if not found.strip():
+        chosen, where = text.partition("<answer>")[2].partition("</answer>")[0], "in <answer>"
+    if not chosen.strip():
         return Extracted(None, "an empty program")
-    return Extracted(found, where)
+    return Extracted(chosen, where)
 
 
 class _Suite(NamedTuple):
@@ -168,7 +182,9 @@ def _complete(answer: str, suite: _Suite) -> str:
         return answer
     name = re.escape(suite.entry_point)
     if re.search(rf"^(?:def|async def|class)\s+{name}\b|^{name}\s*=", answer, re.MULTILINE):
-        return _whole(suite.prompt) + answer  # it may count on the prompt's imports and helpers
+        # it may count on the prompt's imports and helpers; Python wants its own of the future first
+        future = "".join(found.strip("; \t\r") + "\n" for found in _FUTURE.findall(answer))
+        return future + _whole(suite.prompt) + _FUTURE.sub("", answer)
     return suite.prompt + answer
 
 

@@ -61,9 +61,6 @@ class RewardConfig:
       overlong, cosine: the length part, one of them or neither.
       repetition_n: words of the n-grams whose repetition is punished.
       judge: whether answers are right.
-      on_error: what becomes of a completion whose judge failed: "drop" leaves it out of its group
-        and of the loss, "zero" takes the answer for wrong, "stop" ends the run.
-      reflective_words: counted in completions, for the metrics only.
     """
 
     kind: Literal["rule", "format_only", "random"]
@@ -74,8 +71,6 @@ class RewardConfig:
     cosine: CosineConfig | None
     repetition_n: int
     judge: JudgeConfig
-    on_error: Literal["drop", "zero", "stop"]
-    reflective_words: tuple[str, ...]
 
     def __post_init__(self):
         if missing := sorted(set(PARTS) - set(self.weights)):
@@ -161,11 +156,14 @@ class Rewarder:
         """A key for each answer to one question; equal keys vote together, None does not."""
         return self.judge.votes(answers, question)
 
-    def __call__(self, completions: Sequence[Completion], *, seed: int, cap: int) -> list[Score]:
+    def __call__(
+        self, completions: Sequence[Completion], *, first: int, seed: int, cap: int
+    ) -> list[Score]:
         """Returns the reward of each completion.
 
         Args:
           completions: those of one question lie together.
+          first: row of the first one in its rollout, of the random kind.
           seed: of the random kind; change it with the step, or a completion's luck never changes.
           cap: length cap that they were sampled with, in tokens.
         """
@@ -180,7 +178,7 @@ class Rewarder:
             if self.config.kind == "format_only":
                 total = self.config.weights["format"] * parts["format"]
             elif self.config.kind == "random":
-                total = random_reward(seed, completion.question.id, i)
+                total = random_reward(seed, completion.question.id, first + i)
                 parts["random"], reason = total, f"random {total:g}; {reason}"
             scores.append(Score(total, parts, reason, its.verdict.error, its.answer))
         return scores

@@ -7,7 +7,11 @@ from r1jax.rewards import shapes
 
 PLACES = ("answer_tag", "boxed", "answer_line")
 _ANSWER_LINE = re.compile(r"[\s*#]*(?:[Aa]nswer:|\u7b54\u6848[:\uff1a])(.*)")
-_BRACE = re.compile(r"\\boxed\s*\{|\\[{}]|[{}]")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
+# "\boxed 42" has no braces; a word behind it is talk of boxes
+_BRACE = re.compile(
+    r"\\(?:boxed|fbox)\s*(?:\{|(?<=\s)((?>[-+]?\.?\d(?:[\d.,/]*\d)?%?))(?![\w^\\{]))|\\[{}]|[{}]"
+)
 
 
 class Extracted(NamedTuple):
@@ -32,7 +36,8 @@ class _Box(NamedTuple):
 def _settled(found: list[str], what: str) -> Extracted:
     """The last of answers that all say the same; several that do not are a guess, no answer.
 
-    Empty ones say nothing: "I put it into \\boxed{}".
+    Empty ones say nothing: "I put it into \\boxed{}". The same is what is spelt alike or an equal
+    number; 2\\sqrt{5} and \\sqrt{20} contradict each other, since no algebra is done here.
     """
     found = [content for content in found if content] or found[:1]
     first = shapes.read(found[0]).key
@@ -42,7 +47,7 @@ def _settled(found: list[str], what: str) -> Extracted:
 
 
 def _unboxed(content: str, found: Extracted) -> Extracted:
-    return (_from_box(content) or found) if "\\boxed" in content else found
+    return _from_box(content) or found
 
 
 def _from_tag(text: str) -> Extracted | None:
@@ -60,12 +65,19 @@ def _from_tag(text: str) -> Extracted | None:
 
 
 def _from_box(text: str) -> Extracted | None:
-    r"""What the outermost closed \boxed{} hold; a box around nothing but a box is that box."""
-    if (first := text.find("\\boxed")) < 0:
+    r"""What the outermost closed \boxed{}, \fbox{} and \boxed 42 hold.
+
+    A box around nothing but a box is that box.
+    """
+    first = _BOX.search(text)
+    if first is None:
         return None
     open_at: list[tuple[str, int, int]] = []
     closed: list[_Box] = []
-    for match in _BRACE.finditer(text, first):
+    for match in _BRACE.finditer(text, first.start()):
+        if match[1]:
+            closed.append(_Box(match.start(), match.end(), *match.span(1)))
+            continue
         if match[0] == "}" and open_at:
             opening, start, left = open_at.pop()
             if opening != "{":
@@ -104,7 +116,8 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
         at, and nothing of a thought that never ends.
       places: in order of preference: "answer_tag" what <answer> holds; "boxed" what the outermost
         \boxed{} holds; "answer_line" the last line that starts with "Answer:". Several tags or
-        boxes that say different things give None. A \boxed{} in the answer is unwrapped.
+        boxes that say different things give None, even if a worker could tell that two formulas
+        are equal. A \boxed{} in the answer is unwrapped.
 
     Raises:
       ValueError: if places is empty or names an unknown one.

@@ -73,7 +73,8 @@ class JudgeConfig:
       memory_mb: address space of such a process, in MiB.
       cpu_seconds: processor time to compare two formulas.
       wall_seconds: the same by the clock, after which the process is killed.
-      batch_seconds: by the clock, for all answers that are judged together.
+      batch_seconds: by the clock, for all answers that are judged together, beyond what they may
+        take by their own limits.
       tests: a program earns 1 if it passes "all" of its tests, or the "fraction" that it passes.
       sandbox: where programs run.
     """
@@ -175,12 +176,14 @@ class Judge:
     def _work(self, jobs: list[Job]) -> list[Verdict]:
         if not jobs:
             return []
+        c = self.config
         with self._starting:
             if self._pool is None:
-                self._pool = Pool(
-                    workers=self.config.workers, memory_mb=self.config.memory_mb, module=_WORKER
-                )
-        return self._pool.map(jobs, seconds=self.config.batch_seconds)
+                self._pool = Pool(workers=c.workers, memory_mb=c.memory_mb, module=_WORKER)
+            pool = self._pool
+        # a batch of programs that all hang is wrong, not too late to be judged
+        allowed = sum(job.wall_seconds for job in jobs) / c.workers
+        return pool.map(jobs, seconds=c.batch_seconds + allowed)
 
     def votes(self, answers: Sequence[str | None], question: Question) -> list[str | None]:
         """Returns a key for each answer to one question; equal ones vote together, None does not.
@@ -210,9 +213,10 @@ class Judge:
 
     def close(self) -> None:
         """Ends the workers; more work would start new ones."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        with self._starting:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def __enter__(self) -> "Judge":
         return self

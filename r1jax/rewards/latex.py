@@ -18,7 +18,7 @@ _SIGNS = str.maketrans(
         "\u2212": "-", "\u00d7": "\\times ", "\u00f7": "\\div ", "\u00b7": "\\cdot ",
         "\u22c5": "\\cdot ", "\u2215": "/", "\u2044": "/", "\u221e": "\\infty ", "\u03c0": "\\pi ",
         "\u222a": "\\cup ", "\u2264": "\\le ", "\u2265": "\\ge ", "\u2208": "\\in ",
-        "\u00b1": "\\pm ", "\u2248": "\\approx ",
+        "\u00b1": "\\pm ", "\u2248": "\\approx ", "\u2205": "\\emptyset ",
     }
 )  # fmt: skip
 _COMMANDS = {
@@ -27,6 +27,7 @@ _COMMANDS = {
     "\\displaystyle": "", "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cfrac": "\\frac",
     "\\leq": "\\le", "\\geq": "\\ge", "\\leqslant": "\\le", "\\geqslant": "\\ge",
     "^\\circ": "°", "^{\\circ}": "°", "\\degree": "°", "\\lbrace": "\\{", "\\rbrace": "\\}",
+    "\\varnothing": "\\emptyset", "\\colon": ":",
     "\\(": "", "\\)": "", "\\[": "", "\\]": "",
 }  # fmt: skip
 # \\ alone ends a row of a matrix, so it is taken first
@@ -36,6 +37,9 @@ _COMMAND = re.compile(
 _TEXT = re.compile(
     r"\\(text(?:bf|it|rm|normal)?|mbox|hbox|math(?:rm|bf|it)|operatorname)\s*\{([^{}]*)\}"
 )
+_COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
+_WRAPPER = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|mathbf|mathrm|textbf|text)\s*\{")
+_BRACE = re.compile(r"\\.|[{}]")
 _BARE_FRACTIONS = (
     (re.compile(r"\\frac\s*(\d)"), r"\\frac{\1}"),
     (re.compile(r"\\frac\s*(\{[^{}]*\})\s*(\d)"), r"\\frac\1{\2}"),
@@ -64,7 +68,8 @@ def _fraction(match: re.Match[str]) -> str:
 def tidy(text: str) -> str:
     r"""Returns one spelling of a mathematical text: NFKC, single spaces, \frac{1}{2}, no $ or stop.
 
-    Gone are \left and \right, thin spaces, $ and \$, bold stars and a leading \approx or =; text
+    Gone are \left and \right, thin spaces, $ and \$, colours, what makes the whole bold or
+    underlined, and a leading \approx or =; text
     in \mathrm, \mbox and their like becomes \text{}, and \text{} around the whole is removed.
     """
     if not text.isascii():
@@ -73,7 +78,7 @@ def tidy(text: str) -> str:
     if len(text) > 4 and text.startswith("**") and text.endswith("**"):
         text = text[2:-2]
     if "\\" in text or "$" in text or "{,}" in text or "~" in text:
-        text = _COMMAND.sub(_command, text)
+        text = _unwrapped(_COLOUR.sub("", _COMMAND.sub(_command, text)))
         text = _TEXT.sub(_words, text)
         if "\\frac" in text or "\\sqrt" in text:
             for pattern, new in _BARE_FRACTIONS:
@@ -85,6 +90,24 @@ def tidy(text: str) -> str:
     return text
 
 
+def _unwrapped(text: str) -> str:
+    r"""Without \boldsymbol{}, \underline{} and their like around the whole, at most 3 of them."""
+    for _ in range(3):
+        text = text.strip()
+        if not ((head := _WRAPPER.match(text)) and text.endswith("}")):
+            return text
+        depth, end = 1, 0
+        for mark in _BRACE.finditer(text, head.end()):
+            depth += (mark[0] == "{") - (mark[0] == "}")
+            if depth == 0:
+                end = mark.end()
+                break
+        if end != len(text):
+            return text
+        text = text[head.end() : -1]
+    return text
+
+
 def _command(match: re.Match[str]) -> str:
     found = match[0]
     return _COMMANDS.get(found, _COMMANDS.get("".join(found.split()), found))
@@ -92,6 +115,8 @@ def _command(match: re.Match[str]) -> str:
 
 def _words(match: re.Match[str]) -> str:
     inner = " ".join(match[2].split())
+    if inner == "%":
+        return "%"
     # the constants that printers set upright
     upright = match[1] == "mathrm" and inner in ("e", "i", "d")
     return inner if upright else f"\\text{{{inner}}}"

@@ -9,37 +9,93 @@ from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = 4000
 
-_CLAIM = re.compile(
-    r"([^\W\d_]+(?:[-' ][^\W\d_]+)??)\s*(?:is|=|:|->)\s*(?:(?:an?|the)\s+)?(knight|knave)\b", re.I
+_ROLE = re.compile(r"\bkn(ight|ave)(s?)\b", re.IGNORECASE)
+# between a name and its role, at the end of the text before the role
+_LINK = re.compile(
+    r"(?: (?:is|must be)|\W?(?:=|:|->|=>|\u2192|-|\u2013|\u2014|\())(?: (?:an?|the))? ?\Z",
+    re.IGNORECASE,
 )
-_DENIAL = re.compile(r"\bnot\b|n't\b|\bneither\b|\bnor\b|\bor\b|\bif\b|\beither\b", re.I)
+_NEAR = 80  # characters before a role in which its name must stand
+_HEADING = re.compile(r"\s?:")
+_STARTS = re.compile(r"(?:\A|[.,;)\n]|\b(?:and|the)) ?(?:the )?\Z", re.IGNORECASE)
+_BETWEEN = re.compile(r"[,.;&()]|\b(?:and|the)\b", re.IGNORECASE)
+_NOBODY = frozenset({"none", "nobody"})
+_DENIAL = re.compile(
+    r"\bnot\b|n't\b|\bneither\b|\bnor\b|\bor\b|\bif\b|\beither\b|\bunless\b|\bwhether\b|\bsuppose\b"
+    r"|\bassum\w{1,4}\b|\bfalse\b|\bnever\b",
+    re.IGNORECASE,
+)
 
 
 def roles(answer: str, names: list[str]) -> tuple[dict[str, bool], str]:
     """Returns who is said to be a knight (True) or a knave, {} and the reason if it is not clear.
 
     Every name must have one role, no other name any, and nothing may be denied or conditional.
-    "(1) Zoey is a knight" and "Zoey is a knight, and Owen is a knave." are read alike.
+    "(1) Zoey is a knight", "Zoey: knight, Owen (knave)" and "Knights: Zoey. Knaves: Owen." are read
+    alike.
     """
     if len(answer) > MAX_CHARS:
         return {}, f"answer of {len(answer)} characters refused, at most {MAX_CHARS}"
     text = " ".join(unicodedata.normalize("NFKC", answer).replace("*", "").split())
+    # some signs become 18 letters
+    if len(text) > 2 * MAX_CHARS:
+        return {}, f"answer of {len(text)} characters refused, at most {MAX_CHARS}"
     if denial := _DENIAL.search(text):
         return {}, f"not plain: it says {denial[0]!r}"
-    known = {name.casefold(): name for name in names}
+    found = list(_ROLE.finditer(text))
+    first = found[0] if found else None
+    listed = first and _HEADING.match(text, first.end()) and _STARTS.search(text, 0, first.start())
+    try:
+        claims = _listed(text, found, names) if listed else _claims(text, found, names)
+    except ValueError as error:
+        return {}, str(error)
     said: dict[str, bool] = {}
-    for claim in _CLAIM.finditer(text):
-        name = known.get(claim[1].split()[-1].casefold()) or known.get(claim[1].casefold())
-        if name is None:
-            return {}, f"{claim[1]} is nobody here"
-        knight = claim[2].casefold() == "knight"
+    for name, knight in claims:
         if said.setdefault(name, knight) != knight:
             return {}, f"{name} is said to be both"
-    if len(re.findall(r"\bkn(?:ight|ave)s?\b", text, re.I)) != len(_CLAIM.findall(text)):
-        return {}, "not plain: a role has no name"
     if missing := [name for name in names if name not in said]:
         return {}, f"nothing is said of {', '.join(missing)}"
     return said, ""
+
+
+def _claims(text: str, found: list[re.Match[str]], names: list[str]) -> list[tuple[str, bool]]:
+    """A name before each role: "Zoey is a knight"."""
+    claims, at = [], 0
+    for role in found:
+        before = text[max(at, role.start() - _NEAR) : role.start()]
+        at = role.end()
+        link = None if role[2] else _LINK.search(before)
+        words = re.findall(r"[^\W_]+", before[: link.start()]) if link else []
+        if not words:
+            raise ValueError("not plain: a role has no name")
+        subject = " ".join(words).casefold()
+        own = [n for n in names if f" {subject}".endswith(f" {_words(n)}")]
+        if not own:
+            raise ValueError(f"{words[-1]} is nobody here")
+        claims.append((max(own, key=len), role[1].casefold() == "ight"))
+    return claims
+
+
+def _listed(text: str, found: list[re.Match[str]], names: list[str]) -> list[tuple[str, bool]]:
+    """Names behind each role: "Knights: Zoey and Ann. Knaves: Owen."."""
+    known = {_words(name): name for name in names}
+    claims = []
+    ends = [role.start() for role in found[1:]] + [len(text)]
+    for role, end in zip(found, ends, strict=True):
+        heading = _HEADING.match(text, role.end())
+        if not heading:
+            raise ValueError("not plain: a role has no name")
+        for piece in _BETWEEN.split(text[heading.end() : end]):
+            word = _words(piece)
+            if word in known:
+                claims.append((known[word], role[1].casefold() == "ight"))
+            elif word and word not in _NOBODY:
+                raise ValueError(f"{piece.strip()[:40]} is nobody here")
+    return claims
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text)).casefold()
 
 
 def _reference(reference: Mapping[str, Any]) -> dict[str, bool]:

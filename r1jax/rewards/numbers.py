@@ -1,8 +1,8 @@
 r"""Exact numbers as people write them: a small parser of our own, so model text is never executed.
 
 Read: 1,234.5, 10,\!080, .5, 6.02e23, -3/4, \frac12, 1\frac{4}{5}, 2^{10}, (2+3)*4, $18, \$18, 50%,
-145^\circ, 5 cm, 18 \text{ dollars}, 12元. Not read: roots, pi, letters, factorials. `latex.tidy`
-comes first.
+145^\circ, 1.5 \times 10^{3}, 70 000, USD 18, 5 cm, 18 \text{ dollars}, 12元. Not read: roots, pi,
+letters, factorials. `latex.tidy` comes first.
 """
 
 import operator
@@ -21,11 +21,19 @@ _OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": ope
 _WORDS = {"times": "*", "cdot": "*", "div": "/"}
 _WORD = re.compile(r"\\(times|cdot|div)(?![A-Za-z])")
 _TOKEN = re.compile(
-    r"\s*([1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][-+]?\d\d?)?|\.\d+"
+    r"\s*([1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d)(?:\.\d+)?"
+    r"|\d+(?:\.\d+)?(?:[eE][-+]?\d\d?)?|\.\d+"
     r"|\*\*|\\frac|[-+*/^(){}])",
     re.ASCII,
 )
 _MIXED = re.compile(r"([-+]?\s*\d+)\s+(\d+)\s*/\s*(\d+)")
+
+
+_SCIENTIFIC = re.compile(
+    r"([-+]?)\s*(\d+(?:\.\d+)?)\s*\*\s*10\s*\^\s*(?:\{\s*([-+]?\d\d?)\s*\}|([-+]?\d\d?))", re.ASCII
+)
+# "US" is what tidying leaves of US$
+_CURRENCY = re.compile(r"(?:\\text\{\s*)?(USD|US|EUR|GBP|CNY|RMB)\b\s*\}?\s*(?=[-.\d])|US(?=\d)")
 
 
 class Number(NamedTuple):
@@ -33,9 +41,10 @@ class Number(NamedTuple):
 
     Attributes:
       value: without its percent sign: 50 for 50%.
-      operations: how many of them are still to do: 0 for 42, -3/4 and 1\\frac{4}{5}, 1 for 6/3.
+      operations: how many of them are still to do: 0 for 42, -3/4, 1\\frac{4}{5} and
+        1.5 \\times 10^3, 1 for 6/3.
       percent: it has the sign.
-      unit: text behind the number, "" for none.
+      unit: text behind the number, or the currency in front of it, "" for none.
     """
 
     value: Fraction
@@ -109,7 +118,7 @@ class _Parser:
         if not (token[0].isdigit() or token[0] == "."):
             raise ValueError(f"wanted a number, got {token}")
         self.at += 1
-        whole = _Term(_bounded(Fraction(token.replace(",", ""))), 0, True)
+        whole = _Term(_bounded(Fraction(token.replace(",", "").replace(" ", ""))), 0, True)
         return self.mixed(whole) if self.tokens[self.at] == "\\frac" else whole
 
     def mixed(self, whole: _Term) -> _Term:
@@ -156,6 +165,9 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
 
 def _evaluate(text: str) -> _Term:
     text = _WORD.sub(lambda match: _WORDS[match[1]], text)
+    if powers := _SCIENTIFIC.fullmatch(text):
+        size = Fraction(powers[2]) * Fraction(10) ** int(powers[3] or powers[4])
+        return _Term(_bounded(-size if powers[1] == "-" else size), 0, True)
     if mixed := _MIXED.fullmatch(text):
         text = f"{mixed[1]}\\frac{{{mixed[2]}}}{{{mixed[3]}}}"
     tokens, at = [], 0
@@ -177,10 +189,13 @@ def read(text: str) -> Number:
     Raises:
       ValueError: if it is no number, passes 10**60 or nests deeper than 30; the message says why.
     """
+    currency = _CURRENCY.match(text)
+    if currency:
+        text = text[currency.end() :]
     text, unit = (text, "") if text[-1:].isdigit() and "^" not in text else units.split(text)
     percent = text.endswith("%") or unit.casefold() in ("percent", "per cent")
     term = _evaluate(text.removesuffix("%").strip("\u20ac\u00a3\u00a5 "))
-    return Number(term.value, term.operations, percent, unit)
+    return Number(term.value, term.operations, percent, unit or (currency and currency[1]) or "")
 
 
 def equal(answer: Number, gold: Number) -> bool:

@@ -47,6 +47,14 @@ class _Died(Exception):
     """The worker is gone, and nobody here killed it."""
 
 
+def _wait(fd: int, event: int, deadline: float) -> None:
+    """Waits until something can be read or written; TimeoutError at the deadline."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(fd, event)
+        if not ready.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+
+
 class _Worker:
     """One process, and the pipes to it."""
 
@@ -66,32 +74,39 @@ class _Worker:
 
         Raises:
           TimeoutError: if the deadline passed.
-          _Died: if the process is gone.
+          _Died: if the process is gone, or says what is no verdict.
         """
         self.number += 1
         line = json.dumps({"number": self.number, **job._asdict()}) + "\n"
-        assert self.process.stdin is not None
+        self._send(line.encode(), deadline)
         try:
-            self.process.stdin.write(line.encode())
-            self.process.stdin.flush()
-        except BrokenPipeError as error:
-            raise _Died from error
-        number, *verdict = json.loads(self._reply(deadline))
-        assert number == self.number, f"reply to job {number}, wanted {self.number}"
-        return Verdict(*verdict)
+            number, value, reason, error = json.loads(self._reply(deadline))
+            if number == self.number:
+                return Verdict(float(value), str(reason), bool(error))
+        except ValueError as odd:
+            raise _Died from odd
+        raise _Died
+
+    def _send(self, line: bytes, deadline: float) -> None:
+        assert self.process.stdin is not None
+        pipe = self.process.stdin.fileno()
+        os.set_blocking(pipe, False)  # a worker that is stopped reads no long job
+        while line:
+            _wait(pipe, selectors.EVENT_WRITE, deadline)
+            try:
+                line = line[os.write(pipe, line) :]
+            except BrokenPipeError as error:
+                raise _Died from error
 
     def _reply(self, deadline: float) -> bytes:
         assert self.process.stdout is not None
         reply = b""
-        with selectors.DefaultSelector() as ready:
-            ready.register(self.process.stdout, selectors.EVENT_READ)
-            while not reply.endswith(b"\n"):
-                if not ready.select(max(0.0, deadline - time.monotonic())):
-                    raise TimeoutError
-                more = os.read(self.process.stdout.fileno(), 65536)
-                if not more or len(reply) > _REPLY_BYTES:
-                    raise _Died
-                reply += more
+        while not reply.endswith(b"\n"):
+            _wait(self.process.stdout.fileno(), selectors.EVENT_READ, deadline)
+            more = os.read(self.process.stdout.fileno(), 65536)
+            if not more or len(reply) > _REPLY_BYTES:
+                raise _Died
+            reply += more
         return reply
 
     def end(self, patience: float) -> int:
@@ -136,8 +151,8 @@ class Pool:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         self._processes: dict[int, _Worker] = {}
-        self._closed = False
-        self._counts = threading.Lock()
+        self._closed, self._owner = False, os.getpid()
+        self._gate = threading.Lock()
         self.replaced = 0  # workers, since the beginning
         for thread in self._threads:
             thread.start()
@@ -152,14 +167,17 @@ class Pool:
             works on it is killed.
 
         Raises:
-          RuntimeError: if the pool is closed.
+          RuntimeError: if the pool is closed, or was made before a fork.
         """
-        if self._closed:
-            raise RuntimeError("these judges are dismissed: the pool is closed")
+        if os.getpid() != self._owner:
+            raise RuntimeError("these judges serve the process that this one was forked from")
         deadline = time.monotonic() + seconds
         tasks = [_Task(job, deadline, Future()) for job in jobs]
-        for task in tasks:
-            self._tasks.put(task)
+        with self._gate:
+            if self._closed:
+                raise RuntimeError("these judges are dismissed: the pool is closed")
+            for task in tasks:
+                self._tasks.put(task)
         return [task.verdict.result() for task in tasks]
 
     def processes(self) -> list[int]:
@@ -167,13 +185,16 @@ class Pool:
         return [w.process.pid for w in self._processes.values() if w.process.poll() is None]
 
     def close(self) -> None:
-        """Ends the workers."""
-        if self._closed:
-            return
-        self._closed = True
+        """Ends the workers at once; what they still had to do is an error."""
+        with self._gate:
+            if self._closed or os.getpid() != self._owner:
+                return
+            self._closed = True
+            for _ in self._threads:
+                self._tasks.put(None)
         atexit.unregister(self.close)
-        for _ in self._threads:
-            self._tasks.put(None)
+        for worker in list(self._processes.values()):
+            worker.process.kill()
         for thread in self._threads:
             thread.join()
 
@@ -200,7 +221,12 @@ class Pool:
             if now >= task.deadline:
                 return failed(_BATCH_OVER)
             if me not in self._processes:
-                self._processes[me] = _Worker(self.module, self.memory_mb)
+                try:
+                    self._processes[me] = _Worker(self.module, self.memory_mb)
+                except OSError as error:
+                    return failed(f"no judge could be started: {error}")
+            if self._closed:  # looked at only now: `close` kills the workers that it sees
+                return failed("the judges were dismissed")
             limit = min(now + task.job.wall_seconds, task.deadline)
             try:
                 verdict = self._processes[me].ask(task.job, limit)
@@ -219,6 +245,6 @@ class Pool:
         return failed(f"the judge died {_TRIES} times, the last time with exit code {code}")
 
     def _replace(self, me: int, patience: float) -> int:
-        with self._counts:
+        with self._gate:
             self.replaced += 1
         return self._processes.pop(me).end(patience)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from r1jax.rewards import seccomp
 from r1jax.rewards.inside import harness, nursery
-from r1jax.rewards.inside.remote import pack, plain_only
+from r1jax.rewards.inside.packing import pack, plain_only
 
 RISK = "unsandboxed_i_accept_the_risk"
 BACKENDS = ("auto", "bwrap", "limits", RISK)
@@ -33,6 +33,8 @@ PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 INSIDE = Path(str(harness.__file__)).parent  # imported, it lies there compiled: 10 ms less
 FIRST_UID = 0x70000000  # from here on systemd's table of uids has none in use
 UIDS = 64  # of one process, two for each run: what still dies of a run is not counted to the next
+INODES_PER_MB = 256  # files that fill a MiB with a page each; one costs about 1 KiB besides
+INODES = 16  # for the examiner
 START_SECONDS = 10.0  # a sandbox that has not started by then is broken
 RESULT_BYTES = 1024  # of a test, on average
 WARNINGS = {
@@ -67,7 +69,9 @@ class SandboxConfig:
       wall_seconds: of a program with all its tests.
       memory_mb: address space of each process, in MiB.
       processes: that a program may have at a time, with threads. "limits" allows threads only.
-      files_mb: that a program may write, in MiB of memory. "limits" allows none.
+      files_mb: that a program may write in a test, in MiB of memory, as 256 files, folders and
+        links for each MiB at most, whose names and inodes take another 1 to 2 KiB each. "limits"
+        allows none.
       output_kb: that a program may print or answer in a test, in KiB.
     """
 
@@ -307,6 +311,7 @@ def _start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpr
         "uid": _uid() if os.getuid() == 0 and (bwrap or weak) else 0,
         "root": "/usr" if weak else "", "own_pids": bwrap, "tied": not bwrap,
         "filter": (seccomp.compiled(alone=True) or b"") if weak else b"",
+        "inodes": INODES + INODES_PER_MB * config.files_mb if bwrap else 0,
         "paths": list(config.read_only), "memory_bytes": config.memory_mb << 20,
         "seconds": math.ceil(config.wall_seconds + START_SECONDS),
     }  # fmt: skip
@@ -339,8 +344,10 @@ def _bwrap(config: SandboxConfig, room: int, fds: list[int]) -> list[str]:
     """The command that puts another into a container."""
     args = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     args += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    # the harness bounds the inodes of /tmp, changes its uid, and has none of these any more
+    args += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
     if os.getuid() == 0:
-        args += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        args += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         args += ["--unshare-user"]
     args += ["--ro-bind", "/usr", "/usr"]
@@ -353,7 +360,15 @@ def _bwrap(config: SandboxConfig, room: int, fds: list[int]) -> list[str]:
     if os.path.isdir("/usr/src"):  # many an image keeps its own work there
         args += ["--tmpfs", "/usr/src", "--remount-ro", "/usr/src"]
     args += ["--ro-bind", str(INSIDE), f"{_ROOT}/r1jax/rewards/inside"]
-    args += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    args += ["--proc", "/proc"]
+    # not --dev: its terminals cost a user's own sandbox a second namespace, which could not bound
+    # the inodes of a tmpfs of the first
+    args += ["--tmpfs", "/dev"]
+    for name in ("null", "zero", "full", "random", "urandom"):
+        args += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        args += ["--symlink", f"/proc/self/fd{target}", f"/dev/{name}"]
+    args += ["--remount-ro", "/dev"]
     size = (config.files_mb << 20) + 8 * room
     args += ["--size", str(size), "--perms", "1777", "--tmpfs", "/tmp"]
     for path in config.read_only:

@@ -30,11 +30,14 @@ _RELATION = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|in|ne|neq)(?![A-Za-z])")
 _ORDER = re.compile(r"(<=|>=|<|>|\\(?:le|ge|lt|gt)(?![A-Za-z]))")
 _VARIABLE = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix)\}(.*)\\end\{\1\}")
-_BASE = re.compile(r"\(?([0-9A-Z]*\.?[0-9A-Z]+)\)?_\{?(\d+)\}?")
+_BASE = re.compile(r"\(?([0-9A-Z]+(?:\.[0-9A-Z]+)?|\.[0-9A-Z]+)\)?_\{?(\d+)\}?")
 _WORD = re.compile(r"[A-Za-z]{3}|[:\u4e00-\u9fff]|\A[A-Za-z]*\Z")
 _SPACE = re.compile(r"(\\[A-Za-z]+ (?=[A-Za-z]))|\s+")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_COLON = re.compile(r"\s*:\s*")
+_NOON = re.compile(r"(?<=\d) ?([ap])\.? ?m\b\.?")
+_PLUS_MINUS = re.compile(r"\\pm(?![A-Za-z])")
 _LONE_BRACES = re.compile(r"(?<=[\^_])\{(\w)\}")
 
 
@@ -71,11 +74,18 @@ def _several(kind: str, parts: list[Shape], text: str) -> Shape:
     return Shape(kind, f"{kind} {key}", "", text, text, None, tuple(parts))
 
 
-@lru_cache(maxsize=8192)
 def read(text: str) -> Shape:
-    """Returns the shape of an answer; past 500 characters or 50 brackets deep it is mere text."""
+    """Returns the shape of an answer; past 500 characters or 50 brackets deep it is mere text.
+
+    Pieces are read once for each bracket around them, so the work grows with length times depth.
+    """
     if len(text) > MAX_CHARS:
         return _single("text", f"of {len(text)} characters: {text}", text)
+    return _read_short(text)
+
+
+@lru_cache(maxsize=8192)
+def _read_short(text: str) -> Shape:
     tidied = latex.tidy(text)
     if depth(tidied) > MAX_DEPTH or len(tidied) > 4 * MAX_CHARS:
         return _single("text", tidied.casefold(), tidied)
@@ -96,12 +106,18 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _read(text: str) -> Shape:
+def _number(text: str) -> Shape | None:
     try:
         number = numbers.read(text)
-        return _single("number", str(number.value), text)._replace(number=number)
     except ValueError:
-        pass  # no number: something else
+        return None  # something else
+    return _single("number", str(number.value), text)._replace(number=number)
+
+
+def _read(text: str) -> Shape:
+    """What is read of a part must be returned: read and dropped at every depth, it is 2^depth."""
+    if number := _number(text):
+        return number
     named = _NAME.match(text)
     if named and (rest := text[named.end() :]) and not _RELATION.search(rest):
         name = "".join(named[0].rstrip().removesuffix("=").removesuffix("\\in").split())
@@ -129,10 +145,11 @@ def _read(text: str) -> Shape:
 def _leaf(text: str) -> Shape:
     if base := _BASE.fullmatch(text):
         return _single("text", f"{base[1]}_{base[2]}", text)
-    bare = units.split(text)[0] if "\\text{" in text else text
+    bare = units.split(text)[0] if "\\text{" in text else units.split_constant(text)[0]
     if "\\text" in bare or "\\approx" in bare or _WORD.search(_COMMAND.sub(" ", bare)):
-        words = _TEXT.sub(r"\1", text)
-        return _single("text", " ".join(words.casefold().split()).rstrip(" .,;:"), text)
+        words = " ".join(_TEXT.sub(r"\1", text).casefold().split())
+        words = _NOON.sub(r" \1m", _COLON.sub(":", words))
+        return _single("text", words.rstrip(" .,;:"), text)
     squeezed = _SPACE.sub(lambda match: match[1] or "", bare).lstrip("+")
     return _single("expression", _LONE_BRACES.sub(r"\1", squeezed), bare)
 
@@ -155,16 +172,19 @@ def _split(text: str, separator: re.Pattern[str]) -> list[str]:
 
 def _equal_numbers(chain: list[str]) -> Shape | None:
     """The last of numbers that are all equal: 42 of "17 + 25 = 42"."""
-    read = [_read(piece) for piece in chain]
-    last = read[-1]
-    equal = [a.number and last.number and numbers.equal(a.number, last.number) for a in read]
-    return last if all(equal) else None
+    # only as numbers: what is no chain of them is read again, as something else
+    last = _number(chain[-1])
+    if last is None or last.number is None:
+        return None
+    for piece in chain[:-1]:
+        other = _number(piece)
+        if other is None or other.number is None or not numbers.equal(other.number, last.number):
+            return None
+    return last
 
 
 def _signs(text: str) -> list[str]:
-    if "\\pm" not in text:
-        return [text]
-    return [re.sub(r"\\pm(?![A-Za-z])", sign, text) for sign in "+-"]
+    return [_PLUS_MINUS.sub(s, text) for s in "+-"] if _PLUS_MINUS.search(text) else [text]
 
 
 def _bracketed(text: str) -> Shape | None:

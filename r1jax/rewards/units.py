@@ -43,6 +43,12 @@ _SPELLINGS = {
     "am": "am",
     "pm": "pm",
 }
+# spellings of one letter that are units behind a space; 5 M is 5 million, 3 t may be 3 times t
+_LETTER_UNITS = frozenset("gmshlL")
+# nouns too short to be told from products of letters
+_SHORT_NOUNS = """men man boy kid cat dog cow pig hen bee ant egg car bus van box bag cup can jar
+    pot pen cap hat toy pie nut bed key job row tie bat pts"""
+_SHORT = frozenset(_SHORT_NOUNS.split())
 _KNOWN = {spelling: unit for unit, names in _SPELLINGS.items() for spelling in names.split()}
 _FREE = frozenset({"square", "sq", "cubic", "squared", "unit", "units", "of", "per", "a", "the"})
 # these change a number or add another one: "5 million", "5 squared" alone, "5 or six"
@@ -58,30 +64,55 @@ _NOT_HAN = frozenset("或和与到至比加减乘除不非万亿百十千点又"
 _HAN = re.compile(r"[\u4e00-\u9fff/]{1,6}")
 _POWER = re.compile(r"(?<=[A-Za-z}])\s*\^\s*(?:\{[23]\}|[23])$")
 _WORDS = re.compile(r"[A-Za-z./°\u4e00-\u9fff][A-Za-z./° \u4e00-\u9fff]*")
+# a lone measure behind a root, a fraction, a bracket or pi
+_CONSTANT = re.compile(
+    r"(.*(?:[})\d]|\\pi)) ?((?:(?:square|sq|cubic) )?[A-Za-z/]{2,12}(?:\^(?:\{[23]\}|[23]))?)",
+    re.DOTALL,
+)
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_LETTER = re.compile("[A-Za-z]")
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ./° "
 
 
 def split(text: str) -> tuple[str, str]:
     r"""Returns a number's text and the unit behind it, "" for none; `latex.tidy` comes first.
 
-    In \text{} a unit may be any words, such as "right triangles"; bare it must be a known measure
-    of 2 letters, or words of 4. Words that change the number (million, or, six) are no units: then
-    the text comes back whole.
+    In \text{} a unit may be any words, such as "right triangles". Bare it must be a known measure
+    of 2 letters or more, or behind a space a word of 4, a short noun of our list or one of g, m, s,
+    h and l; abcd, wxyz and their like are products. Words that change the number (million, or, six)
+    are no units: then the text comes back whole.
     """
     bare = _POWER.sub("", text)
     if bare.endswith("}") and (at := bare.rfind("\\text{")) > 0:
         words = bare[at + len("\\text{") : -1]
-        return (bare[:at].rstrip(), words) if _is_unit(words, in_text=True) else (text, "")
+        return (
+            (bare[:at].rstrip(), words)
+            if _is_unit(words, in_text=True, spaced=True)
+            else (text, "")
+        )
     head = bare.rstrip(_LETTERS)
     while head and "\u4e00" <= head[-1] <= "\u9fff":
         head = head[:-1].rstrip("/")
     words = bare[len(head) :].strip()
-    if not head or head[-1] == "\\" or not words or not _is_unit(words, in_text=False):
+    spaced = bare[len(head) : len(head) + 1] == " "
+    if not head or head[-1] == "\\" or not words:
+        return text, ""
+    if not (spaced and words in _LETTER_UNITS) and not _is_unit(
+        words, in_text=False, spaced=spaced
+    ):
         return text, ""
     return head.rstrip(), words
 
 
-def _is_unit(words: str, *, in_text: bool) -> bool:
+def split_constant(text: str) -> tuple[str, str]:
+    r"""Returns an expression without letters and the known measure behind it: 9\pi and cm^2."""
+    found = _CONSTANT.fullmatch(text)
+    if found is None or _LETTER.search(_COMMAND.sub("", found[1])):
+        return text, ""
+    return (found[1], found[2]) if measure(_POWER.sub("", found[2])) else (text, "")
+
+
+def _is_unit(words: str, *, in_text: bool, spaced: bool) -> bool:
     if not _WORDS.fullmatch(words) or len(words) > 40:
         return False
     plain = _plain(words)
@@ -93,7 +124,17 @@ def _is_unit(words: str, *, in_text: bool) -> bool:
         return False
     if in_text or plain == "°":
         return True
-    return all((p in _KNOWN and len(p) > 1) or p in _FREE or len(p) > 3 for p in parts)
+    return all(
+        (p in _KNOWN and len(p) > 1)
+        or p in _FREE
+        or (spaced and (p in _SHORT or (len(p) > 3 and not _is_product(p))))
+        for p in parts
+    )
+
+
+def _is_product(word: str) -> bool:
+    """abcd, mnpq, wxyz: letters in order, the first two neighbours; no common noun is like that."""
+    return list(word) == sorted(set(word)) and ord(word[1]) == ord(word[0]) + 1
 
 
 def _plain(words: str) -> str:

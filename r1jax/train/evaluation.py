@@ -11,7 +11,7 @@ from r1jax import keys
 from r1jax.config import SamplerConfig
 from r1jax.data.problems import ProblemSource
 from r1jax.train import statistics
-from r1jax.train.examiner import Answered, Examiner, mean, rates
+from r1jax.train.examiner import Answered, Examiner, known_to_all, mean, rates
 from r1jax.types import Weights
 
 
@@ -83,7 +83,7 @@ def _sampled(
                     examiner.read, rollout, problems, group=config.samples, step=start, cap=cap
                 )
             )
-        parts = [j.result() for j in judging]
+        parts = [known_to_all(j.result()) for j in judging]
     return Answered(
         problems=[x for p in parts for x in p.problems],
         prompts=[x for p in parts for x in p.prompts],
@@ -96,14 +96,21 @@ def _sampled(
 
 
 def _consensus(examiner: Examiner, whole: Answered, samples: int, votes: int) -> float | None:
-    """The mean correctness of the majority among each `votes` successive samples (cons@k)."""
+    """The mean correctness of the majority among each `votes` successive samples (cons@k).
+
+    A vote that could not be judged counts as the others of its key; without one, it is left out.
+    """
     right = []
     for start in range(0, len(whole.scores), samples):
         scores = whole.scores[start : start + samples]
         keys_ = examiner.rewarder.votes([s.answer for s in scores], whole.problems[start])
         for block in range(0, samples, votes):
             winner = statistics.winner(keys_[block : block + votes])
-            right.append(0.0 if winner is None else scores[block + winner].parts["accuracy"])
+            if winner is None:
+                right.append(0.0)
+                continue
+            alike = (s for s, k in zip(scores, keys_, strict=True) if k == keys_[block + winner])
+            right += [float(s.parts["accuracy"] == 1) for s in alike if not s.error][:1]
     return mean(right)
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Key
 
@@ -15,11 +14,15 @@ from r1jax.data.tokenizer import Tokenizer
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
 from r1jax.sampling.sampler import Sampler
+from r1jax.train.exchange import all_scores, own_rows, to_host
 from r1jax.types import Rollout, Weights
 
 
 class Answered(NamedTuple):
-    """One rollout in text: row b answers problems[b]; `seconds` is what judging it took."""
+    """One rollout in text: row b answers problems[b]; `seconds` is what judging it took here.
+
+    `scores` are of all rows, but for what `Examiner.read` gives among several processes.
+    """
 
     problems: list[Problem]
     prompts: list[str]
@@ -82,12 +85,15 @@ class Examiner:
     ) -> Rollout:
         """Samples `group` completions of every problem; returns host arrays."""
         prompts = [self.prompt(p).ids for p in problems]
-        return jax.device_get(self.sampler(weights, prompts, key, group=group, cap=cap))
+        return to_host(self.sampler(weights, prompts, key, group=group, cap=cap))
 
     def read(
         self, rollout: Rollout, problems: list[Problem], *, group: int, step: int, cap: int
     ) -> Answered:
         """Turns a rollout into text and judges it; touches no device, so a thread may do it.
+
+        Among several processes each judges the rows of its own; `known_to_all` then fetches the
+        other scores.
 
         Args:
           rollout: host arrays, of `draw`.
@@ -110,10 +116,19 @@ class Examiner:
                 texts, prompts, rows, lengths, truncated, strict=True
             )
         ]
-        scores = self.rewarder(completions, seed=self.seed * 1_000_003 + step, cap=cap)
+        mine = own_rows(len(completions))
+        scores = self.rewarder(
+            [completions[b] for b in mine], first=mine.start, seed=self.seed * 1_000_003 + step,
+            cap=cap,
+        )  # fmt: skip
         seconds = time.monotonic() - start
         texts_of_prompts = [prompt.text for prompt in prompts]
         return Answered(rows, texts_of_prompts, texts, scores, lengths, truncated, seconds)
+
+
+def known_to_all(answered: Answered) -> Answered:
+    """The rollout with the scores of all its rows; a collective among several processes."""
+    return answered._replace(scores=all_scores(answered.scores))
 
 
 def mean(values: Iterable[Any]) -> float | None:

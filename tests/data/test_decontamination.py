@@ -7,6 +7,7 @@ from r1jax.data.decontamination import (
     find_hits,
     grams,
     index_grams,
+    plain,
     summary,
     words,
 )
@@ -32,7 +33,10 @@ def test_two_questions_meet_when_the_slow_way_says_so(train, exam, n):
     hits = find_hits({"t": train}, index, n=n)
     assert bool(hits) == any(naive_meet(train, text, n) for text in exam)
     for hit in hits:
-        assert hit.gram in train and hit.gram in exam[int(hit.evaluation_id)]
+        assert all(
+            hit.gram in text or hit.gram == text.replace(" ", "")
+            for text in (train, exam[int(hit.evaluation_id)])
+        )
 
 
 @pytest.mark.parametrize(
@@ -51,10 +55,33 @@ def test_words_forget_case_width_and_signs(text, want):
     assert words(text) == want.split()
 
 
-def test_a_question_of_n_words_has_one_gram_and_a_shorter_one_is_whole():
-    assert list(grams("One, two three.", 3)) == ["one two three"]
-    assert list(grams("One, two  three four.", 3)) == ["one two three", "two three four"]
-    assert list(grams("One,  TWO.", 3)) == ["one, two."]
+def test_every_question_has_its_grams_and_itself():
+    assert list(grams("One, two three.", 3)) == ["one two three", "one,twothree"]
+    assert list(grams("One, two  three four", 3))[:-1] == ["one two three", "two three four"]
+    assert list(grams("One,  TWO.", 3)) == list(grams("one,two", None)) == ["one,two"]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "equal"),
+    [
+        ("What is 3+4=?", "what is 3 + 4 = ?", True), ("Compute 7*8.", "Compute 7 * 8", True),
+        ("Compute 7*8", "Compute 7+8", False), ("What is 5!", "What is 5?", False),
+        ("1 2 + 3", "12 + 3", False), ("1  2\n+ 3", "1 2+3", True), ("3-4", "3 4", False),
+        ("\uff13\uff0b\uff14\uff1f", "3+4?", True), ("\u7b54\u6848 \u3002", "\u7b54\u6848", True),
+        ("?", ".", False),
+    ],
+)  # fmt: skip
+def test_equal_questions_differ_in_case_width_spaces_and_the_end_alone(one, two, equal):
+    assert (plain(one) == plain(two)) is equal
+    for n in (2, 10, None):
+        hits = find_hits({"t": one}, index_grams({"exam": {"e": two}}, n=n), n=n)
+        assert bool(hits) is equal or n == 2
+
+
+def test_spaces_that_make_words_hide_no_equal_question():
+    index = index_grams({"exam": {"e": "1 + 2 + 3 + 4 + 5 ="}}, n=5)
+    (hit,) = find_hits({"t": "1+2+3+4+5=?"}, index, n=5)
+    assert hit.gram == "1+2+3+4+5="
 
 
 def test_short_questions_keep_their_signs():

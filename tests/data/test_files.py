@@ -67,6 +67,12 @@ def test_every_format_gives_the_same_rows(tmp_path, format):
     assert [where for where, _ in read_rows(path, format)] == [f"{path}:{i}" for i in range(1, 6)]
 
 
+def test_rows_of_json_lines_are_numbered_by_their_lines(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('\ufeff\n{"a": 1}\n\n{"a": 2}\n\n', encoding="utf-8")
+    assert list(read_rows(path, "jsonl")) == [(f"{path}:2", {"a": 1}), (f"{path}:4", {"a": 2})]
+
+
 @pytest.mark.parametrize("format", WRITERS)
 def test_a_folder_or_a_pattern_stands_for_its_files_in_order(tmp_path, format):
     write, suffix = WRITERS[format]

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from r1jax.data.jsonl import iter_jsonl, read_jsonl
+from r1jax.data.jsonl import iter_jsonl, numbered_jsonl, read_jsonl
 
 
 def write(path, *rows):
@@ -23,7 +23,7 @@ def test_plain_and_gzipped_files_read_alike(tmp_path):
     ("bad", "why"),
     [
         (b"{'a': 1}", "double quotes"),
-        (b"", "Expecting value"),
+        (b"\xef\xbb\xbf{}", "BOM"),
         (b"[1]", "got list, wanted an object"),
         (b'{"a": "\xff"}', "utf-8"),
     ],
@@ -35,8 +35,20 @@ def test_a_bad_line_is_named(tmp_path, bad, why):
         read_jsonl(path)
 
 
-def test_an_empty_file_is_an_error(tmp_path):
-    path = write(tmp_path / "x.jsonl")
+def test_blank_lines_and_a_byte_order_mark_hold_nothing_but_count(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n \t\r\n{"a": 2}\n\n')
+    assert list(numbered_jsonl(path)) == [(1, {"a": 1}), (4, {"a": 2})]
+    assert list(iter_jsonl(path)) == read_jsonl(path) == [{"a": 1}, {"a": 2}]
+    path.write_bytes(b"\xef\xbb\xbf\n\n[1]")
+    with pytest.raises(ValueError, match=r"x\.jsonl:3: got list"):
+        read_jsonl(path)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
+def test_a_file_of_nothing_is_an_error(tmp_path, text):
+    path = tmp_path / "x.jsonl"
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"x\.jsonl: empty"):
         read_jsonl(path)
 

@@ -230,6 +230,18 @@ def test_ids_count_rows_over_all_files_and_errors_within_one(tmp_path):
         load(tmp_path / "s")
 
 
+def test_ids_and_errors_count_blank_lines(tmp_path):
+    (tmp_path / "s").mkdir()
+    for name in "ab":
+        line = '{"question": "q", "answer": "1"}\n'
+        (tmp_path / "s" / f"{name}.jsonl").write_text("\ufeff" + line + "\n" + line + "\n\n")
+    assert [p.id for p in load(tmp_path / "s" / "a.jsonl")] == ["s/a:1", "s/a:3"]
+    # blank lines at the end are nobody's
+    assert [p.id.rpartition(":")[2] for p in load(tmp_path / "s")] == ["1", "3", "4", "6"]
+    with pytest.raises(ValueError, match=r"s/a\.jsonl:1: no field 'level'"):
+        load(tmp_path / "s", stratum="level")
+
+
 def test_the_text_of_a_question_has_no_words_of_ours(tmp_path):
     path = write(
         tmp_path / "s" / "x.jsonl",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1jax.data.mixing import mixed_indices
-from r1jax.data.problems import batch_indices
+from r1jax.data.mixing import Interleaving, mixed_indices
+from r1jax.data.problems import Problem, batch_indices
 
 # grain shuffles by walking a cycle of 2**16, so small sources are its slow ones: 16 ms for n = 3
 SOURCES = st.lists(st.tuples(st.integers(90, 120), st.integers(1, 5)), min_size=2, max_size=4)
@@ -68,6 +68,33 @@ def test_shares_are_kept_over_a_long_run():
     for index in drawn(sources, seed=1, count=2000, batch=100):
         counts[0 if index < 500 else 1 if index < 800 else 2] += 1
     assert [counts[i] for i in range(3)] == pytest.approx([1400, 400, 200], rel=0.01)
+
+
+def named(name):
+    return Problem(name, "q", "1", "", "", "maths", {})
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=5))
+def test_sources_take_turns_by_their_sizes(sizes):
+    made = Interleaving([[named(f"{i} {j}") for j in range(n)] for i, n in enumerate(sizes)])
+    order = [tuple(map(int, made[index].id.split())) for index in range(len(made))]
+    total = sum(sizes)
+    assert len(order) == total
+    for i, n in enumerate(sizes):
+        assert [j for source, j in order if source == i] == list(range(n))
+        for count in range(total + 1):
+            here = sum(source == i for source, _ in order[:count])
+            # each source is within half a problem of a moment that all share
+            assert abs(here - count * n / max(total, 1)) <= 1 + len(sizes) / 2
+
+
+def test_turns_by_hand():
+    made = Interleaving([[named(letter) for letter in part] for part in ("abcd", "xy", "", "12")])
+    assert "".join(made[i].id for i in range(8)) == "ax1bcy2d"
+    for index in (-1, 8):
+        with pytest.raises(IndexError, match="wanted 0 to 7"):
+            made[index]
 
 
 def test_the_mixed_order_is_random_access_and_does_not_depend_on_the_batch_size():

@@ -70,7 +70,17 @@ def test_problems_are_a_function_of_seed_and_index():
     one, two, other = source("chain_sum"), source("chain_sum", size=9), source("chain_sum", seed=2)
     assert one[7] == two[7]
     assert one[7].question != other[7].question
-    assert one[7].id == "chain_sum/1:7"
+    assert one[7].id == two[7].id and other[7].id.endswith("/2:7")
+
+
+def test_ids_tell_task_options_and_seed():
+    same, sized, other = (
+        source("chain_sum", size=9, **options)
+        for options in ({"max_terms": 3, "min_terms": 2}, {"min_terms": 2, "max_terms": 3}, {})
+    )
+    assert same[1].id == sized[1].id != other[1].id
+    # sha256 of the text {}
+    assert other[1].id == "chain_sum-44136fa3/1:1"
 
 
 def test_neighbouring_seeds_share_no_questions():

@@ -1,3 +1,4 @@
+import collections
 import itertools
 import json
 
@@ -5,8 +6,10 @@ import pytest
 
 from configs import data, r1_zero_reasoning_gym_tiny, r1_zero_tiny
 from r1jax import config as configs
-from r1jax.data.problems import ProblemSource
+from r1jax.data.problems import ProblemSource, question_digest
+from r1jax.data.splits import each
 from r1jax.data.tasks import TaskConfig, files_digest, load_task, sources
+from r1jax.data.world import WorldSource
 
 WORLD = dict(train=30, validation=4, test=5, ood=6, seed=0, search_share=0.5)
 SUMS = dict(min_terms=2, max_terms=2, min_digits=1, max_digits=1)
@@ -41,7 +44,7 @@ def test_the_world_has_four_splits_of_the_wanted_sizes():
     sizes = {split: len(source) for split, source in made.items()}
     assert sizes == {"train": 30, "validation": 4, "test": 5, "ood": 6}
     assert all(isinstance(source, ProblemSource) for source in made.values())
-    assert made["ood"][5].id == "ood-5"
+    assert made["ood"][5].id == "world/0:ood-5"
 
 
 def test_the_world_need_not_have_an_ood_split_but_all_others():
@@ -51,13 +54,28 @@ def test_the_world_need_not_have_an_ood_split_but_all_others():
         make(validation=0)
 
 
-def test_validation_is_held_out_from_the_end_of_the_training_file(tmp_path):
+def test_validation_is_drawn_and_the_rest_keeps_its_order(tmp_path):
     made = sources(build(main=files(tmp_path)))
     questions = {s: asked(made[s]) for s in made}
-    assert questions["train"] == [f"train {i}?" for i in range(6)]
-    assert questions["validation"] == [f"train {i}?" for i in range(6, 10)]
+    # ordered by: printf 'validation 3' | sha256sum
+    assert questions["validation"] == [f"train {i}?" for i in (3, 4, 5, 9)]
+    assert questions["train"] == [f"train {i}?" for i in (0, 1, 2, 6, 7, 8)]
     assert questions["test"] == [f"test {i}?" for i in range(3)]
-    assert made["validation"][0].answer == "6"
+    assert made["validation"][0].answer == "3"
+    assert asked(sources(build(main=files(tmp_path)))["train"]) == questions["train"]
+
+
+def test_the_first_of_a_validation_drawn_from_a_sorted_file_are_from_all_of_it(tmp_path):
+    made = sources(build(main=files(tmp_path, train=400, validation=100)))
+    numbers = [int(p.answer) for p in each(made["validation"])]
+    assert len(set(numbers)) == 100 and numbers != sorted(numbers)
+    quarters = collections.Counter(n // 100 for n in numbers[:40])
+    assert min(quarters[q] for q in range(4)) >= 4
+    # more of them are the same and others, and so are those of a longer file
+    more = sources(build(main=files(tmp_path, train=400, validation=150)))["validation"]
+    assert [int(p.answer) for p in each(more)][:100] == numbers
+    longer = sources(build(main=files(tmp_path, train=410, validation=100)))["validation"]
+    assert len(set(numbers) & {int(p.answer) for p in each(longer)}) >= 90
 
 
 def test_validation_and_test_may_be_left_out(tmp_path):
@@ -123,8 +141,8 @@ def test_sources_stand_one_after_the_other_in_the_order_of_their_names(tmp_path)
     assert task.sizes == (6, 30, 10) and task.weights == (2.0, 0.5, 1.0)
     train = task.splits["train"]
     assert len(train) == 46
-    assert (train[5].question, train[36].question) == ("train 5?", "c train 0?")
-    assert [train[i].id for i in (6, 35)] == ["train-0", "train-29"]
+    assert (train[5].question, train[36].question) == ("train 8?", "c train 0?")
+    assert [train[i].id for i in (6, 35)] == ["world/0:train-0", "world/0:train-29"]
     assert [len(task.splits[s]) for s in ("validation", "test", "ood")] == [8, 11, 6]
     for index in (-1, 46):
         with pytest.raises(IndexError, match="wanted 0 to 45"):
@@ -138,8 +156,114 @@ def test_a_problem_may_stand_in_one_place_only(tmp_path):
     same = data.files(train=one["files"]["train"], test=one["files"]["train"], validation=2)
     with pytest.raises(ValueError, match=r"/train:1 is in a, train and in a, test"):
         load_task(build(a=same))
-    with pytest.raises(ValueError, match="problem train-0 is in a, train and in b, train"):
-        load_task(build(a=data.world(**WORLD), b=data.world(**WORLD | {"seed": 1})))
+    with pytest.raises(ValueError, match="world/0:train-0 is in a, train and in b, train"):
+        load_task(build(a=data.world(**WORLD), b=data.world(**WORLD | {"train": 9})))
+
+
+def test_worlds_of_two_seeds_and_gyms_of_two_options_mix():
+    worlds = build(a=data.world(**WORLD), b=data.world(**WORLD | {"seed": 1}))
+    assert load_task(worlds).sizes == (30, 30)
+    gym = dict(task="chain_sum", train=9, validation=3, test=3, seed=0)
+    longer = data.gym(**gym, options={"min_terms": 5, "max_terms": 6})
+    made = load_task(build(a=data.gym(**gym, options={"max_terms": 4}), b=longer))
+    assert len({p.id for p in each(made.splits["train"])}) == 18
+    with pytest.raises(ValueError, match=r"chain_sum-.*/0:0 is in a, train and in b, train"):
+        load_task(build(a=longer, b=longer))
+
+
+def test_exams_of_several_sources_begin_with_all_of_them(tmp_path):
+    made = load_task(
+        build(
+            a=files(tmp_path, train=20, validation=8), w=data.world(**WORLD),
+            c=files(tmp_path / "c", name="c "),
+        )
+    ).splits  # fmt: skip
+    sources_ = lambda split: [p.id.partition("/")[0] for p in each(made[split])]
+    assert collections.Counter(sources_("validation")[:8]) == {tmp_path.name: 4, "c": 2, "world": 2}
+    assert set(sources_("test")[:3]) == {tmp_path.name, "c", "world"}
+    assert len(sources_("test")) == 11
+    assert set(sources_("ood")) == {"world"} and len(made["ood"]) == 6
+    assert sources_("train") == [tmp_path.name] * 12 + ["c"] * 6 + ["world"] * 30
+
+
+def test_training_questions_that_equal_a_held_out_one_are_taken_out_and_told(tmp_path):
+    twice = [f"What is {i}+{i}?" for i in range(50)] * 2
+    main = data.files(
+        train=rows(tmp_path / "train.jsonl", *twice), validation=20,
+        test=rows(tmp_path / "test.jsonl", "what is\n7 + 7 ."),
+    )  # fmt: skip
+    task = load_task(build(main=main))
+    held_out = {q for s in ("validation", "test") for q in asked(task.splits[s])}
+    key = lambda q: "".join(q.lower().split()).rstrip("?.")
+    assert not {key(q) for q in asked(task.splits["train"])} & {key(q) for q in held_out}
+    assert len(task.splits["validation"]) == 20
+    report = task.report["repeats"]
+    counts = report["sources"]["main"]
+    assert counts["before"] == 80 and counts["kept"] == len(task.splits["train"]) == task.sizes[0]
+    assert json.loads(json.dumps(report)) == report
+    (note,) = task.notes
+    assert f"{counts['removed']} of 80 training questions equal a held-out question" in note
+    assert counts["removed"] > 10
+
+
+def test_a_question_held_out_of_one_source_trains_no_other(tmp_path):
+    a = data.files(
+        train=rows(tmp_path / "a.jsonl", "1+1?", "2+2?") | {"question": "Solve {q}"},
+        test=rows(tmp_path / "at.jsonl", "a?"),
+    )
+    b = data.files(
+        train=rows(tmp_path / "b.jsonl", "A", "b?"), test=rows(tmp_path / "bt.jsonl", "2 + 2")
+    )
+    task = load_task(build(a=a, b=b))
+    assert asked(task.splits["train"]) == ["Solve 1+1?", "b?"] and task.sizes == (1, 1)
+    assert [(h["source"], h["evaluation_set"]) for h in task.report["repeats"]["removed"]] == [
+        ("a", "b, test"), ("b", "a, test")
+    ]  # fmt: skip
+    b["files"]["train"] = rows(tmp_path / "b.jsonl", "A")
+    with pytest.raises(ValueError, match="b: every training question meets"):
+        load_task(build(a=a, b=b))
+    # the world is generated, and may stand in a file too
+    world = WorldSource("train", size=30, seed=0, search_share=0.5)
+    c = data.files(
+        train=rows(tmp_path / "c.jsonl", "x"),
+        test=rows(tmp_path / "ct.jsonl", world[4].question.upper()),
+    )
+    assert load_task(build(a=data.world(**WORLD), c=c)).sizes == (29, 1)
+
+
+def test_gyms_of_two_sources_leak_nothing_into_each_other():
+    gym = lambda seed: data.gym(
+        task="chain_sum", train=60, validation=40, test=40, seed=seed, options=SUMS
+    )
+    task = load_task(build(a=gym(0), b=gym(7)))
+    assert not set(asked(task.splits["train"])) & {
+        q for s in ("validation", "test") for q in asked(task.splits[s])
+    }
+    assert task.report["repeats"]["removed"] and "repeats" in task.notes[0]
+
+
+def test_the_same_words_with_other_options_are_another_question(tmp_path):
+    def block(name, *options):
+        path = tmp_path / f"{name}.jsonl"
+        lines = [{"q": "Which is true?", "o": o, "a": "A"} for o in options]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return data.rows(str(path), question="q", options="o", answer="a", kind="choice")
+
+    train = block("train", ["1", "2"], ["3", "4"])
+    task = load_task(build(main=data.files(train=train, test=block("test", ["A) 3", "4"]))))
+    assert task.sizes == (1,) and task.splits["train"][0].reference["options"] == ["1", "2"]
+
+
+def test_worlds_alone_are_not_walked(monkeypatch):
+    real, met = WorldSource.__getitem__, itertools.count(1)
+
+    def first_few(self, index):
+        assert next(met) <= 8
+        return real(self, index)
+
+    monkeypatch.setattr(WorldSource, "__getitem__", first_few)
+    big = WORLD | {"train": 10**9}
+    assert load_task(build(a=data.world(**big), b=data.world(**big | {"seed": 1}))).report == {}
 
 
 def test_one_file_may_be_cut_into_splits_by_filters(tmp_path):
@@ -153,7 +277,7 @@ LONG = "if a plane travels twelve hundred miles in three hours how far in {}?"
 
 
 def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
-    train = [LONG.format("five"), "short", "1 + 1?", "train 3?", "and " + LONG.format("nine"), "v?"]
+    train = [LONG.format("five"), "short", "1 + 1?", "v?", "train 3?", "and " + LONG.format("nine")]
     main = data.files(
         train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "1 - 1?"),
         validation=1,
@@ -169,14 +293,14 @@ def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
         "source": "main", "id": f"{tmp_path.name}/train:{row}", "gram": gram,
         "evaluation_set": "hard", "evaluation_id": f"exams/hard:{to}",
     }  # fmt: skip
-    assert report["removed"] == [hit(1, gram, 2), hit(2, "short", 3), hit(5, gram, 2)]
+    assert report["removed"] == [hit(1, gram, 2), hit(2, "short", 3), hit(6, gram, 2)]
     assert json.loads(json.dumps(report)) == report
     (note,) = task.notes
     assert "3 of 5 training questions share 10 words" in note and "(hard 3)" in note
 
 
 def test_the_splits_of_the_run_itself_count_when_asked(tmp_path):
-    train = ["same", "other", "held out", "held out"]
+    train = ["same", "other", LONG.format("ten"), LONG.format("two")]
     main = data.files(
         train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "Same"),
         validation=1,
@@ -187,12 +311,13 @@ def test_the_splits_of_the_run_itself_count_when_asked(tmp_path):
         "main, test",
         "main, validation",
     ]
+    assert list(task.report) == ["decontamination"] and len(task.notes) == 1
     exam = rows(tmp_path / "exam.jsonl", "other")
     plan = data.decontamination(held_out=False, exam=exam)
-    assert asked(load_task(build(main=main, decontamination=plan)).splits["train"]) == [
-        "same",
-        "held out",
-    ]
+    task = load_task(build(main=main, decontamination=plan))
+    assert asked(task.splits["train"]) == [LONG.format("ten")]
+    # equal questions go whatever was asked
+    assert [hit["gram"] for hit in task.report["repeats"]["removed"]] == ["same"]
 
 
 def test_words_of_our_templates_and_options_are_no_contamination(tmp_path):
@@ -222,22 +347,29 @@ def test_nothing_left_to_train_on_is_an_error(tmp_path):
 
 def test_the_curriculum_keeps_what_is_neither_too_easy_nor_too_hard(tmp_path):
     rates = tmp_path / "rates.jsonl"
-    names = [f"{tmp_path.name}/train:{row}" for row in range(1, 6)]
+    names = [f"{tmp_path.name}/train:{row}" for row in (1, 2, 3, 7, 8)]
     lines = [{"id": n, "pass_rate": r} for n, r in zip(names, (0, 0.25, 0.5, 1, 0.75), strict=True)]
     rates.write_text("".join(json.dumps(line | {"gold": "1"}) + "\n" for line in lines))
     load = lambda **plan: load_task(
         build(main=files(tmp_path), curriculum=data.curriculum(str(rates), **plan))
     )
     task = load(lowest=0.25, highest=0.75, unmeasured="drop")
-    assert asked(task.splits["train"]) == ["train 1?", "train 2?", "train 4?"]
+    assert asked(task.splits["train"]) == ["train 1?", "train 2?", "train 7?"]
     assert task.report["curriculum"]["sources"] == {
         "main": {"kept": 3, "below": 1, "above": 1, "unmeasured": 1}
     }
     assert "3 training problems kept, 1 too hard, 1 too easy, 1 without" in task.notes[0]
     assert load(lowest=0.25, highest=0.75, unmeasured="keep").sizes == (4,)
     assert len(task.splits["validation"]) == 4  # held out before, and never filtered
-    with pytest.raises(ValueError, match=r"rates\.jsonl: no pass rate of .*/train:6"):
+    with pytest.raises(ValueError, match=r"rates\.jsonl: no pass rate of .*/train:9"):
         load(lowest=0.25, highest=0.75)
+    digest = lambda question: question_digest(question)
+    line = {"id": names[1], "pass_rate": 0.5, "question_sha256": digest("train 1?")}
+    rates.write_text(json.dumps(line))
+    assert load(lowest=0.25, highest=0.75, unmeasured="drop").sizes == (1,)
+    rates.write_text(json.dumps(line | {"question_sha256": digest("train 2?")}))
+    with pytest.raises(ValueError, match=r"rates\.jsonl: the question of .*/train:2 changed"):
+        load(lowest=0.25, highest=0.75, unmeasured="drop")
 
 
 def test_every_file_that_is_read_counts_in_the_digest(tmp_path):

@@ -154,7 +154,7 @@ def test_questions_have_the_answers_of_an_independent_reader(split):
     for i in range(100):
         problem = source[i]
         assert int(problem.answer) == evaluate(problem.question), problem.question
-        assert problem.id == f"{split}-{i}"
+        assert problem.id == f"world/1:{split}-{i}"
 
 
 def test_problems_and_documents_are_functions_of_seed_and_index(documents):

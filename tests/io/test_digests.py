@@ -1,6 +1,6 @@
 import pytest
 
-from r1jax.io.digests import differences, leaves_by_path, seal, unseal
+from r1jax.io.digests import differences, fingerprint, leaves_by_path, seal, unseal
 
 
 def test_a_sealed_document_comes_back_and_a_changed_one_is_refused():
@@ -24,3 +24,20 @@ def test_differences_show_both_sides():
 def test_two_leaves_of_one_name_are_refused():
     with pytest.raises(ValueError, match="2 arrays, but only 1 names"):
         leaves_by_path({"a/b": 1, "a": {"b": 2}})
+
+
+def test_a_fingerprint_tells_names_sizes_and_both_ends(tmp_path):
+    place = tmp_path / "model"
+    place.mkdir()
+    (place / "a").write_bytes(b"x" * (3 * 2**20))
+    first = fingerprint(place)
+    assert first == fingerprint(place) != fingerprint(place / "a")
+    for at in (0, 3 * 2**20 - 1):
+        content = bytearray(b"x" * (3 * 2**20))
+        content[at] = 0
+        (place / "a").write_bytes(content)
+        assert fingerprint(place) != first
+    (place / "a").write_bytes(b"x" * (3 * 2**20))
+    assert fingerprint(place) == first
+    (place / "a").rename(place / "b")
+    assert fingerprint(place) != first

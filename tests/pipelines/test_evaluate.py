@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -8,7 +9,9 @@ from configs import data, eval_tiny
 from configs import judge as judge_config
 from r1jax import config as configs
 from r1jax.data.jsonl import read_jsonl
+from r1jax.data.problems import question_digest
 from r1jax.io import exam_report
+from r1jax.io.digests import fingerprint
 from r1jax.pipelines import evaluate, judge
 from r1jax.rewards.extract import Extracted
 from r1jax.rewards.judge import Judge
@@ -48,7 +51,7 @@ def no_picture(monkeypatch):
 def test_every_question_has_all_its_answers(examined):
     rows = read_jsonl(examined / "answers.jsonl")
     asked = read_jsonl(examined / "questions.jsonl")
-    assert [q["id"] for q in asked] == [f"test-{i}" for i in range(5)]
+    assert [q["id"] for q in asked] == [f"world/0:test-{i}" for i in range(5)]
     want = {(q["id"], s) for q in asked for s in range(4)}
     assert {(row["id"], row["sample"]) for row in rows} == want and len(rows) == 20
     for row in rows:
@@ -77,6 +80,9 @@ def test_results_and_report_tell_of_the_answers(examined):
     assert summary["seconds"].keys() == {"sample", "judge", "judge_waited_for"}
     rates = {row["id"]: row["pass_rate"] for row in read_jsonl(examined / "pass_rates.jsonl")}
     assert rates == results["accuracies"]
+    told = {r["id"]: r["question_sha256"] for r in read_jsonl(examined / "pass_rates.jsonl")}
+    questions = {q["id"]: q["question"] for q in read_jsonl(examined / "questions.jsonl")}
+    assert told == {name: question_digest(text) for name, text in questions.items()}
 
 
 @pytest.mark.parametrize("cut", [0, 3, 11])
@@ -129,6 +135,28 @@ def test_two_exams_are_compared_question_by_question(
     comparison = json.loads((tmp_path / "summary.json").read_text())["comparison"]
     assert comparison["questions"] == 5 and -1 <= comparison["difference"] <= 1
     assert "against" in capsys.readouterr().out
+
+
+def test_a_comparison_of_other_questions_is_told_before_the_exam(examined, nano_base, tmp_path):
+    source = {"world": {"seed": 7}}
+    with pytest.raises(ValueError, match=r"compare: .* questions are not those of this exam"):
+        evaluate.run(settings(nano_base, source=source, compare=str(examined)), tmp_path)
+    assert not (tmp_path / "answers.jsonl").exists()
+
+
+def test_another_model_at_the_same_place_is_noticed(examined, nano_base, tmp_path):
+    model, workdir = tmp_path / "model", tmp_path / "run"
+    shutil.copytree(nano_base, model)
+    shutil.copytree(examined, workdir)
+    asked = json.loads((workdir / "request.json").read_text())
+    asked |= {"model": str(model), "model_fingerprint": fingerprint(model)}
+    (workdir / "request.json").write_text(json.dumps(asked))
+    weights = model / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match=r"another request: \['model_fingerprint'\] differ"):
+        evaluate.run(settings(model), workdir)
 
 
 def test_a_comparison_with_nothing_is_told_before_the_exam(nano_base, tmp_path):

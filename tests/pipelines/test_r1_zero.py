@@ -200,8 +200,10 @@ def test_an_arm_pays_for_its_parts_alone(config, trainer):
         reward = dataclasses.replace(config.reward, kind=kind, weights=weights)
         rewarder = trainer(dataclasses.replace(config, reward=reward)).rewarder
         said = [Completion(text, False, problem, 9, False) for problem in problems]
-        totals[kind] = [score.total for score in rewarder(said, seed=0, cap=10)]
-        coins = [[s.total for s in rewarder(said, seed=seed, cap=10)] for seed in range(20)]
+        totals[kind] = [score.total for score in rewarder(said, first=0, seed=0, cap=10)]
+        coins = [
+            [s.total for s in rewarder(said, first=0, seed=seed, cap=10)] for seed in range(20)
+        ]
     assert totals["rule"] == [2.5, 0.5] and totals["format_only"] == [0.5, 0.5]
     assert len({tuple(c) for c in coins}) == 4  # fresh coins at every step
 

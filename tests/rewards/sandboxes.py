@@ -1,13 +1,16 @@
 """Sandboxes for tests, and what they leave behind."""
 
 import os
+import shutil
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from r1jax.rewards import sandbox
-from r1jax.rewards.inside.remote import pack, plain_only
+from r1jax.rewards.inside.packing import pack, plain_only
 from r1jax.rewards.sandbox import SandboxConfig
 
 REAL = ("bwrap", "limits")
@@ -29,6 +32,21 @@ def need(backend: str) -> str:
     except ValueError as error:
         pytest.skip(f"no {backend} on this machine: {error}")
     return backend
+
+
+def without_root(script: str) -> str:
+    """What a script prints that another user runs, who can read the sandbox and little else."""
+    root = Path(sandbox.__file__).parents[2]
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        os.chmod(place, 0o755)
+        for path in root.glob("r1jax/rewards/**/*.py"):
+            (copy := Path(place, path.relative_to(root))).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+        return subprocess.run(
+            [sandbox.PYTHONS[0], "-c", script], env={"PYTHONPATH": place, "PATH": "/usr/bin:/bin"},
+            cwd="/", stdout=subprocess.PIPE, text=True, check=True, **user,
+        ).stdout  # fmt: skip
 
 
 def processes(pid: int) -> list[str]:

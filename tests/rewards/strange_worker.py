@@ -71,11 +71,34 @@ def flood() -> Verdict:
     return Verdict(1.0, "x" * 2**22, False)
 
 
+def babble() -> Verdict:
+    """Says what is no verdict, where verdicts are read."""
+    for fd in range(3, 20):
+        try:
+            os.write(fd, b'{"reward": 1}\n')
+        except OSError:
+            continue
+    return Verdict(1.0, "babbled", False)
+
+
 def pid() -> Verdict:
     return Verdict(1.0, str(os.getpid()), False)
 
 
-JOBS = (echo, sleep, spin, spin_in_c, hog, hog_quietly, recurse, die, die_always, flood, pid)
+JOBS = (
+    echo,
+    sleep,
+    spin,
+    spin_in_c,
+    hog,
+    hog_quietly,
+    recurse,
+    die,
+    die_always,
+    flood,
+    babble,
+    pid,
+)
 
 if __name__ == "__main__":
     table = {job.__name__: worker.Function(lambda: None, job) for job in JOBS}

@@ -42,6 +42,14 @@ def nested(head: str, tail: str, n: int) -> str:
     return head * n + tail * n
 
 
+def braided(n: int) -> str:
+    """Equations in unions in brackets, which were read anew at every depth: 2^n times."""
+    text = "1"
+    for _ in range(n):
+        text = f"({text})=1\\cup 2"
+    return text
+
+
 EVERYWHERE = {
     "nothing": "",
     "blanks": " \n\u200b\u2800\u3164 ",
@@ -65,6 +73,10 @@ EVERYWHERE = {
     "a big power": box("10^{10^{10}}"),
     "deep fractions": box(nested(r"\frac{1}{", "}", 60)),
     "deep roots": box(nested(r"\sqrt{", "}", 120)),
+    "equations in unions in brackets": box(braided(40)),
+    "a remainder": box(r"2 \pmod{3}", r"2 \pmod 3"),
+    "a sentence of many words": tag("so we see that a man and a dog can be at home by noon " * 30),
+    "a letter many times": tag("a" * 4000),
     "an integral": box(r"\int_0^{\infty} \frac{\sin(x^{x^x})}{\ln(\cos(x^9))} dx"),
     "a long sum": box(r"\sum_{n=1}^{10^{12}} \frac{1}{n^{n}}"),
     "infinity": box(r"\infty"),
@@ -152,10 +164,10 @@ def judged():
     before = children()
     with closing(Rewarder(configs.build(RewardConfig, config.to_dict()), {})) as rewarder:
         completions = [Completion(text, False, q, 50, False) for _, q, text in CANARIES]
-        scores = rewarder(completions, seed=0, cap=100)
+        scores = rewarder(completions, first=0, seed=0, cap=100)
         # whatever happened, the judge still knows right from wrong
         after = [Completion(box(q.answer), False, q, 50, False) for q in (NUMBER, ROOT, CHOICE)]
-        still = [score.parts["accuracy"] for score in rewarder(after, seed=0, cap=100)]
+        still = [score.parts["accuracy"] for score in rewarder(after, first=0, seed=0, cap=100)]
     named = {name: score for (name, _, _), score in zip(CANARIES, scores, strict=True)}
     return named, still, children() - before
 

@@ -38,7 +38,8 @@ def test_other_letters_guesses_and_talk_are_wrong(answer):
 
 def test_an_option_that_speaks_of_letters_is_known_by_its_text():
     assert choice.quick("both A and B", "E", OPTIONS).value == 1.0
-    assert choice.quick("0.5 m", "D", OPTIONS).value == 0.0
+    assert choice.quick("0.5 m", "D", OPTIONS).value == 1.0
+    assert choice.quick("0.5 km", "D", OPTIONS).value == 0.0
     assert choice.quick("D) $\\frac{1}{2}$ m", "D", OPTIONS).value == 1.0
     assert choice.quick("\\frac12 \\text{ m}", "D", OPTIONS).value == 1.0
 
@@ -111,3 +112,68 @@ def test_letters_beyond_the_options_are_named():
     assert choice.letters("F", OPTIONS) == ("", "no option F")
     assert choice.letters("BF", OPTIONS) == ("", "no option F")
     assert choice.letters("F", {}) == ("F", "")
+
+
+CITIES = {"options": ["Paris", "Rome", "Oslo", "Bern"]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "(b)", "[B]", "{B}", "\u3010B\u3011", '"B"', "'B'", "B;", "B - Rome", "B, Rome", "B (Rome)",
+        "B is correct", "Letter B", "I choose B", "the answer is B because Rome", "b) Rome",
+        "B\n\nExplanation", "B\n\nExplanation: Rome is the capital of Italy.", "B.\nRome",
+        "\u201cB\u201d", "**B** - Rome", "B\u2014Rome", "B: Rome because of history", "rome",
+        "B because it is the capital", "B is the correct answer", "My answer is B.",
+    ],
+)  # fmt: skip
+def test_a_letter_may_be_wrapped_explained_and_followed_by_its_option(answer):
+    assert choice.quick(answer, "B", CITIES).value == 1.0
+    for other in "ACD":
+        assert choice.quick(answer, other, CITIES).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A or B", "not B", "ABCD", "C or D", "all of the above", "B - Paris", "B because Paris",
+        "B, A", "B and C", "B (Paris)", "B is wrong", "B is not correct", "B\nA", "B\nParis",
+        "A\nB", "B\n\nor C", "B, Rome or C", "B is correct, C too", "Be", "B'", "B Rome Paris",
+        "I choose B or C", "the answer is not B", "B isn't right", "B if A", "Rome or Paris",
+        "B\nis wrong", "(B) (C)", "[B] [C]", "B;C", "B and more", "B 5", "b because Rome, Paris",
+    ],
+)  # fmt: skip
+def test_a_letter_with_another_option_or_a_hedge_behind_it_is_no_answer(answer):
+    assert choice.quick(answer, "B", CITIES).value == 0.0
+
+
+def test_all_of_the_above_is_an_answer_where_it_is_an_option():
+    options = {"options": ["Paris", "Rome", "all of the above"]}
+    assert choice.quick("all of the above", "C", options).value == 1.0
+    assert choice.quick("C, all of the above", "C", options).value == 1.0
+    assert choice.quick("A, all of the above", "A", options).value == 0.0
+
+
+SENTENCE = "we see that the train goes and so a man can be at home by noon "
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        SENTENCE, "a", "A", "A ", "a b ", "A, ", "(A", "and ", "A and ", "B because ", "B\n", "B. ",
+        "the answer is ", "correct ", "I choose ", "**", "**B ", "\\text{", "\\text{a}", "(", '"',
+        "not ", "Rome ", "B Rome ", " ", "\n", "-", ". ",
+    ],
+)  # fmt: skip
+def test_the_longest_answers_are_read_at_once(piece):
+    # a sentence of 40 words took for ever; no such test would end
+    for head in ("", "B", "B because ", "The answer is "):
+        for tail in ("", "!", " 7", " ("):
+            answer = (head + piece * choice.MAX_CHARS)[: choice.MAX_CHARS - 2] + tail
+            assert choice.quick(answer, "C", CITIES).value == 0.0
+            assert choice.vote(answer, {})
+
+
+def test_only_short_answers_name_several_letters():
+    assert choice.letters("A, B" + " " * 10 + "C", {}) == ("ABC", "")
+    assert choice.letters("A" + " ," * choice.MAX_RUN + "B", {})[0] == ""

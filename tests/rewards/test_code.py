@@ -67,10 +67,40 @@ def value(box):
         ("<think>x</think><answer>\nprint(1)\n</answer>", "\nprint(1)\n"),
         ("```python title=x\r\na\r\n```", "a\r\n"),
         ("```python\ns = 'a```b'\n```", "s = 'a```b'\n"),
+        ("```python\na\n```\n```python\nb\n```", "b\n"),
+        ("```\na\n```\nOutput:\n```\n5\n```", "5\n"),
+        ("```\nclass A: pass\n```\nExample usage:\n```\nA()\n```", "class A: pass\n"),
     ],
 )
 def test_the_last_finished_block_is_the_program(text, answer):
     assert code.program(text).answer == answer
+
+
+DOUBLE = "def f(x):\n    return 2 * x\n"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "Example output:\n```\n4\n```",
+        "Example output:\n```\n4",
+        "Example output:\n```text\n4\n```",
+        "Example usage:\n```python\nprint(f(2))  # undefined\n```",
+        "Example usage:\n```python\nprint(f(2))\n```\nwhich prints\n```\n4\n```",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "```python\ndef f(x): return x\n```\nNo, rather:\n"])
+def test_examples_after_a_program_are_not_the_program(before, after):
+    assert code.program(f"{before}```python\n{DOUBLE}```\n{after}") == (
+        DOUBLE, "in a fenced block",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["async def f", "class A", "    def f", "\tclass A", "@b\ndef f"])
+def test_whatever_defines_is_preferred(head):
+    assert code.program(f"```py\n{head}(): pass\n```\n```py\nprint(define)\n```").answer == (
+        f"{head}(): pass\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,10 +115,18 @@ def test_the_last_finished_block_is_the_program(text, answer):
         ("</answer><answer>a", "no fenced block"),
         ("```cpp\nint a;\n```", "no fenced block"),
         ("<answer> </answer>", "an empty program"),
+        ("<think>I still\n```python\ndef f(): pass\n```\nand so on", "the thought does not end"),
+        ("<think>a</think><think>\n```\na\n```", "the thought does not end"),
+        ("```python\ndef f(): pass\n```\nor\n```python\nf(", "a program that is cut off"),
     ],
 )
 def test_no_program_for_a_reason(text, reason):
     assert code.program(text) == (None, reason)
+
+
+def test_a_megabyte_of_the_future_takes_linear_time(box):
+    answer = "from __future__ import (\n" * 40_000 + "def root(x): pass"
+    assert code.run(answer, ROOT, box, "all").value == 0
 
 
 @given(st.text(alphabet="`pyhton \n<>/answerthink"))
@@ -121,6 +159,21 @@ def test_a_function_may_be_finished_or_written_afresh(value):
     assert value(PROMPT + "    return x ** 0.5", ROOT) == 1
     assert value("    return halve(x)", ROOT) == 0
     assert value("def root(x):\n    return halve(x)", ROOT) == 0
+
+
+@pytest.mark.parametrize(
+    "future",
+    [
+        "from __future__ import annotations\n",
+        "import math\r\nfrom __future__ import annotations\r\n",
+        "from __future__ import (\n    annotations,\n    division,\n)  # both\n",
+        "from __future__ import division; from __future__ import annotations; import math\n",
+    ],
+)
+def test_an_answer_may_import_from_the_future(value, future):
+    answer = "def root(x: Undefined) -> Undefined:\n    return math.sqrt(x)"
+    assert value(answer, ROOT) == 0
+    assert value(future.replace("import math\r\n", "") + answer, ROOT) == 1
 
 
 def test_helpers_of_a_prompt_are_not_the_programs(value):

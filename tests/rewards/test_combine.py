@@ -35,7 +35,7 @@ def said(text: str, *, opened=False, tokens=10, name="p", answer="42") -> Comple
 def scores(completions, *, seed=0, cap=100, learned=None, **changes):
     config = dataclasses.replace(CONFIG, **changes)
     with closing(Rewarder(config, learned or {})) as rewarder:
-        return rewarder(completions, seed=seed, cap=cap)
+        return rewarder(completions, first=0, seed=seed, cap=cap)
 
 
 def weights(**changes: float) -> dict[str, float]:

@@ -219,6 +219,20 @@ RIGHT = {
     "y = -2x": ["y=-2x"], "y = 2x + 3": ["2x+3"], r"12\sqrt{13}\text{ feet}": [r"12\sqrt{13}"],
     "$10^{3},10$": ["10^{3}, 10"], "$2^{1009}$": ["2^{1009}"],
 }  # fmt: skip
+RIGHT |= {
+    "10": ["10 g", "10 men"], "5": ["5 m", "x = 5 h", "5 g.", *RIGHT["5"]], "2": ["2 cats"],
+    "70000": [r"70\,000", "70 000", "70 000.0"], "1234567": ["1 234 567"], "20": [r"20\text{%}"],
+    "18": ["USD 18", "US$18", r"US\$18", r"\text{USD }18", *RIGHT["18"],
+           r"\boldsymbol{18}", r"\underline{18}", r"\color{red}18", r"\textcolor{red}{18}",
+           r"\mathbf{18}", r"\bm{\underline{18}}"],
+    "1/2": [r"\mathbf{\frac{1}{2}}"],
+    "1500": [r"1.5\times10^{3}", r"1.5 \cdot 10^3", "1.5*10^3", "1.5\xd710\xb3"],
+    "-0.0015": [r"-1.5\times 10^{-3}"],
+    r"9\pi": [r"9\pi cm^2", r"9\pi\text{ cm}^2", "9 pi square cm"],
+    "3:2": ["3 : 2", r"3\colon 2"], "10:00 a.m.": ["10:00 AM", r"10:00\text{ a.m.}", "10:00am"],
+    r"\varnothing": [r"\emptyset", "\u2205"], r"2\sqrt{5}": [r"2\sqrt{5} cm", *RIGHT[r"2\sqrt{5}"]],
+    r"\frac{\sqrt{3}}{2}": [r"\frac{\sqrt{3}}{2} km"], r"2 \pmod{3}": [r"2\pmod{3}"],
+}  # fmt: skip
 WRONG = {
     "50": ["0.5", "5%"], "0.5": ["50"], "50000%": ["50%"], r"3\text{ minutes}": ["3 hours"],
     "80 dollars": ["80 cents"], r"9\text{ a.m.}": ["9 p.m."],
@@ -232,6 +246,11 @@ WRONG = {
     "1.5": [r"1\frac{2}{4}"], "x=5": ["y=5"], "10": ["2x=10"], "x+y=5": ["5"],
     "28": [r"\binom{8}{2}", r"2\cdot 14"], "120": ["5!"], "6": [r"\sum_{k=1}^3 k", "6m"],
     "42": ["17+26=42", r"\text{17+25}"], "2": ["2 xyz", r"\boxed{1}, wait, \boxed{2}"],
+    "2 abcd": ["2"], "2abcd": ["2"],
+    "7": ["7 abcd", "7wxyz", "7 M", "7 t", "7x", "7 ab", "7apples"],
+    "170": [r"17\times 10", "10^3", r"17\times 10^1 + 0", r"2\times 85\times10^0"],
+    "18 euro": ["USD 18"], "18": ["USD 19", "USD"], "12": ["1 2", "1 200", "0 012"],
+    "12345": ["1 2345", "12 34 5"], "3:2": ["2:3", "3:20"], "10:00 a.m.": ["10:00 p.m."],
     r"\text{god}": ["dog"], r"\text{no}": ["on"], r"\text{(B)}": ["A", "A, B"],
     r"\text{even}": ["not even", ""], "(1,2)": ["1,2", "(2,1)", "[1,2)"],
     "1,2": ["(1,2)", "1,2,2"], "(1,3),(2,4)": ["(1,2),(3,4)"], "2, 4": ["6/3, 4"],
@@ -332,3 +351,44 @@ def test_no_repetition_takes_long(piece):
 def test_is_number_sees_units_and_percent():
     assert all(map(maths.is_number, ["42", "18 dollars", "50\\%", "x = 5", "-3/4"]))
     assert not any(map(maths.is_number, ["", "\\sqrt{4}", "x", "1, 2", "even"]))
+
+
+def test_an_expression_with_letters_keeps_what_may_be_its_factors():
+    for answer, gold in (
+        ("x^2 mm", "x^2"),
+        ("3s", "3 s"),
+        ("3 s", "3s"),
+        (r"\sqrt{x} in", r"\sqrt{x}"),
+    ):
+        assert maths.shapes.read(answer).key != maths.shapes.read(gold).key
+
+
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        ("(", ")=1\\cup 2"), ("(", ")=1"), ("(", "),1=1"),
+        ("(", ")<1"), ("1<(", ")<2"), ("x=(", ")"),
+        ("\\{", "=1\\}"), ("[", ",1=1]"), ("(", ")\\pm 1=1"),
+        ("(", "\\pm 1,2)=1\\cup 2"), ("1=(", ")"),
+        ("{", "}"), ("(", "\\pmod 1)"), ("\\frac{", "}{1}=1"), ("1,(", ")=1,2\\cup 3"),
+        ("\\boldsymbol{", "}"), ("\\text{", "}"), ("-(", ")=1\\cup 2"),
+    ],
+)  # fmt: skip
+def test_no_piece_is_read_more_than_twice_for_each_bracket_around_it(head, tail, monkeypatch):
+    reads = 0
+    read = maths.numbers.read
+
+    def counted(text):
+        nonlocal reads
+        reads += 1
+        return read(text)
+
+    monkeypatch.setattr(maths.numbers, "read", counted)
+    deepest = (500 - 1) // len(head + tail)
+    for n in (4, 8, 12, 16, deepest):
+        text = head * n + "1" + tail * n
+        maths.shapes._read_short.cache_clear()
+        reads = 0
+        maths.quick(text, "42", {})
+        # 2^n would pass this bound at 12 brackets
+        assert reads <= 4 * len(text)

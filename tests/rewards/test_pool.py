@@ -52,7 +52,7 @@ def test_workers_persist_and_end_with_the_pool(pool):
     [("spin", "more than 0.2 s of processor time"), ("hog", "ran out of memory"),
      ("hog_quietly", "ran out of memory"),
      ("recurse", "recursed too deep"), ("die_always", "died 3 times, the last time with exit code "
-      "-9"), ("flood", "died 3 times")],
+      "-9"), ("flood", "died 3 times"), ("babble", "died 3 times")],
 )  # fmt: skip
 def test_a_job_that_breaks_its_limits_is_an_error_and_harms_no_other(pool, function, told):
     jobs = [
@@ -141,3 +141,61 @@ def test_what_a_worker_does_not_know_is_told_to_whoever_waits(pool):
 def test_a_pool_that_cannot_work_is_refused(workers, memory_mb):
     with pytest.raises(ValueError, match=f"got {workers} workers of {memory_mb} MiB"):
         Pool(workers=workers, memory_mb=memory_mb, module="strange_worker")
+
+
+def test_closing_does_not_wait_for_what_is_queued(pool):
+    pool.map([job("pid")] * 8, seconds=60)
+    got = []
+    asker = threading.Thread(
+        target=lambda: got.extend(pool.map([job("sleep", seconds=1000)] * 20, seconds=600))
+    )
+    asker.start()
+    time.sleep(0.3)
+    pool.close()
+    asker.join(timeout=30)
+    assert not asker.is_alive()
+    assert [v.reason for v in got] == ["the judges were dismissed"] * 20
+    assert all(v.error for v in got) and not pool.processes()
+
+
+def test_closing_while_jobs_are_handed_in_leaves_nobody_waiting(pool):
+    told = []
+
+    def ask():
+        try:
+            told.append(len(pool.map([job("sleep", seconds=1000)] * 20_000, seconds=600)))
+        except RuntimeError as error:
+            told.append(str(error))
+
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    pool.close()
+    for asker in askers:
+        asker.join(timeout=60)
+    assert len(told) == 3
+
+
+def test_a_stopped_worker_is_killed_though_it_reads_no_long_job(pool):
+    pool.map([job("pid")] * 8, seconds=60)
+    for pid in pool.processes():
+        os.kill(pid, signal.SIGSTOP)
+    (verdict,) = pool.map([job("echo", wall=1.0, text="x" * 10**6)], seconds=60)
+    assert verdict.error and verdict.reason == "the judge gave no verdict within 1 s"
+
+
+def test_a_fork_cannot_use_its_parents_judges(pool):
+    pool.map([job("pid")], seconds=60)
+    pool._owner -= 1  # as a fork would find it
+    with pytest.raises(RuntimeError, match="forked"):
+        pool.map([job("pid")], seconds=60)
+    pool._owner += 1
+
+
+def test_judges_that_cannot_be_started_are_an_error_of_each_answer(pool, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("r1jax.rewards.pool.subprocess.Popen", refuse)
+    verdicts = pool.map([job("pid")] * 3, seconds=60)
+    assert all(v.error and "Too many open files" in v.reason for v in verdicts)

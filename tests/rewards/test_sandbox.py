@@ -1,5 +1,7 @@
+import ast
 import contextlib
 import dataclasses
+import datetime
 import math
 import os
 import signal
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 from r1jax.rewards import sandbox, seccomp
 from r1jax.rewards.inside.harness import compare
-from r1jax.rewards.inside.remote import pack, plain_only, unpack
+from r1jax.rewards.inside.packing import pack, plain_only, unpack
 from r1jax.rewards.sandbox import SandboxError
 
 ECHO = "print(input())"
@@ -50,9 +53,14 @@ def reason(backend: str, program: str, test: dict, **changes) -> str:
     return outcome.reason
 
 
+hour = st.just(datetime.timezone(datetime.timedelta(hours=1)))
+zones = st.none() | st.just(datetime.UTC) | hour | st.builds(
+    datetime.timezone, st.timedeltas(datetime.timedelta(-0.9), datetime.timedelta(0.9)), st.text()
+)  # fmt: skip
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
-    | st.complex_numbers(),
+    | st.complex_numbers() | st.fractions() | st.decimals() | st.dates() | st.timedeltas()
+    | (st.times(timezones=zones) | st.datetimes(timezones=zones)).map(lambda t: t.replace(fold=0)),
     lambda inner: st.lists(inner) | st.tuples(inner, inner)
     | st.dictionaries(st.integers() | st.text() | st.tuples(st.text()), inner)
     | st.sets(st.integers() | st.text()) | st.frozensets(st.binary()),
@@ -92,9 +100,34 @@ def test_a_message_cut_short_raises(value, data):
         unpack(whole[: data.draw(st.integers(0, len(whole) - 1))], plain_only)
 
 
-def test_what_is_no_plain_data_is_refused():
-    with pytest.raises(TypeError, match="object"):
-        pack([object()], plain_only)
+class Own(Fraction):
+    pass
+
+
+class Sneaky(datetime.tzinfo):
+    pass
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), Own(1, 2), type("Fraction", (), {})(), datetime.time(1, tzinfo=Sneaky()), math.sin],
+)
+def test_what_is_no_plain_data_is_refused(value):
+    with pytest.raises(TypeError, match="not plain data"):
+        pack([value], plain_only)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("Fraction", (1, 0)), ("Fraction", ("1e999999999", 1)), ("Fraction", (1,)), ("system", ()),
+        ("Decimal", ("x",)), ("Decimal", (0.5,)), ("date", (2024, 13, 1)), ("date", (True, 1, 1)),
+        ("timezone", (datetime.timedelta(2), "")), ("time", (0, 0, 0, 0, 5)), (["date"], ()), 5,
+    ],
+)  # fmt: skip
+def test_values_of_the_library_are_made_of_their_own_parts_only(value):
+    with pytest.raises(ValueError):
+        unpack(b"v" + pack(value, plain_only), plain_only)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +214,14 @@ def test_ways_of_honest_programs_work(backend, program):
     assert run(backend, program, output("4\n", "5\n")) == [(True, "")]
 
 
+def test_the_usual_devices_are_there():
+    program = """
+        print(len(open("/dev/urandom", "rb").read(3)), file=open("/dev/null", "w"))
+        print(int(open("/dev/stdin").read()) + 1)
+    """
+    assert run(sandboxes.need("bwrap"), program, output("4", "5")) == [(True, "")]
+
+
 def test_the_order_of_sets_is_the_same_each_time(backend):
     show = "print(*{'a', 'b', 'c', 'd', 'e', 'f', 'g'})"
     first = reason(backend, show, output("", "x"))
@@ -229,6 +270,82 @@ NODE = """
 def test_tests_use_the_objects_of_a_program(backend, test):
     names = ("Node", "total", "count", "grow", "fail", "kinds")
     assert run(backend, NODE, code(test, *names)) == [(True, "")]
+
+
+VALUES = """
+    from datetime import *
+    from decimal import Decimal
+    from fractions import Fraction
+    class Third(Fraction):
+        __eq__ = lambda *_: True
+    def half(x): return Fraction(x, 2)
+    def cents(x): return Decimal(x) / 100
+    def day(n): return date(2024, 2, 28) + timedelta(n)
+    def noon(hours): return datetime(2024, 2, 28, 12, tzinfo=timezone(timedelta(hours=hours)))
+    def third(): return Third(1, 3)
+    def show(x): return str(x)
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert half(3) == Fraction(3, 2) == 1.5 and half(3) * 2 == 3 and half(1).denominator == 2",
+        "assert round(half(3)) == 2 and round(half(3), 1) == Fraction(3, 2)",
+        "assert cents(150) == Decimal('1.5') and round(cents(125), 1) == Decimal('1.2')",
+        "assert [day(1), day(2)] == [date(2024, 2, 29), date(2024, 3, 1)] and day(0) < day(1)",
+        "assert noon(0) - noon(1) == timedelta(hours=1) and noon(0).date() == day(0)",
+        "assert noon(0) == datetime(2024, 2, 28, 12, tzinfo=timezone.utc)",
+        "assert show(Fraction(1, 3)) == '1/3' and show(time(1, 2)) == '01:02:00'",
+        "assert third() != Fraction(1, 4) and not third() == Fraction(1, 3)",
+    ],
+)
+def test_values_of_the_library_are_compared_by_value(backend, test):
+    before = "from datetime import *\nfrom decimal import Decimal\nfrom fractions import Fraction\n"
+    names = ["half", "cents", "day", "noon", "third", "show"]
+    asked = {"kind": "code", "before": before, "names": names, "code": test}
+    assert run(backend, VALUES, asked) == [(True, "")]
+
+
+@pytest.mark.parametrize(
+    "program, why",
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero (line 1)"),
+        ("def f(x", "SyntaxError: '(' was never closed"),
+        ("import os\nos._exit(3)", "exit status 3"),
+    ],
+)
+def test_a_program_that_ends_before_it_is_asked_fails_for_its_reason(backend, program, why):
+    late = {"kind": "code", "before": "import time\ntime.sleep(0.3)", "names": ["f"], "code": "f()"}
+    early = code("f()")
+    for test in (late, early):
+        assert reason(backend, program, test).startswith(why)
+
+
+def test_long_reasons_lose_no_outcome(backend):
+    program = "print(input())\nassert input() == '', '\\ud800' * 300"
+    wrong, right = output("x\n1\n", "x"), output("x\n\n", "x")
+    outcomes = run(backend, program, *[wrong] * 20, right)
+    assert [o.passed for o in outcomes] == [False] * 20 + [True]
+    assert all(len(o.reason.encode()) <= 800 for o in outcomes)
+    wide = run(backend, "raise ValueError('\u6570' * 300)", output("", ""))[0].reason
+    assert set(wide.removeprefix("ValueError: ")) == {"\u6570"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [(True, ({0: 1}, ""), None), {0: 1, 1: 2, 2: 3}, (True, ((), "")), (True, ((5,), ""), 0)],
+)
+def test_garbage_in_place_of_an_exception_fails_one_test_only(backend, said):
+    program = f"import os\nif input() == '1':\n    os.write(3, {framed(said)!r})\nprint(1)"
+    tests = [output(given, "1") for given in "010"]
+    unread = (False, "an answer that cannot be read")
+    assert run(backend, program, *tests) == [(True, ""), unread, (True, "")]
+
+
+def framed(message) -> bytes:
+    data = pack(message, plain_only)
+    return len(data).to_bytes(4, "big") + data
 
 
 @pytest.mark.parametrize(
@@ -306,6 +423,89 @@ def test_a_container_cannot_be_left(name):
 @pytest.mark.parametrize("name", ALONE)
 def test_without_a_container_a_program_only_computes_and_reads(name):
     assert refused(sandboxes.need("limits"), ALONE[name])
+
+
+CAPABILITIES = "print(*[line for line in open('/proc/self/status') if line[:3] == 'Cap'][:3])"
+MANY_FILES = """
+    import os
+    made = 0
+    try:
+        while True:
+            os.mknod(f"/tmp/{made}")
+            made += 1
+    except OSError as error:
+        print(made <= 1024 + 16, made > 900, error.errno)
+"""
+ASKED_WITHOUT_ROOT = """
+from r1jax.rewards import sandbox
+box = {box!r}
+try:
+    sandbox.choose(box)
+except ValueError as error:
+    print(error)
+else:
+    tests = [{{"kind": "output", "input": "1", "output": wanted}} for wanted in {wanted!r}]
+    print([tuple(o) for o in sandbox.run(box, {program!r}, tests, stop_at_failure=False)])
+"""
+
+
+def run_without_root(program: str, *wanted: str) -> list:
+    """Outcomes in a container of a user's own, which as root would be another."""
+    box = sandboxes.config("bwrap")
+    script = ASKED_WITHOUT_ROOT.replace("{box!r}", f"sandbox.{box!r}")
+    said = sandboxes.without_root(script.format(program=textwrap.dedent(program), wanted=wanted))
+    if "No permissions to create new namespace" in said or "setting up uid map" in said:
+        pytest.skip(f"no user namespaces: {said}")
+    assert said.startswith("["), said
+    return ast.literal_eval(said)
+
+
+def run_as_this_user(program: str, *wanted: str) -> list:
+    return run(sandboxes.need("bwrap"), program, *[output("1", text) for text in wanted])
+
+
+users = pytest.mark.parametrize("run", [run_as_this_user, run_without_root])
+
+
+@users
+def test_empty_files_are_bounded_and_gone_in_the_next_test(run):
+    assert run(MANY_FILES, *["True True 28"] * 3) == [(True, "")] * 3
+
+
+@users
+def test_folders_are_gone_in_the_next_test(run):
+    program = """
+        import os
+        print(os.listdir("/tmp"))
+        os.makedirs("/tmp/a/b")
+        open("/tmp/a/b/c", "w").write("x" * (3 << 20))
+        os.symlink("/tmp", "/tmp/a/d")
+        os.chmod("/tmp/a", 0)
+    """
+    assert run(program, *["[]"] * 3) == [(True, "")] * 3
+
+
+@users
+def test_a_program_has_no_capabilities(run):
+    none = " ".join(f"Cap{name}:\t{0:016x}\n" for name in ("Inh", "Prm", "Eff"))
+    assert run(CAPABILITIES, none) == [(True, "")]
+
+
+@users
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "os.chmod('/tmp', 0)",
+        "while True:\n        os.mkdir('x')\n        os.chdir('x')",
+        "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (3, 3))",
+        "for pid in range(1, 9):\n        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))",
+        "for pid in range(1, 9):\n        resource.prlimit(pid, resource.RLIMIT_NPROC, (0, 0))",
+    ],
+)
+def test_what_breaks_after_a_program_began_is_its_fault(run, attack):
+    program = f"import os, resource\ntry:\n    {attack}\nexcept OSError:\n    pass\nprint(2)"
+    outcomes = run(program, "1", "1", "1")
+    assert len(outcomes) == 3 and not any(passed for passed, _ in outcomes)
 
 
 def test_wall_time_bounds_all_tests_together(backend):

@@ -40,7 +40,7 @@ def rewarder() -> Rewarder:
 
 def judge(texts: list[str], problems: list[Problem]) -> list[Score]:
     said = [Completion(t, False, p, 9, False) for t, p in zip(texts, problems, strict=True)]
-    return rewarder()(said, seed=0, cap=10)
+    return rewarder()(said, first=0, seed=0, cap=10)
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,8 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
     scripted(examiner, monkeypatch)
     real = Rewarder.__call__
 
-    def call(self, completions, *, seed, cap):
-        scores = real(self, completions, seed=seed, cap=cap)
+    def call(self, completions, *, first, seed, cap):
+        scores = real(self, completions, first=first, seed=seed, cap=cap)
         return [
             s._replace(error=True) if c.question.id == "p1" and s.parts["accuracy"] else s
             for c, s in zip(completions, scores, strict=True)
@@ -196,6 +196,27 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
     assert row["error_rate"] == 2 / 16
     assert row["pass_at_1"] == np.mean([1, 0, 0.25, 0])
     assert row["by_stratum"] == {"s0": 0.625, "s1": 0.0}
+
+
+def test_a_vote_that_could_not_be_judged_counts_as_the_others_of_its_key(
+    examiner, base, monkeypatch
+):
+    """p0's answers are all right; the judge fails on the first of them alone."""
+    scripted(examiner, monkeypatch)
+    real = Rewarder.__call__
+
+    def call(self, completions, *, first, seed, cap):
+        scores = real(self, completions, first=first, seed=seed, cap=cap)
+        parts = scores[0].parts | {"accuracy": 0.0}
+        return [scores[0]._replace(error=True, parts=parts), *scores[1:]]
+
+    monkeypatch.setattr(Rewarder, "__call__", call)
+    row, _ = evaluate(
+        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=2, config=CONFIG,
+        reflective=(), cap=60,
+    )  # fmt: skip
+    assert row["pass_at_1"] == np.mean([1, 0.5])
+    assert row["cons_at_2"] == 1.0
 
 
 def test_the_prompt_is_bos_and_the_rendered_question(examiner):

@@ -15,41 +15,36 @@ import select
 import sys
 from _signal import alarm  # pyright: ignore[reportMissingImports]  # signal takes 6 ms
 
-from r1jax.rewards.inside.nursery import (
-    CALLS,
-    KILL,
-    OUTPUT,
+from r1jax.rewards.inside.kernel import (
     SIGKILL,
+    bound_inodes,
     die_with_parent,
+    drop_capabilities,
     hide,
     limit,
-    nurse,
 )
-from r1jax.rewards.inside.remote import (
-    OVERRUN,
-    Any,
-    Channel,
-    Gone,
-    Remote,
-    describe,
-    pack,
-    plain_only,
-    unpack,
-)
+from r1jax.rewards.inside.nursery import CALLS, KILL, OUTPUT, nurse
+from r1jax.rewards.inside.packing import Any, pack, plain_only, unpack
+from r1jax.rewards.inside.remote import OVERRUN, UNREADABLE, Channel, Gone, Remote, describe
 
 NOBODY = 65534
 TOLERANCE = 1e-6  # absolute, and relative to numbers above 1, as most contests have it
 SIGNALS = {SIGKILL: "killed", 11: "crashed (segmentation fault)", 6: "aborted"}
-LINE = 400  # characters of a reason
+LINE = 800  # bytes of a reason
 
 
 class Nursery:
-    """The examiner's hold on the process that forks candidates."""
+    """The examiner's hold on the process that forks candidates.
+
+    Attributes:
+      candidates: how many it has forked; once there was one, what breaks may be its doing.
+    """
 
     def __init__(self, control: _socket.socket, pid: int):
         self.control = control
         self.pid = pid
         self.channel = Channel(control, other=None, budget=None)
+        self.candidates = 0
 
     def start(self, kind: bytes, fds: list[int]) -> None:
         """Has a candidate of a kind forked, which takes over the descriptors."""
@@ -58,6 +53,7 @@ class Nursery:
             self.control.sendmsg([kind], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, words)])
         except OSError as error:
             raise Gone("the program killed its examiner") from error
+        self.candidates += 1
         for fd in fds:
             os.close(fd)
 
@@ -76,6 +72,7 @@ class Nursery:
         """
         ending = unpack(self.channel.receive(), plain_only)
         if isinstance(ending, str):
+            self.candidates -= 1
             raise OSError(ending)
         return ending
 
@@ -100,23 +97,30 @@ def _said(ours: _socket.socket, budget: int) -> str:
     """What a candidate that has ended said of its exception, if anything."""
     ours.setblocking(False)
     try:
-        _, (names, text), _ = unpack(Channel(ours, other=None, budget=budget).receive(), plain_only)
-        return f"{names[0]}: {text}"
-    except (Gone, ValueError, TypeError, IndexError, RecursionError):
+        reply = unpack(Channel(ours, other=None, budget=budget).receive(), plain_only)
+    except Gone:
         return ""
+    except (ValueError, TypeError, RecursionError):
+        return UNREADABLE
+    told = reply[1] if type(reply) is tuple and len(reply) == 3 else None
+    names, text = told if type(told) is tuple and len(told) == 2 else ((), "")
+    if type(names) is not tuple or not names or {type(names[0]), type(text)} != {str}:
+        return UNREADABLE
+    return f"{names[0]}: {text}"
 
 
 def _input(text: str, *, in_memory: bool) -> int | None:
     """A file that holds a candidate's standard input and has no name, or None without space."""
-    fd = os.memfd_create("stdin") if in_memory else os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
-    data = memoryview(text.encode("utf-8", "surrogatepass"))
+    fd, data = -1, memoryview(text.encode("utf-8", "surrogatepass"))
     try:
+        fd = os.memfd_create("stdin") if in_memory else os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
         while data:
             data = data[os.write(fd, data) :]
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
         return None
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
@@ -223,9 +227,10 @@ def examine(job: dict[str, Any], nursery: Nursery, results: int) -> None:
     """Judges the tests in their order and reports each as a line that begins with the nonce."""
 
     def report(word: str, text: str) -> None:
-        text = "memory limit" if text.startswith("MemoryError") else text[:LINE]
-        line = f"{job['nonce']} {word} {' '.join(text.split())}\n"
-        os.write(results, line.encode("utf-8", "backslashreplace"))
+        text = "memory limit" if text.startswith("MemoryError") else " ".join(text.split())
+        # first encoded, then cut: a lone surrogate is one character and six bytes
+        said = text.encode("utf-8", "backslashreplace")[:LINE].decode("utf-8", "ignore")
+        os.write(results, f"{job['nonce']} {word} {said}\n".encode())
 
     judges = {"output": judge_output, "code": judge_code}
     try:
@@ -240,7 +245,10 @@ def examine(job: dict[str, Any], nursery: Nursery, results: int) -> None:
     except Gone:
         report("failed", "the program killed its examiner")
     except OSError as error:
-        report("error", str(error))
+        if nursery.candidates:  # or a program could buy an error, which no one counts against it
+            report("failed", f"the program broke its sandbox: {error}")
+        else:
+            report("error", str(error))
 
 
 def _identities(uid: int) -> tuple[int, int]:
@@ -252,11 +260,13 @@ def _identities(uid: int) -> tuple[int, int]:
     return NOBODY, NOBODY
 
 
-def _become(uid: int | None, *, shared: bool, tied: bool) -> None:
+def _become(uid: int | None, *, capable: bool, shared: bool, tied: bool) -> None:
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+    if capable:
+        drop_capabilities()
     if shared:
         hide()
     if tied:
@@ -271,6 +281,9 @@ def main() -> None:
     examiner, candidate = _identities(setup["uid"]) if setup["uid"] else (None, None)
     shared = examiner == candidate
     setup["sweep"] = setup["own_pids"] and not shared
+    setup["own_files"] = setup["own_pids"]
+    if capable := setup["inodes"] > 0:  # as bubblewrap alone leaves it
+        bound_inodes("/tmp", setup["inodes"])
     if shared or setup["tied"]:
         import ctypes  # noqa: F401  # while its files can be seen
     sys.path[:] = [*sys.path[1:], *setup["paths"]]  # the first is where this file lies
@@ -286,11 +299,11 @@ def main() -> None:
             os.dup2(null, fd)
         os.closerange(3, theirs.fileno())
         ours.detach()
-        _become(candidate, shared=shared, tied=setup["tied"])
+        _become(candidate, capable=capable, shared=shared, tied=setup["tied"])
         nurse(theirs, setup)
     theirs.close()
     alarm(setup["seconds"])  # ends all of this if whoever started it died too soon to be noticed
-    _become(examiner, shared=shared, tied=setup["tied"])
+    _become(examiner, capable=capable, shared=shared, tied=setup["tied"])
     os.write(results, b"ready\n")
     data = bytearray()
     while chunk := os.read(0, 1 << 20):

@@ -12,60 +12,14 @@ import resource
 import select
 import sys
 
-from r1jax.rewards.inside.remote import (
-    PROGRAM,
-    Any,
-    Channel,
-    pack,
-    plain_only,
-    raised,
-    serve,
-    unpack,
-)
+from r1jax.rewards.inside.kernel import die_with_parent, install, limit
+from r1jax.rewards.inside.packing import Any, pack, plain_only, unpack
+from r1jax.rewards.inside.remote import PROGRAM, Channel, raised, serve
 
 OUTPUT, CALLS, KILL = b"o", b"c", b"k"  # what the examiner asks for
 SIGKILL = 9
 NOFILE = 64
 STACK = 64 << 20  # bytes, for deep recursion
-_PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS, _SECCOMP, _FILTER = 1, 4, 38, 22, 2  # numbers of prctl
-
-
-def _prctl(*arguments: Any) -> None:
-    import ctypes  # 4 ms, which the usual backend can do without
-
-    words = [arg if isinstance(arg, ctypes.c_void_p) else ctypes.c_ulong(arg) for arg in arguments]
-    words += [ctypes.c_ulong(0)] * (5 - len(words))
-    if ctypes.CDLL(None, use_errno=True).prctl(*words):
-        raise OSError(ctypes.get_errno(), f"prctl {arguments}")
-
-
-def die_with_parent() -> None:
-    """Must follow every change of uid, which undoes it."""
-    _prctl(_PDEATHSIG, SIGKILL)
-
-
-def hide() -> None:
-    """Keeps processes of the same uid from reading this one's memory and descriptors."""
-    _prctl(_DUMPABLE, 0)
-
-
-def _install(program: bytes) -> None:
-    """Applies a seccomp filter, compiled BPF of 8 bytes an instruction, for good."""
-    import ctypes
-
-    class Fprog(ctypes.Structure):
-        _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-    _prctl(_NO_NEW_PRIVS, 1)
-    fprog = Fprog(len(program) // 8, program)
-    _prctl(_SECCOMP, _FILTER, ctypes.cast(ctypes.pointer(fprog), ctypes.c_void_p))
-
-
-def limit(which: int, value: int) -> None:
-    """Lowers a resource limit, soft and hard, to value or to the hard one if that is less."""
-    _, hard = resource.getrlimit(which)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
 
 
 def nurse(control: _socket.socket, setup: dict[str, Any]) -> None:
@@ -97,7 +51,10 @@ def nurse(control: _socket.socket, setup: dict[str, Any]) -> None:
             _live(kind, fds, program, limits, setup)
         for fd in fds:
             os.close(fd)
-        channel.send(pack(_await(pid, control, sweep=setup["sweep"]), plain_only))
+        ending = _await(pid, control, sweep=setup["sweep"])
+        if setup["own_files"]:
+            _empty("/tmp")
+        channel.send(pack(ending, plain_only))
 
 
 def _await(pid: int, control: _socket.socket, *, sweep: bool) -> tuple[int, float]:
@@ -117,6 +74,23 @@ def _await(pid: int, control: _socket.socket, *, sweep: bool) -> tuple[int, floa
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
 
 
+def _empty(folder: str) -> None:
+    """Removes what a candidate wrote, as far as that can be done: the next is to find none of it.
+
+    What stays, too deep or of a program that lives on, takes from the room of later tests only.
+    """
+    try:
+        for entry in os.scandir(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry)
+                continue
+            os.chmod(entry, 0o700)
+            _empty(entry.path)
+            os.rmdir(entry)
+    except (OSError, RecursionError):
+        pass
+
+
 def _live(
     kind: bytes, fds: list[int], program: str, limits: dict[int, int], setup: dict[str, Any]
 ) -> None:
@@ -134,7 +108,7 @@ def _live(
     for which, value in limits.items():
         limit(which, value)
     if setup["filter"]:
-        _install(setup["filter"])
+        install(setup["filter"])
     builtins.exit = builtins.quit = sys.exit  # of the module site, which is not loaded
     sys.argv = [PROGRAM]
     sys.stdin = os.fdopen(0, encoding="utf-8", errors="surrogateescape", closefd=False)

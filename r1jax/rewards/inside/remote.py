@@ -1,9 +1,8 @@
 """Calls between an examiner and the program it does not trust, which lives in another process.
 
-Only plain data travels, in a code of our own: a pickle would run what the program likes, and json
-costs 9 ms of imports in every sandbox. All else stays where it is and is known to the examiner by a
-`Handle`. An operand of a test never goes to a returned object: handles have no arithmetic and
-no order, and equal only themselves, so a class whose __eq__ always agrees gains nothing.
+Only plain data travels (see `packing`). All else stays where it is and is known to the examiner by
+a `Handle`. An operand of a test never goes to a returned object: handles have no arithmetic and no
+order, and equal only themselves, so a class whose __eq__ always agrees gains nothing.
 """
 
 import builtins
@@ -16,169 +15,16 @@ from _collections_abc import Callable, Iterator
 from _socket import socket as Socket
 from types import ModuleType
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-else:
-    Any = object
+from r1jax.rewards.inside.packing import LENGTH, Any, pack, plain_only, size_of, unpack
 
-LENGTH = 4  # bytes of a length; every message and item is shorter than 4 GiB
 PROGRAM = "program.py"
 OVERRUN = "output limit"
+UNREADABLE = "an answer that cannot be read"
 MESSAGE = 300  # characters of an exception's text that travel
-_CONSTANTS = {b"N": None, b"T": True, b"F": False}
-_COLLECTIONS = {b"l": list, b"t": tuple, b"S": set, b"z": frozenset}
-_TAGS = {kind: tag for tag, kind in _COLLECTIONS.items()}
 
 
 class Gone(BaseException):
     """The program has ended or broken off; a BaseException, so that no test can catch it."""
-
-
-def _size(number: int) -> bytes:
-    return number.to_bytes(LENGTH, "big")
-
-
-def _plain(value: Any) -> Any:
-    """An exact built-in with the content of a value, or the value itself where nothing is lost."""
-    exact: tuple[Any, ...] = (int, float, complex, str, bytes)
-    for kind in exact:
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, bytearray):
-        return bytes(value)
-    kind = type(value)
-    if kind.__module__.partition(".")[0] == "numpy" and callable(getattr(value, "tolist", None)):
-        return value.tolist()
-    if kind.__module__ == "collections" and kind.__name__ == "deque":
-        return list(value)
-    if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return tuple(value)
-    # a class of the program's own keeps its methods: it goes by handle
-    if kind.__module__ in ("builtins", "collections"):
-        for base in (list, tuple, set, frozenset, dict):
-            if isinstance(value, base):
-                return base(value)
-    return value
-
-
-def pack(value: Any, refer: Callable[[Any], int]) -> bytes:
-    """Returns plain data as bytes.
-
-    Args:
-      value: None, bool, int, float, complex, str, bytes, range, a built-in type, or list, tuple,
-        set, frozenset, dict of these; the standard library's subclasses and numpy's types lose
-        their class.
-      refer: gives the number under which anything else is known, or raises TypeError.
-
-    Raises:
-      RecursionError: if value is nested too deep, or holds itself.
-    """
-    parts: list[bytes] = []
-
-    def put(value: Any) -> None:
-        kind = type(value)
-        if kind is int:
-            raw = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-            parts.extend((b"i", _size(len(raw)), raw))
-        elif kind is str:
-            raw = value.encode("utf-8", "surrogatepass")
-            parts.extend((b"s", _size(len(raw)), raw))
-        elif value is None or kind is bool:
-            parts.append(b"N" if value is None else b"T" if value else b"F")
-        elif kind is float:
-            raw = value.hex().encode()
-            parts.extend((b"f", _size(len(raw)), raw))
-        elif kind in _TAGS:
-            parts.extend((_TAGS[kind], _size(len(value))))
-            for item in value:
-                put(item)
-        elif kind is dict:
-            parts.extend((b"d", _size(len(value))))
-            for key, item in value.items():
-                put(key)
-                put(item)
-        elif kind is bytes:
-            parts.extend((b"b", _size(len(value)), value))
-        elif kind is complex:
-            parts.append(b"c")
-            put(value.real)
-            put(value.imag)
-        elif kind is type and vars(builtins).get(value.__name__) is value:
-            raw = value.__name__.encode()
-            parts.extend((b"n", _size(len(raw)), raw))
-        elif kind is range:
-            parts.append(b"r")
-            for item in (value.start, value.stop, value.step):
-                put(item)
-        elif (simple := _plain(value)) is not value:
-            put(simple)
-        else:
-            parts.extend((b"h", _size(refer(value))))
-
-    put(value)
-    return b"".join(parts)
-
-
-def unpack(data: bytes, resolve: Callable[[int], Any]) -> Any:
-    """Returns what `pack` packed; resolve gives the object known under a number.
-
-    Raises:
-      ValueError: if data is not what pack makes.
-      RecursionError: if it is nested too deep.
-    """
-    at = 0
-
-    def take(count: int) -> bytes:
-        nonlocal at
-        if at + count > len(data):
-            raise ValueError(f"wanted {count} bytes at {at}, got {len(data) - at}")
-        at += count
-        return data[at - count : at]
-
-    def size() -> int:
-        return int.from_bytes(take(LENGTH), "big")
-
-    def get() -> Any:
-        tag = take(1)
-        if tag in _CONSTANTS:
-            return _CONSTANTS[tag]
-        if tag == b"i":
-            return int.from_bytes(take(size()), "big", signed=True)
-        if tag == b"f":
-            return float.fromhex(take(size()).decode())
-        if tag == b"s":
-            return take(size()).decode("utf-8", "surrogatepass")
-        if tag == b"b":
-            return take(size())
-        if tag in _COLLECTIONS:
-            return _COLLECTIONS[tag]([get() for _ in range(size())])
-        if tag == b"d":
-            return {get(): get() for _ in range(size())}
-        if tag == b"c":
-            return complex(get(), get())
-        if tag == b"r":
-            return range(get(), get(), get())
-        if tag == b"n":
-            kind = vars(builtins)[take(size()).decode()]
-            if type(kind) is type:
-                return kind
-        if tag == b"h":
-            return resolve(size())
-        raise ValueError(f"unknown tag {tag!r} at {at}")
-
-    try:
-        value = get()
-    except (TypeError, OverflowError, KeyError, MemoryError) as error:
-        raise ValueError(f"malformed data: {error}") from error
-    if at != len(data):
-        raise ValueError(f"{len(data) - at} bytes too many")
-    return value
-
-
-def plain_only(value: Any) -> int:
-    """For `pack` and `unpack` where nothing goes by handle."""
-    raise TypeError(f"not plain data: {value!r}")
 
 
 class Channel:
@@ -198,7 +44,7 @@ class Channel:
     def send(self, data: bytes) -> None:
         """Raises Gone if nobody listens any more."""
         try:
-            self.socket.sendall(_size(len(data)) + data)
+            self.socket.sendall(size_of(len(data)) + data)
         except OSError as error:
             raise Gone("the program ended before its tests did") from error
 
@@ -306,11 +152,14 @@ class Remote:
         if self.gone:
             raise Gone(self.gone)
         try:
-            self.channel.send(request)
+            try:  # noqa: SIM105  # contextlib costs 2 ms to import
+                self.channel.send(request)
+            except Gone:  # what it said before it ended is still to be read
+                pass
             reply = unpack(self.channel.receive(), self._resolve)
             raised, answer, changed = reply
         except (ValueError, TypeError, RecursionError) as error:
-            self.gone = "an answer that cannot be read"
+            self.gone = UNREADABLE
             raise Gone(self.gone) from error
         except Gone as error:
             self.gone = str(error)

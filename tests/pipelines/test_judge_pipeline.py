@@ -77,6 +77,8 @@ def judge_settings() -> judge.JudgeRunConfig:
         ({"completion": "x", "answer": "1"}, "rows.jsonl:2: kind: got None"),
         ({"kind": "maths", "answer": "1"}, "rows.jsonl:2: completion: got None, wanted str"),
         ({"kind": "maths", "completion": "x"}, "rows.jsonl:2: .*gold"),
+        ({"kind": "maths", "completion": "x", "answer": None}, "rows.jsonl:2: answer: got None"),
+        ({"kind": "maths", "completion": "\ud800", "answer": "1"}, "rows.jsonl:2: completion: "),
         ({"kind": "math", "completion": "x", "answer": "1"}, "rows.jsonl:2: kind: got 'math'"),
         ({"kind": "code", "completion": "x", "tests": [1]}, "rows.jsonl:2: reference: got"),
         ({"kind": "code", "completion": "x", "tests": {}}, "rows.jsonl:2: "),
@@ -88,6 +90,28 @@ def test_a_row_that_cannot_be_judged_is_named(row, told, tmp_path):
     with pytest.raises(ValueError, match=told):
         judged(tmp_path, [ROWS[0], row])
     assert not (tmp_path / "run" / "judged.jsonl").exists()
+
+
+def test_a_thought_that_the_exams_prompt_opened_is_one(tmp_path):
+    questions = tmp_path / "questions.jsonl"
+    asked = {"id": "a", "kind": "maths", "gold": "42", "opened": True}
+    questions.write_text(json.dumps(asked) + "\n")
+    rows = [
+        {"id": "a", "completion": r"it may be \boxed{42}, but let me check"},
+        {"id": "a", "completion": r"steps </think> \boxed{42}"},
+    ]
+    reward = {"format": "think"}
+    got = judged(tmp_path, rows, questions=str(questions), reward=reward)
+    assert [row["parts"]["accuracy"] for row in got] == [0, 1]
+    assert [row["parts"]["format"] for row in got] == [0, 1]
+
+
+def test_several_golds_are_all_wanted(tmp_path):
+    rows = [
+        {"kind": "maths", "completion": rf"\boxed{{{said}}}", "answer": ["1", 2]}
+        for said in ("2, 1", "1", "['1', 2]")
+    ]
+    assert [row["parts"]["accuracy"] for row in judged(tmp_path, rows)] == [1, 0, 0]
 
 
 def test_an_id_without_a_question_is_named(tmp_path):
