@@ -159,15 +159,16 @@ def test_a_bad_line_of_a_data_file_is_told_by_its_number(
 ):
     monkeypatch.syspath_prepend(str(tmp_path))
     shutil.copytree(nano_base, tmp_path / "base")
-    good, data = json.dumps({"q": "1+1?", "a": 2}), tmp_path / "data.jsonl"
-    (tmp_path / "test.jsonl").write_text((good + "\n") * 2)
+    four = [json.dumps({"q": f"{n}+1?", "a": n + 1}) for n in range(4)]
+    good, data = four[0], tmp_path / "data.jsonl"
+    (tmp_path / "test.jsonl").write_text('{"q": "7+1?", "a": 8}\n{"q": "8+1?", "a": 9}\n')
     for lines, message in (
         ([good, good, '{"q": "1+1?"'], "data.jsonl:3: "),
         ([good, '{"q": "1+1?"}'], "data.jsonl:2: no field 'a'"),
         ([], "data.jsonl: empty, wanted at least one row"),
         ([good, good], "2 questions cannot spare 2 to validate"),
-        ([good] * 4 + [json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
-        ([good] * 4 + [json.dumps({"q": "1+1?", "a": "2" * 501})], "data:5: gold answer"),
+        ([*four, json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
+        ([*four, json.dumps({"q": "1+1?", "a": "2" * 501})], "data:5: gold answer"),
     ):
         data.write_text("".join(line + "\n" for line in lines))
         assert message in fails(config=jsonl_config)
