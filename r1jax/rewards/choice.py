@@ -168,7 +168,8 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     outside = options and set(found) - set(_LETTERS[: len(options)])
     if not found or outside or not (_run(bare) or len(bare) == 1):
         raise ValueError(
-            f"gold choice: got {gold!r} of {len(options)} options, wanted letters{why}"
+            f"gold choice: got {gold!r}, wanted letters of {len(options)} options"
+            + (f": {why}" if why else "")
         )
 
 
