@@ -46,4 +46,4 @@ def penalty(text: str, *, n: int) -> tuple[float, str]:
       ValueError: if n < 1.
     """
     share = repeated_share(text, n=n)
-    return -share, f"{share:.1%} of the {n}-grams are repeated"
+    return 0.0 - share, f"{share:.1%} of the {n}-grams are repeated"
