@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1jax.rewards import numbers, shapes, symbolic
-from r1jax.rewards.extract import extract_answer
 from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = shapes.MAX_CHARS
@@ -90,45 +89,3 @@ def _why_not(answer: str, given: shapes.Shape, wanted: shapes.Shape) -> str:
         clash = numbers.other_unit(given.number, wanted.number)
         return "another unit" if clash else "not worked out"
     return ""
-
-
-def equivalent(answer: str, gold: str) -> tuple[bool, str]:
-    """Returns whether two answers are equal, as exact values or else as spelt, and why.
-
-    Raises:
-      ValueError: if gold is empty or longer than 500 characters.
-    """
-    check_gold(gold)
-    given, wanted = shapes.read(answer), shapes.read(gold)
-    a, b = given.number, wanted.number
-    if given.key == wanted.key or (a and b and numbers.equal(a, b)):
-        return True, f"{shapes.short(answer)} equals {shapes.short(gold)}"
-    why = _why_not(answer, given, wanted)
-    why = f" ({why})" if why else ""
-    return False, f"{shapes.short(answer)} is not {shapes.short(gold)}{why}"
-
-
-def judge(answer: str, gold: str) -> tuple[bool, str]:
-    """Returns what `quick` says; where it cannot tell, the answer is not right.
-
-    Raises:
-      ValueError: if gold is empty or longer than 500 characters.
-    """
-    verdict = quick(answer, gold, {})
-    if verdict is None:
-        return False, f"{shapes.short(answer)} is not spelt like {shapes.short(gold)}"
-    return verdict.value == 1.0, verdict.reason
-
-
-def accuracy(text: str, gold: str, places: tuple[str, ...]) -> tuple[float, str]:
-    """Returns R_acc of a completion, 1.0 or 0.0, and why (arXiv:2501.12948, section 2.2.2).
-
-    Raises:
-      ValueError: if gold is empty or longer than 500 characters, or a place is unknown.
-    """
-    check_gold(gold)
-    answer, reason = extract_answer(text, places)
-    if answer is None:
-        return 0.0, reason
-    right, reason = judge(answer, gold)
-    return float(right), reason

@@ -23,7 +23,7 @@ from pathlib import Path
 from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from typing import Any, NamedTuple
 
-from r1jax.rewards import seccomp
+from r1jax.rewards import bubblewrap, seccomp
 from r1jax.rewards.inside import harness, nursery
 from r1jax.rewards.inside.packing import pack, plain_only
 
@@ -328,8 +328,12 @@ def _start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpr
             os.write(fds[0], program)
             os.lseek(fds[0], 0, os.SEEK_SET)
         place = stack.enter_context(tempfile.TemporaryDirectory()) if backend.name == RISK else "/"
+        container = bubblewrap.command(
+            size=(config.files_mb << 20) + 8 * room, read_only=config.read_only, inside=INSIDE,
+            root=_ROOT, filters=fds,
+        )  # fmt: skip
         process = subprocess.Popen(
-            _bwrap(config, room, fds) + python if bwrap else python, stdin=subprocess.PIPE,
+            container + python if bwrap else python, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT, cwd=place,
             pass_fds=fds, start_new_session=True,
         )  # fmt: skip
@@ -338,44 +342,3 @@ def _start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpr
                 yield process
             finally:
                 os.killpg(process.pid, 9)  # not reaped yet, it still has this id
-
-
-def _bwrap(config: SandboxConfig, room: int, fds: list[int]) -> list[str]:
-    """The command that puts another into a container."""
-    args = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    args += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
-    # the harness bounds the inodes of /tmp, changes its uid, and has none of these any more
-    args += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
-    if os.getuid() == 0:
-        args += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    else:
-        args += ["--unshare-user"]
-    args += ["--ro-bind", "/usr", "/usr"]
-    for name in ("lib", "lib64", "bin"):
-        path = Path("/", name)
-        if path.is_symlink():
-            args += ["--symlink", os.readlink(path), str(path)]
-        elif path.is_dir():
-            args += ["--ro-bind", str(path), str(path)]
-    if os.path.isdir("/usr/src"):  # many an image keeps its own work there
-        args += ["--tmpfs", "/usr/src", "--remount-ro", "/usr/src"]
-    args += ["--ro-bind", str(INSIDE), f"{_ROOT}/r1jax/rewards/inside"]
-    args += ["--proc", "/proc"]
-    # not --dev: its terminals cost a user's own sandbox a second namespace, which could not bound
-    # the inodes of a tmpfs of the first
-    args += ["--tmpfs", "/dev"]
-    for name in ("null", "zero", "full", "random", "urandom"):
-        args += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
-        args += ["--symlink", f"/proc/self/fd{target}", f"/dev/{name}"]
-    args += ["--remount-ro", "/dev"]
-    size = (config.files_mb << 20) + 8 * room
-    args += ["--size", str(size), "--perms", "1777", "--tmpfs", "/tmp"]
-    for path in config.read_only:
-        for parent in reversed(Path(path).parents):  # for all to pass, unlike a home directory
-            args += ["--perms", "0755", "--dir", str(parent)]
-        args += ["--ro-bind", path, path]
-    args += ["--chdir", "/tmp", "--remount-ro", "/"]
-    for fd in fds:
-        args += ["--seccomp", str(fd)]
-    return [*args, "--"]

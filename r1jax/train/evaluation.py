@@ -96,22 +96,14 @@ def _sampled(
 
 
 def _consensus(examiner: Examiner, whole: Answered, samples: int, votes: int) -> float | None:
-    """The mean correctness of the majority among each `votes` successive samples (cons@k).
-
-    A vote that could not be judged counts as the others of its key; without one, it is left out.
-    """
-    right = []
+    """cons@k over all questions, k = `votes`."""
+    shares = []
     for start in range(0, len(whole.scores), samples):
         scores = whole.scores[start : start + samples]
-        keys_ = examiner.rewarder.votes([s.answer for s in scores], whole.problems[start])
-        for block in range(0, samples, votes):
-            winner = statistics.winner(keys_[block : block + votes])
-            if winner is None:
-                right.append(0.0)
-                continue
-            alike = (s for s, k in zip(scores, keys_, strict=True) if k == keys_[block + winner])
-            right += [float(s.parts["accuracy"] == 1) for s in alike if not s.error][:1]
-    return mean(right)
+        cast = examiner.rewarder.votes([s.answer for s in scores], whole.problems[start])
+        right = [None if s.error else s.parts["accuracy"] == 1 for s in scores]
+        shares.append(statistics.consensus(cast, right, k=votes))
+    return mean(share for share in shares if share is not None)
 
 
 def evaluate(

@@ -99,27 +99,13 @@ def _pass_at(questions: Questions, k: int) -> list[float]:
     return [statistics.pass_at_k(len(rows), sum(map(right, rows)), k) for rows in kept]
 
 
-def _consensus(samples: Sequence[Row], k: int) -> float | None:
-    """The share of blocks of k successive samples whose most frequent answer is right.
-
-    Voting needs no judge, so errored answers vote; the winner is right if its first judged holder
-    in the block is, else the first in the question. None if no block's winner was judged.
-    """
-    verdicts = []
-    for start in range(0, len(samples), k):
-        block = samples[start : start + k]
-        first = statistics.winner([row["vote"] for row in block])
-        if first is None:
-            verdicts.append(False)  # nobody answered
-            continue
-        alike = [r for r in [*block, *samples] if r["vote"] == block[first]["vote"]]
-        verdicts += [right(row) for row in judged(alike)[:1]]
-    return _mean(verdicts)
-
-
 def _cons_at(questions: Questions, k: int) -> list[float]:
     """cons@k of each question, as far as it is known."""
-    shares = [_consensus(samples, k) for samples in questions.values()]
+    verdict = lambda row: None if row["error"] else right(row)
+    shares = [
+        statistics.consensus([r["vote"] for r in rows], [verdict(r) for r in rows], k=k)
+        for rows in questions.values()
+    ]
     return [share for share in shares if share is not None]
 
 

@@ -10,10 +10,8 @@ from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import stats
-
-from r1jax.rewards import maths
 
 ROUNDING = 1e-9  # means of questions that differ by less are equal
 
@@ -78,48 +76,41 @@ def winner(votes: Sequence[Hashable]) -> int | None:
     return list(votes).index(ranked[0][0]) if ranked else None
 
 
-def majority(answers: Sequence[str | None]) -> str | None:
-    """Returns the most frequent answer, in its first wording; None if nobody answered.
+def consensus(votes: Sequence[Hashable], right: Sequence[bool | None], *, k: int) -> float | None:
+    """Returns the share of blocks of k successive samples whose most frequent answer is right.
 
-    The winner by the keys of `maths.canonical`; None casts no vote.
-    """
-    first = winner([None if answer is None else maths.canonical(answer) for answer in answers])
-    return None if first is None else answers[first]
-
-
-def consensus_correct(
-    answers: Sequence[Sequence[str | None]], golds: Sequence[str], *, k: int
-) -> Bool[np.ndarray, "Q J"]:
-    """Returns whether the majority of each k successive samples is right, for each question.
-
-    Samples are exchangeable, so the J = samples / k blocks are independent draws of cons@k.
+    That is cons@k (arXiv:2501.12948, table 2) of one question: samples are exchangeable, so the
+    blocks are independent draws of it. Voting needs no judge, so unjudged answers vote; the winner
+    is right if its first judged holder in the block is, else the first in the question. A block in
+    which nobody answered is wrong; one whose winner nobody judged is left out.
 
     Args:
-      answers: per question the extracted answer of each sample, None where there is none.
-      golds: the reference answer of each question.
+      votes: as `winner` takes them, one a sample.
+      right: whether the answer is, None where its judge failed.
       k: samples that vote together.
 
+    Returns:
+      None if no block's winner was judged.
+
     Raises:
-      ValueError: if the lengths do not fit, or the number of samples is no multiple of k.
+      ValueError: if the lengths differ, or k does not divide the number of samples.
     """
-    if not golds or len(answers) != len(golds):
-        raise ValueError(f"cons@k: got {len(answers)} rows of answers, {len(golds)} golds")
-    n_samples = {len(row) for row in answers}
-    if k < 1 or len(n_samples) > 1 or min(n_samples) < 1 or min(n_samples) % k:
-        raise ValueError(f"cons@k: got {sorted(n_samples)} samples, wanted a multiple of k = {k}")
-    correct = []
-    for row, gold in zip(answers, golds, strict=True):
-        votes = [majority(row[start : start + k]) for start in range(0, len(row), k)]
-        correct.append([vote is not None and maths.judge(vote, gold)[0] for vote in votes])
-    return np.array(correct)
-
-
-def cons_at_k(answers: Sequence[Sequence[str | None]], golds: Sequence[str], *, k: int) -> float:
-    """Returns the fraction of majorities over k samples that are right (arXiv:2501.12948, table 2).
-
-    Arguments and errors are those of `consensus_correct`.
-    """
-    return float(consensus_correct(answers, golds, k=k).mean())
+    if len(votes) != len(right) or k < 1 or not votes or len(votes) % k:
+        raise ValueError(
+            f"cons@k: got {len(votes)} votes, {len(right)} verdicts, k {k}, wanted equal numbers "
+            "that k divides"
+        )
+    known = list(zip(votes, right, strict=True))
+    verdicts: list[bool] = []
+    for start in range(0, len(votes), k):
+        block = known[start : start + k]
+        first = winner([vote for vote, _ in block])
+        if first is None:
+            verdicts.append(False)
+            continue
+        alike = [r for vote, r in [*block, *known] if vote == block[first][0] and r is not None]
+        verdicts += alike[:1]
+    return sum(verdicts) / len(verdicts) if verdicts else None
 
 
 def _interval(
@@ -161,26 +152,6 @@ def mean_interval(means_Q: Float[np.ndarray, " Q"], *, level: float) -> Interval
       ValueError: if Q < 2, level is outside (0, 1), or a value outside [0, 1].
     """
     return _interval(means_Q, bounds=(0.0, 1.0), level=level)
-
-
-def clustered_interval(
-    correct_QK: Bool[np.ndarray, "Q K"] | Float[np.ndarray, "Q K"], *, level: float
-) -> Interval:
-    """Returns mean correctness and its interval, clustered by question, as `mean_interval` does.
-
-    Args:
-      correct_QK: correctness of K samples of Q questions, 0 to 1.
-      level: nominal coverage, such as 0.95.
-
-    Raises:
-      ValueError: if Q < 2, K < 1, level is outside (0, 1), or a value outside [0, 1].
-    """
-    if correct_QK.shape[1] < 1:
-        raise ValueError(f"interval: got correctness {correct_QK.shape}, wanted K >= 1")
-    values_QK = correct_QK.astype(np.float64)
-    if not np.all((values_QK >= 0) & (values_QK <= 1)):
-        raise ValueError("interval: got correctness outside [0, 1] or NaN")
-    return mean_interval(values_QK.mean(axis=1), level=level)
 
 
 def sign_flip_p(differences_Q: Float[np.ndarray, " Q"], *, draws: int, seed: int) -> float:
