@@ -210,7 +210,8 @@ def draw(rng: random.Random, split: Split, family: str) -> Chain | Search:
             return problem
 
 
-def _expression(start: int, operations: tuple[Operation, ...]) -> str:
+def expression(start: int, operations: tuple[Operation, ...]) -> str:
+    """A sum before it is done: "7+5*3"."""
     return str(start) + "".join(f"{sign}{n}" for sign, n in operations)
 
 
@@ -224,11 +225,11 @@ def _chain_thought(
         partial, checks = value, []
         for operation in operations:
             after = apply(partial, operation)
-            checks.append(f"{_expression(partial, (operation,))}≡{after}")
+            checks.append(f"{expression(partial, (operation,))}≡{after}")
             partial = after
         slips = rng.random() < rates.slip
         written = (partial + rng.randint(1, 9)) % 10 if slips else partial
-        step = f"{_expression(value, operations)}≡{written}"
+        step = f"{expression(value, operations)}≡{written}"
         if style == "checked":
             verdict = f"{words['wait']}{partial}" if slips else words["ok"]
             step += words["check"] + " ".join(checks) + verdict
@@ -241,7 +242,7 @@ def _chain_thought(
 def _try(n: int, operation: Operation, target: int, words: dict[str, str]) -> str:
     result = apply(n, operation)
     verdict = words["yes"] if result == target else words["no"]
-    return f"{_expression(n, (operation,))}≡{result}?{target}{verdict}"
+    return f"{expression(n, (operation,))}≡{result}?{target}{verdict}"
 
 
 def _search_thought(
@@ -284,7 +285,8 @@ def solve(problem: Chain | Search, language: str, rates: Rates, rng: random.Rand
     return f"{thought}\n{ANSWER_LINE[language]}{value}"
 
 
-def _drill(rates: Rates, language: str, rng: random.Random) -> str:
+def drill(rates: Rates, language: str, rng: random.Random) -> str:
+    """A list of single steps or of tries, all right."""
     steps, tries = [], rng.random() < rates.drill_tries
     for _ in range(rng.randint(6, 10)):
         start, operation = rng.randint(0, 9), _operation(rng)
@@ -293,7 +295,7 @@ def _drill(rates: Rates, language: str, rng: random.Random) -> str:
             target = result if rng.random() < rates.drill_fits else rng.randint(0, 9)
             steps.append(_try(start, operation, target, WORDS[language]))
         else:
-            steps.append(f"{_expression(start, (operation,))}≡{result}")
+            steps.append(f"{expression(start, (operation,))}≡{result}")
     return ("; " if tries else " ").join(steps)
 
 
@@ -306,7 +308,7 @@ def document(seed: int, index: int, *, rates: Rates) -> tuple[str, str]:
         problem = draw(rng, "train", "chain" if u < rates.chain else "search")
         return problem.question(language), solve(problem, language, rates, rng)
     if u < rates.chain + rates.search + rates.drill:
-        return "", _drill(rates, language, rng)
+        return "", drill(rates, language, rng)
     return general(rng, language)
 
 
