@@ -26,8 +26,9 @@ def get_config() -> ml_collections.ConfigDict:
     c.packing_bins = 64
     c.evaluate_every = 200
     c.corpus = dict(
-        documents=200_000, held_out=4_000, seed=0, rates=get_rates(), template="plain", jsonl=""
-    )
+        documents=200_000, held_out=4_000, seed=0, rates=get_rates(), assistant=None,
+        template="plain", jsonl="",
+    )  # fmt: skip
     c.tokenizer = dict(vocab_size=512, documents=20_000)
     c.model = tiny_moe.get_model()
     c.loss = dict(

@@ -11,7 +11,7 @@ from r1jax import sharding
 from r1jax.model import forward
 from r1jax.sampling.program import sample
 from r1jax.train.grpo_step import grpo_step
-from r1jax.train.pretrain_step import PretrainLossConfig, pretrain_step
+from r1jax.train.next_token import NextTokenLossConfig, next_token_step
 
 MESHES = [(4, 1, 1), (1, 4, 1), (1, 1, 4), (2, 2, 1), (2, 1, 2), (1, 2, 2)]
 
@@ -19,12 +19,14 @@ MESHES = [(4, 1, 1), (1, 4, 1), (1, 1, 4), (2, 2, 1), (2, 1, 2), (1, 2, 2)]
 @pytest.fixture(scope="module")
 def steps(models, opt, grpo):
     """Training steps that between them run every kind of layer: {name: (model name, step)}."""
-    loss = PretrainLossConfig(balance=0.01, mtp=0.0, bias_rate=1e-3, logit_chunk=12)
+    loss = NextTokenLossConfig(balance=0.01, mtp=0.0, bias_rate=1e-3, logit_chunk=12)
     # unclipped, so that the first moment holds a tenth of the raw gradients
     opt = dataclasses.replace(opt, clip_norm=1e9)
     pieces = dataclasses.replace(grpo, micro_batches=2, replay_routes=True)
     mla, gqa = models["mla_moe_mtp"], models["gqa_moe"]
-    pretrain = partial(pretrain_step, model=mla, opt=opt)
+    pretrain = partial(
+        next_token_step, labels_BT=None, model=mla, opt=opt, sources=(), micro_batches=2
+    )
     return {
         "grpo": (
             "gqa_moe",

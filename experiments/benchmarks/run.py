@@ -32,7 +32,7 @@ from r1jax.rl.advantages import group_advantages
 from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer, rollouts
 from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
-from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step
+from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Weights
 
 Row = dict[str, Any]
@@ -156,9 +156,9 @@ def _packed(s: Setup) -> PackedBatch:
     return PackedBatch(*(jnp.asarray(a) for a in arrays))
 
 
-def _pretrain_loss(s: Setup) -> PretrainLossConfig:
+def _pretrain_loss(s: Setup) -> NextTokenLossConfig:
     balance = 1e-4 if s.model.moe else 0.0
-    return PretrainLossConfig(
+    return NextTokenLossConfig(
         balance=balance, mtp=0.0, bias_rate=1e-3, logit_chunk=s.sizes.logit_chunk
     )
 
@@ -203,7 +203,8 @@ def _logprobs(s: Setup) -> Phase:
 
 
 def _forward_backward(s: Setup) -> Phase:
-    grad = jax.value_and_grad(partial(loss, model=s.model, config=_pretrain_loss(s)), has_aux=True)
+    knobs = {"model": s.model, "config": _pretrain_loss(s), "labels_BT": None, "sources": ()}
+    grad = jax.value_and_grad(partial(loss, **knobs), has_aux=True)
     batch, run = _packed(s), jax.jit(grad)
     work = [floor.gradients(s.model, rows=s.sizes.train_rows, length=s.sizes.train_length)]
     return Phase(batch.tokens_BT.size, work, lambda: run(s.weights.params, s.weights, batch))
@@ -211,7 +212,8 @@ def _forward_backward(s: Setup) -> Phase:
 
 def _training(s: Setup) -> Phase:
     knobs = {"model": s.model, "opt": OPTIMIZER, "config": _pretrain_loss(s)}
-    step = jax.jit(partial(pretrain_step, **knobs), donate_argnums=0)
+    unlabelled = {"labels_BT": None, "sources": (), "micro_batches": 1}
+    step = jax.jit(partial(next_token_step, **knobs, **unlabelled), donate_argnums=0)
     batch, state = _packed(s), _train_state(s, with_reference=False)
 
     def run():

@@ -1,6 +1,6 @@
 """A run in one picture, made from its jsonl files alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,45 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
         _curves(_rates(timing), RATES),
     ]
     save_grid(path, f"Reinforcement learning: {workdir.resolve().name}", panels, columns=4)
+
+
+def _sources(rows: Rows, sources: Sequence[str], title: str) -> Panel:
+    """Returns the loss of each source."""
+    wanted = [
+        Line(f"loss_{name}", name, COLOURS[i % len(COLOURS)]) for i, name in enumerate(sources)
+    ]
+    return Panel(title, "nats per token", lines(rows, wanted, LINEAR))
+
+
+def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -> None:
+    """Writes a PNG of a fine-tuning run; a panel whose metric is missing says so.
+
+    Args:
+      workdir: the run's directory.
+      path: of the picture.
+      sources: of the training rows, whose losses are shown one by one.
+
+    Raises:
+      ValueError: if a line of a jsonl file is broken.
+    """
+    workdir = Path(workdir)
+    metrics, evals = rows_of(workdir, "metrics"), rows_of(workdir, "eval")
+    held_out = [row for row in evals if row["split"] == "held_out"]
+    renamed = [{"update": row["update"], "held_out_loss": row["loss"]} for row in held_out]
+    both = sorted([*metrics, *renamed], key=lambda row: row["update"])
+    known = {curves[0]: curves for curves in PRETRAIN_CURVES}
+    exams = lambda metric: bands(evals, [(s, Line(metric, s, c), "-") for s, c in SPLITS.items()])
+    panels = [
+        _curves(both, known["Next-token loss"]),
+        _sources(metrics, sources, "Training loss by source"),
+        _sources(held_out, sources, "Held-out loss by source"),
+        _curves(metrics, known["Learning rate"]),
+        _curves(metrics, known["Gradient norm"]),
+        Panel("Exam: pass@1 with its interval", "share correct", exams("pass_at_1")),
+        Panel("Exam: well-formed answers", "share", exams("format_rate")),
+        Panel("Exam: truncated answers", "share", exams("truncation_rate")),
+    ]
+    save_grid(path, f"Fine-tuning: {workdir.resolve().name}", panels, columns=4)
 
 
 def plot_pretrain(workdir: str | Path, path: str | Path) -> None:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from r1jax import keys, sharding
 from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig
-from r1jax.data import packing, templates, world
+from r1jax.data import assistant, packing, templates, world
 from r1jax.data.jsonl import read_jsonl
 from r1jax.data.tokenizer import SentencePieceTokenizer, train_sentencepiece
 from r1jax.io.report import plot_pretrain
@@ -22,7 +22,7 @@ from r1jax.model import forward
 from r1jax.train import optimizer
 from r1jax.train.artifacts import command, save_model
 from r1jax.train.loop import Run, means
-from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step
+from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.types import TrainState
 
 
@@ -35,6 +35,8 @@ class CorpusConfig:
       held_out: documents that follow these measure the held-out loss.
       seed: of the documents.
       rates: the planted behaviours (`data.world`).
+      assistant: of the corpus of the whole recipe (`data.assistant`), what is planted beside these;
+        None for the world of R1-Zero alone.
       template: prompt template that the world's questions are rendered with.
       jsonl: file with a "text" field to read instead of the world; "" for the world.
     """
@@ -43,6 +45,7 @@ class CorpusConfig:
     held_out: int
     seed: int
     rates: world.Rates
+    assistant: assistant.AssistantRates | None
     template: str
     jsonl: str
 
@@ -77,7 +80,7 @@ class PretrainConfig:
     corpus: CorpusConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
-    loss: PretrainLossConfig
+    loss: NextTokenLossConfig
     optimizer: OptimizerConfig
     mesh: MeshConfig
     checkpoint: CheckpointConfig
@@ -115,7 +118,11 @@ def _documents(config: CorpusConfig) -> Callable[[int], str]:
         return lambda i: rows[i]["text"]
 
     def text(i: int) -> str:
-        question, reply = world.document(config.seed, i, rates=config.rates)
+        rates, more = config.rates, config.assistant
+        if more is None:
+            question, reply = world.document(config.seed, i, rates=rates)
+        else:
+            question, reply = assistant.document(config.seed, i, rates=rates, more=more)
         return (templates.render(config.template, question) if question else "") + reply
 
     return text
@@ -146,13 +153,14 @@ def build_corpus(
         (text(i) for i in range(config.tokenizer.documents)), vocab_size=config.tokenizer.vocab_size
     )
 
-    def ids(i: int) -> tuple[list[int], int]:
-        return [tokenizer.bos_id, *tokenizer.encode(text(i)), tokenizer.eos_id], 0
+    def document(i: int) -> packing.Document:
+        ids = [tokenizer.bos_id, *tokenizer.encode(text(i)), tokenizer.eos_id]
+        return packing.Document(ids, targets=[True] * len(ids), label=0)
 
     print(f"packing {c.documents + c.held_out:,} documents", flush=True)
     pack = partial(packing.pack, length=config.length, bins=config.packing_bins)
-    train = pack(ids, range(c.documents))
-    held_out = pack(ids, range(c.documents, c.documents + c.held_out))
+    train = pack(document, range(c.documents))
+    held_out = pack(document, range(c.documents, c.documents + c.held_out))
     for what, rows in (("corpus.documents", train), ("corpus.held_out", held_out)):
         if len(rows) < config.batch:
             raise ValueError(f"{what} fill {len(rows)} rows, a batch has {config.batch}")
@@ -167,11 +175,11 @@ def build_corpus(
 
 @cache
 def _programs(
-    model: ModelConfig, config: PretrainLossConfig, opt: OptimizerConfig
+    model: ModelConfig, config: NextTokenLossConfig, opt: OptimizerConfig
 ) -> tuple[Callable, Callable]:
     """The jitted update, which donates its state, and the jitted measurement of the losses."""
-    knobs = {"model": model, "config": config}
-    step = jax.jit(partial(pretrain_step, opt=opt, **knobs), donate_argnums=0)
+    knobs = {"model": model, "config": config, "labels_BT": None, "sources": ()}
+    step = jax.jit(partial(next_token_step, opt=opt, micro_batches=1, **knobs), donate_argnums=0)
     return step, jax.jit(lambda w, batch: loss(w.params, w, batch, **knobs)[1][0])
 
 
@@ -235,7 +243,8 @@ def _held_out(
     """Losses over all whole batches of held-out rows."""
     totals: dict[str, Any] = {}
     for start in range(0, len(rows) - size + 1, size):
-        batch = packing.to_batch({k: a[start : start + size] for k, a in rows.arrays.items()})
+        some = {k: a[start : start + size] for k, a in rows.arrays.items()}
+        batch = packing.to_batch(some, reduction="token_mean")
         seen = measure(state.weights, sharding.spread_batch(batch, mesh))
         totals = seen if not totals else jax.tree.map(jnp.add, totals, seen)
     values = means(totals)

@@ -6,17 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from r1jax.data import packing
 from r1jax.model import forward
-from r1jax.train.pretrain_step import PretrainLossConfig, loss, pretrain_step
+from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 
 NAME = "mla_moe_mtp"
-CONFIG = PretrainLossConfig(balance=0.01, mtp=0.3, bias_rate=1e-3, logit_chunk=5)
+CONFIG = NextTokenLossConfig(balance=0.01, mtp=0.3, bias_rate=1e-3, logit_chunk=5)
 
 
 @pytest.fixture(scope="module")
 def graded(models):
     """Jitted ((loss, (metrics, loads)), gradients)."""
-    call = partial(loss, model=models[NAME], config=CONFIG)
+    call = partial(loss, labels_BT=None, model=models[NAME], config=CONFIG, sources=())
     return jax.jit(
         lambda weights, batch: jax.value_and_grad(call, has_aux=True)(
             weights.params, weights, batch
@@ -26,7 +27,8 @@ def graded(models):
 
 @pytest.fixture(scope="module")
 def step(models, opt):
-    return jax.jit(partial(pretrain_step, model=models[NAME], opt=opt, config=CONFIG))
+    knobs = {"model": models[NAME], "opt": opt, "config": CONFIG, "sources": ()}
+    return jax.jit(partial(next_token_step, labels_BT=None, micro_batches=1, **knobs))
 
 
 def test_the_loss_by_loops(graded, run, models, weights, packed_batch):
@@ -138,7 +140,7 @@ def test_ten_updates_on_one_batch_halve_the_loss(step, train_state, packed_batch
 
 def test_without_weight_the_mtp_module_is_not_run(models, weights, packed_batch):
     config = dataclasses.replace(CONFIG, mtp=0.0)
-    call = partial(loss, model=models[NAME], config=config)
+    call = partial(loss, labels_BT=None, model=models[NAME], config=config, sources=())
     w = weights(NAME)
     _, (metrics, loads) = jax.eval_shape(call, w.params, w, packed_batch(NAME))
     assert "mtp_loss" not in metrics
@@ -149,6 +151,67 @@ def test_without_weight_the_mtp_module_is_not_run(models, weights, packed_batch)
 def test_nothing_is_promoted_silently(name, models, packed_batch, strict_dtypes):
     config = dataclasses.replace(models[name], compute_dtype="bfloat16")
     w = jax.eval_shape(partial(forward.init, config=config), jax.random.key(0))
-    call = partial(loss, model=config, config=CONFIG)
+    call = partial(loss, labels_BT=None, model=config, config=CONFIG, sources=())
     value, _ = jax.eval_shape(call, w.params, w, packed_batch(name))
     assert value.dtype == jnp.float32
+
+
+def test_micro_batches_add_up_to_the_whole_batch(models, opt, train_state, packed_batch):
+    """Rows weigh differently, one nothing, so a mean of the pieces' means would be another."""
+    batch = packed_batch(NAME)
+    scale_B1 = jnp.array([[0.1], [0.0], [3.0], [0.7]])
+    batch = batch._replace(weights_BT=batch.weights_BT * scale_B1)
+    labels_BT = jnp.where(batch.segments_BT == 2, 1, 0)
+    # unclipped, so that the first moment holds a tenth of the raw gradients
+    free = dataclasses.replace(opt, clip_norm=1e9)
+    knobs = {"model": models[NAME], "opt": free, "config": CONFIG, "sources": ("a", "b")}
+    whole, halves = (
+        jax.jit(partial(next_token_step, micro_batches=n, **knobs))(
+            train_state(NAME), batch, labels_BT
+        )
+        for n in (1, 2)
+    )
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(close, halves[0], whole[0])
+    mean = lambda metrics: {k: m.total / m.weight for k, m in metrics.items()}
+    jax.tree.map(close, mean(halves[1]), mean(whole[1]))
+
+
+def test_losses_of_sources_make_up_the_loss(models, weights, packed_batch):
+    batch = packed_batch("gqa_bias")
+    labels_BT = jnp.where(batch.segments_BT == 2, 2, 0)
+    call = partial(loss, model=models["gqa_bias"], config=CONFIG, sources=("a", "none", "b"))
+    w = weights("gqa_bias")
+    measure = jax.jit(lambda batch, labels: call(w.params, w, batch, labels)[1][0])
+    metrics = measure(batch, labels_BT)
+    of = lambda name: np.array(metrics[name])
+    np.testing.assert_allclose(of("loss_a") + of("loss_b"), of("loss"), rtol=1e-6)
+    assert (of("loss_none") == 0).all() and of("loss_a")[1] == 4 * 4 and of("loss_b")[1] == 4 * 3
+    only = batch._replace(weights_BT=batch.weights_BT * (labels_BT == 2))
+    np.testing.assert_allclose(of("loss_b"), measure(only, labels_BT)["loss"], rtol=1e-6)
+
+
+def test_a_packed_neighbour_changes_nothing(models, weights):
+    """Loss and gradient of two documents in one row are those of a row each."""
+    name = "gqa_bias"
+    ids = {n: [5 + 7 * n + i for i in range(size)] for n, size in enumerate((5, 4))}
+    document = lambda n: packing.Document(ids[n], [False, False, *[True] * (len(ids[n]) - 2)], n)
+    rows = lambda length, bins: packing.pack(document, range(2), length=length, bins=bins)
+    together, apart = rows(12, 1), rows(6, 2)
+    assert (len(together), len(apart)) == (1, 2)
+    call = partial(loss, labels_BT=None, model=models[name], config=CONFIG, sources=())
+    w = weights(name)
+    grade = jax.jit(lambda batch: jax.value_and_grad(call, has_aux=True)(w.params, w, batch))
+    for reduction in ("token_mean", "sequence_mean"):
+        one, two = (
+            grade(packing.to_batch(some.arrays, reduction=reduction)) for some in (together, apart)
+        )
+        np.testing.assert_allclose(one[0][0], two[0][0], rtol=1e-5)
+        close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+        jax.tree.map(close, one[1], two[1])
+
+
+def test_rows_that_do_not_split_are_refused(models, opt, train_state, packed_batch):
+    knobs = {"model": models[NAME], "opt": opt, "config": CONFIG, "sources": ()}
+    with pytest.raises(ValueError, match="4 rows do not split into 3 micro_batches"):
+        next_token_step(train_state(NAME), packed_batch(NAME), None, micro_batches=3, **knobs)
