@@ -168,6 +168,12 @@ def _sources(rows: Rows, sources: Sequence[str], title: str) -> Panel:
     return Panel(title, "nats per token", lines(rows, wanted, LINEAR))
 
 
+def _beside(metrics: Rows, held_out: Rows) -> list[dict[str, Any]]:
+    """The rows of training with those of held-out losses between them."""
+    renamed = [{"update": row["update"], "held_out_loss": row["loss"]} for row in held_out]
+    return sorted([*metrics, *renamed], key=lambda row: row["update"])
+
+
 def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -> None:
     """Writes a PNG of a fine-tuning run; a panel whose metric is missing says so.
 
@@ -182,8 +188,7 @@ def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -
     workdir = Path(workdir)
     metrics, evals = rows_of(workdir, "metrics"), rows_of(workdir, "eval")
     held_out = [row for row in evals if row["split"] == "held_out"]
-    renamed = [{"update": row["update"], "held_out_loss": row["loss"]} for row in held_out]
-    both = sorted([*metrics, *renamed], key=lambda row: row["update"])
+    both = _beside(metrics, held_out)
     known = {curves[0]: curves for curves in PRETRAIN_CURVES}
     exams = lambda metric: bands(evals, [(s, Line(metric, s, c), "-") for s, c in SPLITS.items()])
     panels = [
@@ -208,7 +213,7 @@ def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
     held_out = [row for row in evals if row["split"] == "validation"]
-    both = sorted([*metrics, *held_out], key=lambda row: row["update"])
+    both = _beside(metrics, held_out)
     speed = ("Speed", "tokens per second", LINEAR, (Line("tokens_per_s", "", BLUE),))
     panels = [*[_curves(both, curves) for curves in PRETRAIN_CURVES], _curves(timing, speed)]
     save_grid(path, f"Pretraining: {workdir.resolve().name}", panels, columns=4)

@@ -1,7 +1,7 @@
 """A run on one page: what it could do before and after, its picture, samples, and facts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list
     return [f"| {' | '.join(row)} |" for row in [header, rule, *escaped]]
 
 
-def _before_after(rows: Rows) -> list[str]:
-    """Returns a table per split of its first and last evaluation."""
+def before_after(rows: Rows) -> list[str]:
+    """Returns the lines of a table per split, of its first and last evaluation."""
     text = []
     for split in dict.fromkeys(row["split"] for row in rows):
         mine = sorted((r for r in rows if r["split"] == split), key=lambda row: row["update"])
@@ -92,7 +92,12 @@ def _fenced(text: str) -> list[str]:
     return [f"{fence}text", shown, fence]
 
 
-def _samples(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
+def sample_texts(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the lines that show the first samples, each with its score.
+
+    Raises:
+      ValueError: if one lacks a key.
+    """
     text = [f"### {title}", ""]
     for number, sample in enumerate(samples[:SAMPLES], 1):
         missing = [k for k in ("prompt", "completion", "score", "reason") if k not in sample]
@@ -109,6 +114,7 @@ def write_report(
     summary: Mapping[str, Any],
     samples_before: Sequence[Mapping[str, Any]],
     samples_after: Sequence[Mapping[str, Any]],
+    plot: Callable[[Path, Path], None],
 ) -> Path:
     """Writes `report.md` and its picture `report.png`.
 
@@ -117,6 +123,7 @@ def write_report(
       summary: facts of the run, nested as they are in summary.json.
       samples_before: dicts of prompt, completion, score and reason; the first three are shown.
       samples_after: the same, after training.
+      plot: draws the run of a directory into a file, such as `plot_rl`.
 
     Returns:
       The path of report.md.
@@ -131,22 +138,22 @@ def write_report(
         "",
         "## Before and after",
         "",
-        *(_before_after(evals) or ["No evaluation.", ""]),
+        *(before_after(evals) or ["No evaluation.", ""]),
         "In brackets the interval of pass@1. A dash: not measured.",
         "",
-        "![The run in sixteen panels](report.png)",
+        "![The run in panels](report.png)",
         "",
         "## Samples",
         "",
-        *_samples("before", samples_before),
-        *_samples("after", samples_after),
+        *sample_texts("before", samples_before),
+        *sample_texts("after", samples_after),
         "## The run",
         "",
         *markdown_table(["fact", "value"], facts_table(summary, "")),
         "",
         *markdown_table(["summed over updates", "total"], _sums(timing)),
     ]
-    plot_rl(workdir, workdir / "report.png")
+    plot(workdir, workdir / "report.png")
     path = workdir / "report.md"
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
     return path

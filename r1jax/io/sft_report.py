@@ -6,7 +6,7 @@ from typing import Any
 
 from r1jax.io.panels import Rows
 from r1jax.io.plots import plot_sft, rows_of
-from r1jax.io.report import _before_after, _samples, facts_table, markdown_table
+from r1jax.io.report import before_after, facts_table, markdown_table, sample_texts
 
 COUNTS = {
     "read": "rows read",
@@ -81,9 +81,9 @@ def write_sft_report(
         "",
         "## Exam",
         "",
-        *(_before_after(exams) or ["No exam.", ""]),
-        *(_samples("Before", samples_before) if exams else []),
-        *(_samples("After", samples_after) if exams else []),
+        *(before_after(exams) or ["No exam.", ""]),
+        *(sample_texts("Before", samples_before) if exams else []),
+        *(sample_texts("After", samples_after) if exams else []),
         "## Data",
         "",
         *_counts(counts),

@@ -96,6 +96,7 @@ def test_report_sets_before_beside_after(tmp_path):
         summary={"facts": {"device_kind": "cpu"}, "seconds": 12.5},
         samples_before=[],
         samples_after=[SAMPLE] * 5,
+        plot=plot_rl,
     )
     text = path.read_text()
     assert "| test | before (update 0) | after (update 3) |" in text
@@ -110,11 +111,15 @@ def test_report_sets_before_beside_after(tmp_path):
 
 
 def test_report_of_a_run_that_measured_nothing_says_so(tmp_path):
-    text = write_report(tmp_path, summary={}, samples_before=[], samples_after=[]).read_text()
+    text = write_report(
+        tmp_path, summary={}, samples_before=[], samples_after=[], plot=plot_rl
+    ).read_text()
     assert "No evaluation." in text
 
 
 def test_a_sample_that_lacks_a_key_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"sample 1 before: missing keys \['score', 'reason'\]"):
         incomplete = [{"prompt": "a", "completion": "b"}]
-        write_report(tmp_path, summary={}, samples_before=incomplete, samples_after=[])
+        write_report(
+            tmp_path, summary={}, samples_before=incomplete, samples_after=[], plot=plot_rl
+        )
