@@ -12,10 +12,12 @@ phrase with them, "express your answer as a decimal to the nearest hundredth". T
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1jax.data.mapping import FileSource
+from r1jax.data.training_rows import iter_training_rows
 
 # ideographs and kana are written without spaces, so each counts as a word
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -106,6 +108,53 @@ def find_hits(
         if gram is not None:
             hits.append(Hit(problem, gram, *index[gram]))
     return hits
+
+
+def planted(
+    rows: Iterable[Mapping[str, Any]], evaluation: Mapping[str, Mapping[str, str]], *, n: int | None
+) -> list[Hit]:
+    """Returns which training rows put an evaluation question in a turn of their user.
+
+    Args:
+      rows: of training, with `id` and `messages` (`training_rows`).
+      evaluation: questions by set and id.
+      n: words in a row that make a meeting; None looks for equal questions.
+    """
+    index = index_grams(evaluation, n=n)
+    hits = []
+    for row in rows:
+        asked = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
+        hits += [h for text in asked for h in find_hits({row["id"]: text}, index, n=n)][:1]
+    return hits
+
+
+def check_not_planted(
+    path: str | Path, evaluation: Mapping[str, Mapping[str, str]], *, n: int | None
+) -> int:
+    """Looks through a file of training rows, or all of a folder, as `planted`.
+
+    Returns:
+      How many rows there are.
+
+    Raises:
+      ValueError: if an evaluation question is among them; names the first of them and its set.
+    """
+    count = 0
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        nonlocal count
+        for _, row in iter_training_rows(path):
+            count += 1
+            yield row
+
+    hits = planted(read(), evaluation, n=n)
+    if hits:
+        first = hits[0]
+        raise ValueError(
+            f"{path}: {len(hits)} of {count} training rows hold an evaluation question, first "
+            f"{first.id}, which is {first.evaluation_id} of {first.evaluation_set}"
+        )
+    return count
 
 
 def report(

@@ -26,6 +26,7 @@ TEMPLATES = {
     "r1_think": "<｜User｜>{question}<｜Assistant｜><think>\n",
 }
 MARKS = ("<｜User｜>", "<｜Assistant｜>")  # must be tokens of their own
+END = "<｜end▁of▁sentence｜>"  # how the end token is shown between the turns of "r1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,8 @@ class PromptConfig:
     Attributes:
       template: one of TEMPLATES, or "chat" for the tokenizer's own.
       instruction: written behind every question; "" for nothing.
-      examples: earlier turns of the chat that show what is wanted; none for another template.
+      examples: earlier turns that show what is wanted, each put as the question will be. In "plain"
+        and "r1_zero" a line break ends them, in "r1" the end token, in a chat its template.
     """
 
     template: str
@@ -55,10 +57,10 @@ class PromptConfig:
             raise ValueError(
                 f"template: got {self.template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}"
             )
-        if self.examples and self.template != CHAT:
+        if self.examples and self.template.endswith("_think"):
             raise ValueError(
-                f"template {self.template!r} has no place for the {len(self.examples)} examples; "
-                f"only {CHAT!r} has"
+                f"template {self.template!r} opens a thought, so its {len(self.examples)} examples "
+                f"would begin within one; take {self.template.removesuffix('_think')!r}"
             )
 
     def asked(self, question: str) -> Message:
@@ -79,7 +81,7 @@ class Prompt(NamedTuple):
 
     Attributes:
       text: without BOS, unless a chat template wrote it.
-      ids: of the text, after BOS where the tokenizer wants it.
+      ids: of the text, after BOS where the tokenizer wants it; `END` is its end token.
     """
 
     text: str
@@ -110,6 +112,8 @@ def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
     """
     if style.template == CHAT:
         return conversation(tokenizer, [*style.shown(), style.asked(question)])
+    turns = [(e.question, e.reply) for e in style.examples]
+    shown = [render(style.template, style.asked(q)["content"]) + reply for q, reply in turns]
     text = render(style.template, style.asked(question)["content"])
     named = [m for m in MARKS if m in TEMPLATES[style.template]]
     spelt = [m for m in named if len(tokenizer.encode(m)) != 1]
@@ -117,7 +121,14 @@ def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
         raise ValueError(
             f"template {style.template!r} needs the tokens {spelt}, which this model lacks"
         )
-    return verbatim(tokenizer, text)
+    if not named:
+        return verbatim(tokenizer, "".join(f"{turn}\n" for turn in shown) + text)
+    whole = verbatim(tokenizer, "")
+    for turn in shown:
+        whole = Prompt(
+            f"{whole.text}{turn}{END}", [*whole.ids, *tokenizer.encode(turn), tokenizer.eos_id]
+        )
+    return Prompt(whole.text + text, [*whole.ids, *tokenizer.encode(text)])
 
 
 def verbatim(tokenizer: Tokenizer, text: str) -> Prompt:

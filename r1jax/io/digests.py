@@ -52,12 +52,17 @@ def digest(tree: Tree) -> str:
 def fingerprint(path: str | Path) -> str:
     """Returns a sha256 of names, sizes, first and last MiB of the files at a path, below it too.
 
-    Enough to notice that a model was changed, without reading all of a big one.
+    Enough to notice that a model was changed, without reading all of a big one. Where it was made,
+    which our config.json tells as "made_by", makes no difference.
     """
     top, sha = Path(path), hashlib.sha256()
     files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
     for file in files:
         size = file.stat().st_size
+        if file.name == "config.json" and b'"made_by"' in (text := file.read_bytes()):
+            content = {k: v for k, v in json.loads(text).items() if k != "made_by"}
+            sha.update(canonical(content).encode())
+            continue
         sha.update(f"{file.relative_to(top.parent)} {size}\n".encode())
         with file.open("rb") as opened:
             sha.update(opened.read(2**20))

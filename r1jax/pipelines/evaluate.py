@@ -7,7 +7,6 @@ majority's correctness. Answers are stored as they come; a killed run goes on wh
 import dataclasses
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from r1jax.data.jsonl import read_jsonl
 from r1jax.data.mapping import load_problems
 from r1jax.data.problems import Problem, question_digest
 from r1jax.data.splits import splits_of
-from r1jax.io.batches import RowFile, check_request, write_request
+from r1jax.io.batches import check_request, write_request
 from r1jax.io.digests import fingerprint
 from r1jax.io.exam_report import write_exam_report
-from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines.evaluate_config import EvaluateConfig
-from r1jax.pipelines.evaluate_exam import Exam
+from r1jax.pipelines.evaluate_exam import Exam, ask
 from r1jax.rewards.combine import Rewarder
 from r1jax.train import exam
 from r1jax.train.artifacts import resolve
@@ -59,33 +57,6 @@ def _request(config: EvaluateConfig) -> dict[str, Any]:
     }
 
 
-def _ask(here: Exam, workdir: Path) -> None:
-    """Stores the answers that are missing, each unit judged while the next is sampled."""
-    sizes = here.sizes()
-    with (
-        RowFile(workdir / "answers.jsonl", sizes=sizes) as file,
-        Progress(
-            here.config.name, start=file.batches, total=len(sizes), every=max(1, len(sizes) // 20)
-        ) as progress,
-        ThreadPoolExecutor(1) as beside,
-    ):
-        if file.batches:
-            progress.say(f"{sum(sizes[: file.batches]):,} answers are there; going on from them")
-        right, seen, waiting = 0.0, 0, None
-        for unit in [*range(file.batches, len(sizes)), None]:
-            drawn = None if unit is None else (unit, here.draw(unit, beside))
-            if waiting is not None:
-                rows = here.rows(*waiting)
-                file.write(rows)
-                right += sum(row["value"] >= 1 for row in rows)
-                seen += len(rows)
-                progress.advance(
-                    file.batches, right=right / seen,
-                    tokens_per_s=here.tokens / here.phases["sample"],
-                )  # fmt: skip
-            waiting = drawn
-
-
 def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | None:
     """The other model's results, which must be on the same questions."""
     if not config.compare:
@@ -116,11 +87,13 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         questions = _questions(config)
         digests = {q.id: question_digest(q.question) for q in questions}
         theirs = _theirs(config, digests)
-        here = Exam(config, mesh, rewarder, questions)
+        here = Exam(config, mesh, rewarder, questions, stream="evaluate")
         write_request(workdir, asked)
         here.write_questions(workdir / "questions.jsonl")
-        _ask(here, workdir)
-        rows = read_jsonl(workdir / "answers.jsonl")
+        answers = workdir / "answers.jsonl"
+        right = lambda row: row["value"] >= 1
+        ask(here, answers, finish=lambda row: row, counts=right, shown="right")
+        rows = read_jsonl(answers)
         here.votes(rows)
     results = exam.results(rows, ks=config.ks, level=config.level)
     results["question_sha256"] = digests

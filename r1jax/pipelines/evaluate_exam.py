@@ -2,17 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from r1jax import keys
+from r1jax.config import ExecutionConfig, SamplerConfig
 from r1jax.data.problems import Problem
-from r1jax.pipelines.evaluate_config import EvaluateConfig
+from r1jax.data.templates import PromptConfig
+from r1jax.io.batches import RowFile
+from r1jax.io.progress import Progress
 from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import open_model
@@ -20,17 +23,65 @@ from r1jax.train.examiner import Answered, Examiner, known_to_all
 from r1jax.types import Weights
 
 
+@runtime_checkable
+class Asking(Protocol):
+    """What an exam reads of a run's config; `EvaluateConfig` says what each is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def prompt(self) -> PromptConfig: ...
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def samples_at_once(self) -> int: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def max_new_tokens(self) -> int: ...
+
+    @property
+    def prompt_buckets(self) -> tuple[int, ...]: ...
+
+    @property
+    def sampler(self) -> SamplerConfig: ...
+
+    @property
+    def execution(self) -> ExecutionConfig: ...
+
+
 class Exam:
-    """The questions in units: a batch of questions, and some of their samples."""
+    """The questions in units: a batch of questions, and some of their samples.
+
+    Args:
+      config: of the run.
+      mesh: where the model lies.
+      rewarder: judges the answers.
+      questions: to ask, each `config.samples` times.
+      stream: name of the random stream that the answers are drawn from.
+    """
 
     def __init__(
         self,
-        config: EvaluateConfig,
+        config: Asking,
         mesh: Mesh | None,
         rewarder: Rewarder,
         questions: list[Problem],
+        *,
+        stream: str,
     ):
-        self.config, self.questions = config, questions
+        self.config, self.questions, self.stream = config, questions, stream
         for question in self.questions:
             rewarder.check(question)  # before a big model is read
         self.weights: Weights
@@ -66,7 +117,7 @@ class Exam:
         filled = [asked[i % len(asked)] for i in range(c.batch)]
         start = time.monotonic()
         rollout = self.examiner.draw(
-            self.weights, filled, keys.stream(self.root, "evaluate", unit),
+            self.weights, filled, keys.stream(self.root, self.stream, unit),
             group=c.samples_at_once, cap=c.max_new_tokens,
         )  # fmt: skip
         self.phases["sample"] += time.monotonic() - start
@@ -132,3 +183,48 @@ class Exam:
             keys_ = self.examiner.rewarder.votes([row["answer"] for row in mine], question)
             for row, key in zip(mine, keys_, strict=True):
                 row["vote"] = key
+
+
+Row = dict[str, Any]
+
+
+def ask(
+    here: Exam,
+    path: Path,
+    *,
+    finish: Callable[[Row], Row],
+    counts: Callable[[Row], bool],
+    shown: str,
+) -> None:
+    """Stores the answers that are missing, each unit judged while the next is sampled.
+
+    Args:
+      here: whom to ask what.
+      path: of the answers, as JSON lines.
+      finish: what is stored of an answer.
+      counts: which of the stored ones the progress counts, as a share of all.
+      shown: how that share is called.
+    """
+    sizes = here.sizes()
+    with (
+        RowFile(path, sizes=sizes) as file,
+        Progress(
+            here.config.name, start=file.batches, total=len(sizes), every=max(1, len(sizes) // 20)
+        ) as progress,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        if file.batches:
+            progress.say(f"{sum(sizes[: file.batches]):,} answers are there; going on from them")
+        counted, seen, waiting = 0, 0, None
+        for unit in [*range(file.batches, len(sizes)), None]:
+            drawn = None if unit is None else (unit, here.draw(unit, beside))
+            if waiting is not None:
+                rows = [finish(row) for row in here.rows(*waiting)]
+                file.write(rows)
+                counted += sum(counts(row) for row in rows)
+                seen += len(rows)
+                told = {shown: counted / seen}
+                progress.advance(
+                    file.batches, **told, tokens_per_s=here.tokens / here.phases["sample"]
+                )
+            waiting = drawn

@@ -1,13 +1,17 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from r1jax.data.decontamination import (
     DecontaminationConfig,
+    check_not_planted,
     find_hits,
     grams,
     index_grams,
     plain,
+    planted,
     summary,
     words,
 )
@@ -112,3 +116,39 @@ def test_a_report_without_hits_says_so():
 def test_a_comparison_with_nothing_is_refused(held_out, n):
     with pytest.raises(ValueError, match="something to compare with"):
         DecontaminationConfig(against={}, held_out=held_out, n=n)
+
+
+def asking(name: str, *questions: str) -> dict:
+    turns = [
+        turn
+        for question in questions
+        for turn in (
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": "What is 3 + 4? It is 7."},
+        )
+    ]
+    return {"id": name, "source": "s", "messages": turns}
+
+
+EVALUATION = {"test": {"t1": "What is 3 + 4?", "t2": "a b c d"}}
+
+
+def test_a_planted_evaluation_question_is_caught_in_any_turn_of_the_user():
+    clean = asking("clean", "Odd: 3 - 4?")
+    rows = [clean, asking("second", "Hello!", "what is 3+4"), asking("gram", "x a b c y")]
+    assert [hit.id for hit in planted(rows, EVALUATION, n=None)] == ["second"]
+    hits = planted(rows, EVALUATION, n=3)
+    assert [(h.id, h.evaluation_set, h.evaluation_id) for h in hits] == [
+        ("second", "test", "t1"), ("gram", "test", "t2")
+    ]  # fmt: skip
+    assert planted([clean], EVALUATION, n=None) == []
+
+
+def test_a_training_file_with_a_planted_question_is_refused(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [asking("fine", "What is 5 + 4?"), asking("bad", "What is 3 + 4?")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=r"1 of 2 training rows .* first bad, which is t1 of test"):
+        check_not_planted(path, EVALUATION, n=None)
+    path.write_text(json.dumps(rows[0]) + "\n")
+    assert check_not_planted(path, EVALUATION, n=None) == 1

@@ -96,9 +96,31 @@ def test_a_chat_shows_its_examples_and_gets_no_bos_of_ours():
     assert got.text == "[u]1![a]one[u]2![a]two[u]3![a]" and got.ids == list(map(ord, got.text))
 
 
+SHOWN = (Example("{1}", "one"), Example("2", "two"))
+
+
+@pytest.mark.parametrize("template", ["plain", "r1_zero"])
+def test_a_text_shows_its_examples_line_by_line_as_it_asks(template):
+    got = prompt(Fake(bos=7, chat=None), style(template, instruction="!", examples=SHOWN), "3")
+    asked = [render(template, question + "!") for question in ("{1}", "2", "3")]
+    assert got.text == f"{asked[0]}one\n{asked[1]}two\n{asked[2]}"
+    assert got.ids == [7, *map(ord, got.text)]
+
+
+def test_r1_ends_its_examples_with_the_end_token():
+    marks = ("<｜User｜>", "<｜Assistant｜>")
+    got = prompt(Fake(*marks, bos=0, chat=None), style("r1", examples=SHOWN[1:]), "3")
+    user, assistant, end = 1000, 1001, 1
+    assert got.ids == [0, user, ord("2"), assistant, *map(ord, "two"), end, user, ord("3"), 1001]
+    assert (
+        got.text == "<｜User｜>2<｜Assistant｜>two<｜end▁of▁sentence｜><｜User｜>3<｜Assistant｜>"
+    )
+    assert not got.opens_thought
+
+
 def test_what_cannot_be_asked_is_refused():
-    with pytest.raises(ValueError, match="'plain' has no place for the 1 examples"):
-        style("plain", examples=(Example("1", "one"),))
+    with pytest.raises(ValueError, match=r"'r1_think' opens a thought, so its 1 examples .* 'r1'"):
+        style("r1_think", examples=(Example("1", "one"),))
     with pytest.raises(ValueError, match="template: got 'zero'"):
         style("zero")
     with pytest.raises(ValueError, match="this tokenizer has no chat template"):

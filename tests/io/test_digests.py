@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from r1jax.io.digests import differences, fingerprint, leaves_by_path, seal, unseal
@@ -41,3 +43,17 @@ def test_a_fingerprint_tells_names_sizes_and_both_ends(tmp_path):
     assert fingerprint(place) == first
     (place / "a").rename(place / "b")
     assert fingerprint(place) != first
+
+
+def test_a_fingerprint_does_not_tell_where_a_model_was_made(tmp_path):
+    def made(name: str, **document) -> str:
+        place = tmp_path / name / "model"
+        place.mkdir(parents=True)
+        (place / "config.json").write_text(json.dumps(document))
+        (place / "weights.safetensors").write_bytes(b"1234")
+        return fingerprint(place)
+
+    here = made("a", model={"d": 1}, made_by={"base": "runs/a"})
+    assert here == made("b", model={"d": 1}, made_by={"base": "runs/elsewhere/b"})
+    assert here != made("c", model={"d": 2}, made_by={"base": "runs/a"})
+    assert made("d", d=1) != made("e", d=2)  # a config.json of others

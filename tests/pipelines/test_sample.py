@@ -1,0 +1,222 @@
+import json
+
+import pytest
+
+from configs import data
+from configs import sample as sample_config
+from r1jax import config as configs
+from r1jax.data.jsonl import read_jsonl
+from r1jax.data.training_rows import iter_training_rows, questions_of
+from r1jax.io.digests import fingerprint
+from r1jax.pipelines import sample
+from r1jax.rewards.judge import Judge
+from r1jax.rewards.score import Verdict
+
+COUNTED = ("kept", "rejected", "surplus", "duplicates")
+
+
+def settings(base, **changes):
+    c = sample_config.get_config()
+    c.model = str(base)
+    c.task = data.task(
+        zero=data.world(train=9, validation=2, test=2, ood=0, seed=0, search_share=0.25),
+        one=data.world(train=4, validation=2, test=2, ood=0, seed=1, search_share=1.0),
+    )
+    c.prompts = dict(zero=3, one=2)
+    c.samples, c.samples_at_once, c.batch, c.keep, c.shard_rows = 4, 2, 4, 2, 3
+    c.max_new_tokens, c.prompt_buckets = 6, (64,)
+    c.sampler.update(cache_segments=1, streams=1)
+    c.execution.block_size = 4
+    # a base that knows nothing is right by chance alone: see `luck`
+    c.filters.update(finished=False, format=False, language=None, repetition=None, no_code=False)
+    c.update(changes)
+    return configs.build(sample.SampleConfig, c.to_dict())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def luck():
+    """Answers are right if their length is even, so that some are kept and some are not."""
+    call = Judge.__call__
+
+    def judged(self, texts, questions):
+        right = [Verdict(float(len(text) % 2 == 0), "by its length", False) for text in texts]
+        before = call(self, texts, questions)
+        return [j._replace(verdict=v) for j, v in zip(before, right, strict=True)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "__call__", judged)
+        yield
+
+
+@pytest.fixture(scope="module")
+def general(tmp_path_factory):
+    """A file of ten rows to mix in, one of which asks an evaluation question."""
+    path = tmp_path_factory.mktemp("general") / "general.jsonl"
+    task = settings("no model").task
+    planted = sample.tasks.load_task(task).splits["test"][0].question
+    rows = [
+        {"id": f"g{i}", "source": "chat", "kind": "greeting", "messages": [
+            {"role": "user", "content": planted if i == 4 else f"Hello {i}!"},
+            {"role": "assistant", "content": "Hi!"},
+        ]}
+        for i in range(10)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def mixed(path, **changes):
+    return {"talk": {**sample_config.mixed(str(path), share=0.25), **changes}}
+
+
+@pytest.fixture(scope="module")
+def sampled(nano_base, general, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("sample")
+    sample.run(settings(nano_base, mixture=mixed(general)), workdir)
+    return workdir
+
+
+def bytes_of(workdir):
+    names = ("answers.jsonl", "questions.jsonl", "request.json", "report.md")
+    return {
+        path.relative_to(workdir): path.read_bytes()
+        for path in [*(workdir / name for name in names), *sorted(workdir.glob("sft/*"))]
+    }
+
+
+def test_every_completion_is_stored_with_its_question_and_what_rejects_it(sampled):
+    rows = read_jsonl(sampled / "answers.jsonl")
+    assert len(rows) == 5 * 4 and {row["domain"] for row in rows} == {"zero", "one"}
+    questions = {q["id"]: q["question"] for q in read_jsonl(sampled / "questions.jsonl")}
+    assert len(questions) == 5
+    for row in rows:
+        assert row["question"] == questions[row["id"]] and row["opened"] is False
+        assert row["rejected_by"] == ([] if row["value"] == 1 else ["correct"])
+    assert 0 < sum(not row["rejected_by"] for row in rows) < 20
+
+
+def test_kept_ones_are_training_rows_that_tell_where_they_are_from(sampled, nano_base):
+    found = {(row["id"], row["sample"]): row for row in read_jsonl(sampled / "answers.jsonl")}
+    rows = [row for _, row in iter_training_rows(sampled / "sft") if row["source"] != "talk"]
+    assert len({row["id"] for row in rows}) == len(rows) > 0
+    for row in rows:
+        made = row["provenance"]
+        its = found[made["question"], made["sample"]]
+        assert [turn["content"] for turn in row["messages"]] == [its["question"], its["completion"]]
+        assert row["source"] == its["domain"] and made["tokens"] == its["tokens"]
+        assert not its["rejected_by"] and made["checks_passed"] == ["correct", "paragraph"]
+        assert made["model_fingerprint"] == fingerprint(nano_base) and made["temperature"] == 1.0
+
+
+def test_counts_add_up(sampled):
+    summary = json.loads((sampled / "summary.json").read_text())
+    counts = summary["counts"]
+    assert counts["sampled"] == 20 == sum(counts[name] for name in COUNTED)
+    for its in summary["domains"].values():
+        rejected = sum(its["rejected"].values())
+        assert its["sampled"] == its["kept"] + its["surplus"] + its["duplicates"] + rejected
+        assert its["fit"] == its["sampled"] - rejected
+    rows = [row for _, row in iter_training_rows(sampled / "sft")]
+    told = {name: its["samples"] for name, its in summary["composition"].items()}
+    assert told == {name: [r["source"] for r in rows].count(name) for name in told}
+    assert told["talk"] == round((told["zero"] + told["one"]) / 3)  # a quarter of all
+    assert f"| Total | {len(rows)} | 1.0 |" in (sampled / "report.md").read_text()
+
+
+def test_what_is_mixed_in_keeps_its_fields_but_no_evaluation_question(sampled):
+    summary = json.loads((sampled / "summary.json").read_text())
+    assert (summary["mixture"]["talk"]["rows"], summary["mixture"]["talk"]["contaminated"]) == (
+        10,
+        1,
+    )
+    talk = [row for _, row in iter_training_rows(sampled / "sft") if row["source"] == "talk"]
+    assert talk and "g4" not in {row["id"] for row in talk}
+    for row in talk:
+        assert row["kind"] == "greeting" and row["provenance"] == {"mixed_in_from": "chat"}
+        assert questions_of(row)[0].startswith("Hello")
+
+
+@pytest.mark.parametrize("cut", [0, 3, 17])
+def test_a_killed_run_goes_on_to_the_same_bytes(cut, sampled, nano_base, general, tmp_path):
+    lines = (sampled / "answers.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "answers.jsonl").write_bytes(b"".join(lines[:cut]) + lines[cut][:20])
+    (tmp_path / "request.json").write_bytes((sampled / "request.json").read_bytes())
+    (tmp_path / "sft.part").mkdir()  # killed while it wrote the rows
+    (tmp_path / "sft.part" / "00009.jsonl").write_text("half")
+    sample.run(settings(nano_base, mixture=mixed(general)), tmp_path)
+    assert bytes_of(tmp_path) == bytes_of(sampled)
+
+
+def test_answers_that_are_there_are_chosen_from_anew_but_not_by_other_filters(
+    sampled, nano_base, tmp_path
+):
+    for name in ("answers.jsonl", "request.json"):
+        (tmp_path / name).write_bytes((sampled / name).read_bytes())
+    sample.run(settings(nano_base, keep=1, prefer="shortest"), tmp_path)
+    assert (tmp_path / "answers.jsonl").read_bytes() == (sampled / "answers.jsonl").read_bytes()
+    rows = [row for _, row in iter_training_rows(tmp_path / "sft")]
+    asked = [row["provenance"]["question"] for row in rows]
+    assert len(set(asked)) == len(asked)
+    with pytest.raises(ValueError, match=r"another request: \['filters.tokens'\] differ"):
+        sample.run(settings(nano_base, filters={"tokens": 5}), tmp_path)
+
+
+def test_too_few_rows_to_mix_in_are_an_error_unless_they_may_repeat(
+    sampled, nano_base, general, tmp_path
+):
+    for name in ("answers.jsonl", "request.json"):
+        (tmp_path / name).write_bytes((sampled / name).read_bytes())
+    much = {"share": 0.9}
+    with pytest.raises(ValueError, match=r"mixture.talk: \d+ wanted, 9 there"):
+        sample.run(settings(nano_base, mixture=mixed(general, **much)), tmp_path)
+    sample.run(settings(nano_base, mixture=mixed(general, **much, repeat=True)), tmp_path)
+    rows = [row for _, row in iter_training_rows(tmp_path / "sft")]
+    talk = [row["id"] for row in rows if row["source"] == "talk"]
+    assert len(talk) == pytest.approx(0.9 * len(rows), abs=1) and len(talk) > 9
+    assert len(set(talk)) == len(talk)
+
+
+def test_an_evaluation_question_among_the_training_ones_is_told_before_any_work(
+    nano_base, tmp_path, monkeypatch
+):
+    honest = sample.evaluation_questions
+
+    def planted(config, there):
+        last = there.splits["train"][len(there.splits["train"]) - 1]
+        return {**honest(config, there), "exam": {"e7": last.question.upper()}}
+
+    monkeypatch.setattr(sample, "evaluation_questions", planted)
+    prompts = {"zero": 9, "one": 4}
+    with pytest.raises(ValueError, match=r"1 training questions .*, which is e7 of exam"):
+        sample.run(settings(nano_base, prompts=prompts), tmp_path)
+    assert not (tmp_path / "answers.jsonl").exists()
+
+
+def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path):
+    with pytest.raises(ValueError, match=r"none of 20 samples is fit; .*report.md"):
+        sample.run(settings(nano_base, filters={"thought": 99}), tmp_path)
+    assert "| thought | " in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"prompts": {"two": 3}}, r"prompts: no sources \['two'\], there are \['one', 'zero'\]"),
+        ({"prompts": {"zero": 0, "one": 0}}, "wanted counts, and some above 0"),
+        ({"keep": 0}, r"got {'keep': 0}: need at least 1"),
+        ({"samples_at_once": 3}, "samples 4 are no multiple of samples_at_once 3"),
+        ({"mixture": {"zero": sample_config.mixed("x", share=0.1)}}, "are sources of the task too"),
+        ({"mixture": mixed("x", share=1.0)}, "share 1.0: wanted more than 0 and less than 1"),
+        ({"reward": {"kind": "random"}}, "samples are judged by rules"),
+        ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
+        ({"level": 1.0}, "level 1.0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes, told):
+    with pytest.raises(ValueError, match=told):
+        settings("no model", **changes)
+
+
+def test_more_questions_than_there_are_is_an_error(nano_base, tmp_path):
+    with pytest.raises(ValueError, match="prompts of zero: 10 wanted, 9 there"):
+        sample.run(settings(nano_base, prompts={"zero": 10}), tmp_path)
