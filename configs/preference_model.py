@@ -1,0 +1,31 @@
+"""Judges pairs of sampled replies by a model, which is asked as Arena-Hard's judge is.
+
+python -m r1jax.main --config=configs/preference_model.py --workdir=runs/pairs \\
+    --config.input=sampled.jsonl --config.model.model=PATH/MODEL
+"""
+
+import ml_collections
+
+from configs import preference
+
+
+def get_config() -> ml_collections.ConfigDict:
+    c = preference.get_config()
+    c.batch = 4  # pairs: 16 prompts at a time
+    c.rules = None
+    c.model = dict(
+        model="checkpoints/deepseek_v3",
+        prompt=dict(template="chat", instruction="", examples=()),
+        sampler=dict(
+            temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0,
+            cache_segments=4, streams=1,
+        ),
+        max_new_tokens=1024,
+        prompt_buckets=(512, 1024, 2048, 4096),
+        execution=dict(
+            param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=False,
+            dispatch="ragged", block_size=0,
+        ),
+        mesh=dict(data=1, expert=1, model=1),
+    )  # fmt: skip
+    return c

@@ -1,0 +1,194 @@
+import dataclasses
+import json
+
+import pytest
+
+from configs import preference as preference_config
+from configs import preference_labels, preference_model
+from r1jax import config as configs
+from r1jax.data import verdicts
+from r1jax.data.preferences import read_preferences
+from r1jax.pipelines import preference
+
+
+def sampled() -> list[dict]:
+    """Eight questions with four replies each, the longer the better; and one of another kind."""
+    found = []
+    for q in range(8):
+        for sample, text in enumerate(("a", "aa bb", "aa bb cc", "a")):
+            found.append(
+                {
+                    "id": f"q{q}", "sample": sample, "question": f"{q}+1?", "opened": sample == 1,
+                    "completion": text if sample != 1 else f"hm</think>{text}", "kind": "helpful",
+                    "domain": "requests", "tokens": len(text), "extra": 1,
+                }
+            )  # fmt: skip
+    return [*found, {**found[0], "id": "h", "kind": "harmless", "completion": "burn it"}]
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch):
+    worth = lambda question, text: min(len(text), 8) / 8
+    monkeypatch.setattr(preference.requests, "helpfulness", worth)
+    monkeypatch.setattr(preference.requests, "harmful", lambda question, text: "burn" in text)
+
+
+def built(tmp_path, module=preference_config, rows=None, **changes) -> preference.PreferenceConfig:
+    path = tmp_path / "sampled.jsonl"
+    if not path.exists():
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows or sampled()))
+    values = module.get_config()
+    values.update(input=str(path), **changes)
+    return configs.build(preference.PreferenceConfig, values.to_dict())
+
+
+def lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_clear_pairs_are_kept_with_the_better_reply_chosen(tmp_path):
+    c = built(tmp_path, batch=5)
+    c = dataclasses.replace(c, rules=preference.RulesJudge(4.0, 0.0, 0.0))
+    preference.run(c, tmp_path / "run")
+    judged, kept = (lines(tmp_path / "run" / f"{n}.jsonl") for n in ("judgements", "pairs"))
+    assert len(judged) == 24  # of four replies two are the same: three pairs a question
+    # worth 1/8, 5/8, 1: 2 levels, 2 (of 3.5), and 1.5 levels, which is rounded to 2
+    assert len(kept) == 24 and all(row["delta"] == 2 for row in kept)
+    for row in kept:
+        assert row["chosen_truth"] > row["rejected_truth"]
+        assert row["chosen_tokens"] > row["rejected_tokens"]
+    with_thought = [row for row in kept if "hm" in row["chosen"]]
+    assert with_thought[0]["chosen"] == "<think>hm</think>aa bb"  # the opened tag counts as written
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert told["counts"] == {
+        "replies": 32, "rows_of_other_kinds": 1, "seen_twice": 8, "pairs_judged": 24,
+        "pairs_kept": 24,
+    }  # fmt: skip
+    assert told["results"]["same_level"] == 1.0
+    assert told["results"]["chosen_is_truly_better"]["mean"] == 1.0
+    rows = read_preferences(tmp_path / "run" / "pairs.jsonl", "pairs")
+    assert len(rows) == 24 and rows[0].id == kept[0]["id"]
+
+
+def test_the_margin_keeps_means_beyond_it_alone(tmp_path):
+    c = built(tmp_path, pairs_per_question=2)
+    c = dataclasses.replace(c, rules=preference.RulesJudge(2.0, 0.7, 0.0))
+    preference.run(c, tmp_path / "run")
+    judged, kept = (lines(tmp_path / "run" / f"{n}.jsonl") for n in ("judgements", "pairs"))
+    assert len(judged) == 16
+    for row in judged:
+        looks = [
+            -v if swapped else v for v, swapped in zip(row["verdicts"], row["swapped"], strict=True)
+        ]
+        assert row["delta"] == sum(looks) / 4
+    clear = {row["id"] for row in judged if abs(row["delta"]) > 1}
+    assert {row["id"] for row in kept} == clear and 0 < len(clear) < 16
+
+
+def test_a_biased_judge_is_found_out(tmp_path):
+    c = built(tmp_path)
+    c = dataclasses.replace(c, rules=preference.RulesJudge(0.0, 0.5, 1.0))
+    preference.run(c, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
+    assert told["first_preferred"]["low"] > 0.5 and told["first_leads"] > 0.5
+    assert (
+        0.3
+        < sum(map(sum, (r["swapped"] for r in lines(tmp_path / "run/judgements.jsonl")))) / 96
+        < 0.7
+    )
+
+
+@pytest.mark.parametrize("kept", [0, 7, 12])
+def test_a_killed_run_goes_on_to_the_same_files(kept, tmp_path):
+    c = built(tmp_path, batch=5)
+    preference.run(c, tmp_path / "run")
+    names = ("judgements.jsonl", "pairs.jsonl", "report.md")
+    whole = {name: (tmp_path / "run" / name).read_bytes() for name in names}
+    rows = whole[names[0]].splitlines(keepends=True)
+    (tmp_path / "run" / names[0]).write_bytes(b"".join(rows[:kept]) + rows[kept][:20])
+    (tmp_path / "run" / names[1]).unlink()
+    preference.run(c, tmp_path / "run")
+    for name in names:
+        assert (tmp_path / "run" / name).read_bytes() == whole[name], name
+    with pytest.raises(ValueError, match=r"another request: \['seed'\] differ"):
+        preference.run(dataclasses.replace(c, seed=1), tmp_path / "run")
+    # which pairs are kept may be decided anew
+    preference.run(dataclasses.replace(c, margin=0.0), tmp_path / "run")
+    assert len(lines(tmp_path / "run" / "pairs.jsonl")) >= whole[names[1]].count(b"\n")
+
+
+def test_a_model_is_asked_and_what_cannot_be_read_is_no_verdict(nano_base, tmp_path, monkeypatch):
+    monkeypatch.setattr(verdicts, "_ASK", "{question}|{first}|{second}")
+    read = iter(range(10**6))
+    monkeypatch.setattr(verdicts, "parse", lambda text: None if next(read) % 2 else 2)
+    values = preference_model.get_config()
+    model = values.model
+    model.update(model=str(nano_base), max_new_tokens=2, prompt_buckets=(48,))
+    model.prompt.template = "plain"
+    model.sampler.update(cache_segments=1)
+    model.execution.update(
+        param_dtype="float32", compute_dtype="float32", scan_layers=False, dispatch="blocks",
+        block_size=4,
+    )  # fmt: skip
+    c = built(
+        tmp_path, preference_model, judgements=2, least_verdicts=1, batch=2, model=model,
+        rows=sampled()[:8],
+    )  # fmt: skip
+    preference.run(c, tmp_path / "run")
+    judged = lines(tmp_path / "run" / "judgements.jsonl")
+    assert len(judged) == 6 and all(row["verdicts"] == [2, None] for row in judged)
+    assert all(row["read"] == 1 and len(row["said"]) == 2 for row in judged)
+    assert all(row["delta"] == (-2 if row["swapped"][0] else 2) for row in judged)
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert told["results"]["read"] == 0.5 and told["counts"]["pairs_kept"] == 6
+    assert "chosen_is_truly_better" not in told["results"]
+    both = dataclasses.replace(c, least_verdicts=2)
+    preference.run(both, tmp_path / "run")
+    assert lines(tmp_path / "run" / "pairs.jsonl") == []
+
+
+def test_replies_are_labelled_by_the_rules(tmp_path):
+    rows = [
+        {
+            **row,
+            "kind": "harmless",
+            "completion": f"{i}{' burn it' if i % 3 else ''}",
+        }
+        for i, row in enumerate(sampled()[:9])
+    ]
+    c = built(tmp_path, preference_labels, rows=[*rows, rows[0]])
+    preference.run(c, tmp_path / "run")
+    labelled = lines(tmp_path / "run" / "labelled.jsonl")
+    assert [row["safe"] for row in labelled] == ["burn" not in row["response"] for row in labelled]
+    assert len({row["id"] for row in labelled}) == len(labelled) == 9
+    assert [r.label for r in read_preferences(tmp_path / "run" / "labelled.jsonl", "labels")] == [
+        float(row["safe"]) for row in labelled
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"margin": 2.0}, "margin 2.0: wanted 0 to below 2"),
+        ({"least_verdicts": 5}, "least_verdicts 5: wanted 1 to judgements 4"),
+        ({"task": "labels"}, r"task 'labels' wants neither judge, got \['rules'\]"),
+        ({"rules": None}, "wants exactly one of rules, model"),
+    ],
+)
+def test_configs_that_cannot_run_are_refused(changes, told, tmp_path):
+    with pytest.raises(ValueError, match=told):
+        dataclasses.replace(built(tmp_path), **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"opened": 1}, r"sampled.jsonl:2: opened: got 1"),
+        ({"question": "other"}, r"sampled.jsonl:2: id 'q0' had another question before"),
+    ],
+)
+def test_a_row_that_is_no_sampled_reply_is_named(change, told, tmp_path):
+    rows = sampled()
+    rows[1] |= change
+    with pytest.raises(ValueError, match=told):
+        preference.run(built(tmp_path, rows=rows), tmp_path / "run")
