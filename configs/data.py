@@ -46,22 +46,31 @@ def task(
     return dict(sources=sources, decontamination=decontamination, curriculum=curriculum)
 
 
+def _source(weight: float, **given: Block) -> Block:
+    return dict(weight=weight, world=None, gym=None, files=None, requests=None) | given
+
+
 def files(
     *, train: Block, test: Block | None = None, validation: int = 0, weight: float = 1.0
 ) -> Block:
     """A source that is read from files; validation is drawn from `train` and held out."""
     block = dict(train=train, test=test, validation=validation)
-    return dict(weight=weight, world=None, gym=None, files=block)
+    return _source(weight, files=block)
 
 
 def world(*, weight: float = 1.0, **fields: Any) -> Block:
     """The synthetic world as a source."""
-    return dict(weight=weight, world=fields, gym=None, files=None)
+    return _source(weight, world=fields)
 
 
 def gym(*, weight: float = 1.0, **fields: Any) -> Block:
     """A task of reasoning-gym as a source."""
-    return dict(weight=weight, world=None, gym=fields, files=None)
+    return _source(weight, gym=fields)
+
+
+def requests(*, weight: float = 1.0, **fields: Any) -> Block:
+    """Requests to an assistant of the synthetic world as a source; reward models judge them."""
+    return _source(weight, requests=fields)
 
 
 def decontamination(*, held_out: bool = True, n: int = 10, **against: Block) -> Block:

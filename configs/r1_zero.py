@@ -22,15 +22,16 @@ def get_config() -> ml_collections.ConfigDict:
         )
     )
     c.reward = rewards.get_config()
+    c.preferences = {}  # reward models, by name
     c.on_judge_error = "drop"
     c.reflective_words = (
         "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
         "check",
     )  # fmt: skip
     c.stages = (
-        dict(from_update=0, max_new_tokens=32_768, temperature=1.0),
+        dict(from_update=0, max_new_tokens=32_768, temperature=1.0, sources=()),
         dict(
-            from_update=8_208, max_new_tokens=65_536, temperature=1.0
+            from_update=8_208, max_new_tokens=65_536, temperature=1.0, sources=()
         ),  # "8.2k", a rollout's start
     )
     c.prompt_buckets = (256, 512, 1024, 2048)

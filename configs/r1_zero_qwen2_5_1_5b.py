@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
             train=data.gsm8k("data/train.jsonl"), test=data.gsm8k("data/test.jsonl"), validation=256
         )
     )
-    c.stages = (dict(from_update=0, max_new_tokens=3_072, temperature=1.0),)
+    c.stages = (dict(from_update=0, max_new_tokens=3_072, temperature=1.0, sources=()),)
     c.prompt_buckets = (256, 512, 1024)
     c.length_buckets = (1024, 2048, 4096)
     c.grpo.update(

@@ -37,7 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
         )
     )
     c.reward.judge.places = ("answer_tag",)
-    c.stages = (dict(from_update=0, max_new_tokens=80, temperature=0.6),)
+    c.stages = (dict(from_update=0, max_new_tokens=80, temperature=0.6, sources=()),)
     c.prompt_buckets = (352,)  # one program; what is longer is refused
     c.length_buckets = (288, 432)
     c.cache_segments = c.streams = 2  # a stream per core

@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.reward.judge.places = ("answer_tag", "answer_line")  # base models often answer without tags
     c.reflective_words = ("wait", "等等")
-    c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0),)
+    c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0, sources=()),)
     c.prompt_buckets = (32,)
     c.length_buckets = (64, 96, 144)
     c.cache_segments = c.streams = 2  # a stream per core

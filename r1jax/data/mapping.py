@@ -11,6 +11,9 @@ from r1jax.data.fields import Filter, as_text, bare, compiled, filled, lookup, p
 from r1jax.data.files import SUFFIXES, Format, read_rows
 from r1jax.data.problems import Problem
 
+# what tests or reward models judge
+WITHOUT_ANSWER = {"code": "(tests)", "helpful": "(open)", "harmless": "(open)"}
+
 
 @dataclasses.dataclass(frozen=True)
 class FileSource:
@@ -23,7 +26,8 @@ class FileSource:
       options: field with the list of choices, which the question then shows as lines "(A) ...";
         labels that they carry already, "A)" or "(A)", are taken off. "" for none.
       answer: field of the reference; the items of a list are joined with ", ". With `kind` "choice"
-        a letter, or an integer that counts the options from 0. "" only with `kind` "code".
+        a letter, or an integer that counts the options from 0. "" only with a `kind` of
+        WITHOUT_ANSWER.
       answer_pattern: regular expression with one group, searched in the answer; "" takes all of it.
         GSM8K ends its solutions in "#### 18": r"####\s*(.+)$".
       stratum: field of the difficulty label; "" for none.
@@ -43,7 +47,9 @@ class FileSource:
     answer_pattern: str
     stratum: str
     subject: str
-    kind: Literal["maths", "choice", "code", "knights_knaves", "countdown", "text"]
+    kind: Literal[
+        "maths", "choice", "code", "knights_knaves", "countdown", "text", "helpful", "harmless"
+    ]
     reference: dict[str, str]
     filters: tuple[Filter, ...]
     limit: int
@@ -55,10 +61,10 @@ class FileSource:
                 raise ValueError(
                     f"answer_pattern {self.answer_pattern!r}: {groups} groups, wanted 1"
                 )
-        if not self.question or (not self.answer and self.kind != "code"):
+        if not self.question or (not self.answer and self.kind not in WITHOUT_ANSWER):
             raise ValueError(
-                f"got question {self.question!r}, answer {self.answer!r}, wanted both (kind 'code' "
-                "can do without an answer)"
+                f"got question {self.question!r}, answer {self.answer!r}, wanted both (the kinds "
+                f"{list(WITHOUT_ANSWER)} can do without an answer)"
             )
         if bool(self.options) != (self.kind == "choice"):
             raise ValueError(f"got options {self.options!r} with kind {self.kind!r}")
@@ -97,7 +103,7 @@ def _letter(source: FileSource, answer: Any, options: list[str], where: str) -> 
 
 def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: str) -> str:
     if not source.answer:
-        return "(tests)"
+        return WITHOUT_ANSWER[source.kind]
     value = lookup(row, source.answer, where)
     if source.kind == "choice" and not source.answer_pattern:
         value = _letter(source, value, options, where)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from r1jax.data.mapping import FileSource, load_problems
 from r1jax.data.problems import Problem, ProblemSource
 from r1jax.data.reasoning_gym import ReasoningGymSource
+from r1jax.data.requests import RequestSource
 from r1jax.data.world import WorldSource
 
 Splits = dict[str, ProblemSource]
@@ -67,6 +68,23 @@ class GymTask:
 
 
 @dataclasses.dataclass(frozen=True)
+class RequestsTask:
+    """Requests to an assistant of the synthetic world (`data.requests`), for reward models.
+
+    Attributes:
+      train, validation, test: requests in each split; 0 of the last two for none.
+      seed: of the requests.
+      kinds: some of `requests.KINDS`.
+    """
+
+    train: int
+    validation: int
+    test: int
+    seed: int
+    kinds: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class SourceConfig:
     """Exactly one kind of source, the others None, and its share of the training problems.
 
@@ -78,11 +96,13 @@ class SourceConfig:
     world: WorldTask | None
     files: FilesTask | None
     gym: GymTask | None
+    requests: RequestsTask | None
 
     def __post_init__(self):
-        given = [k for k in ("world", "files", "gym") if getattr(self, k) is not None]
+        kinds = ("world", "files", "gym", "requests")
+        given = [k for k in kinds if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"wanted exactly one of world, files, gym, got {given}")
+            raise ValueError(f"wanted exactly one of {', '.join(kinds)}, got {given}")
         if self.weight <= 0:
             raise ValueError(f"weight {self.weight}: wanted more than 0")
 
@@ -146,6 +166,13 @@ def _gym(g: GymTask) -> Splits:
     }
 
 
+def _requests(r: RequestsTask) -> Splits:
+    sizes = {"validation": r.validation, "test": r.test}
+    make = lambda split, n: RequestSource(split, size=n, seed=r.seed, kinds=r.kinds)
+    held_out: Splits = {split: make(split, n) if n else [] for split, n in sizes.items()}
+    return {"train": make("train", r.train), **held_out}
+
+
 def splits_of(source: SourceConfig) -> Splits:
     """Returns train, validation, test, and ood where the source has one; lists may be empty.
 
@@ -156,8 +183,10 @@ def splits_of(source: SourceConfig) -> Splits:
         return _world(source.world)
     if source.files is not None:
         return _files(source.files)
-    assert source.gym is not None
-    return _gym(source.gym)
+    if source.gym is not None:
+        return _gym(source.gym)
+    assert source.requests is not None
+    return _requests(source.requests)
 
 
 def check_ids(made: Mapping[str, Splits]) -> None:

@@ -37,6 +37,7 @@ class TaskData(NamedTuple):
       splits: by name: train, validation, test, and ood where a source has one. In train the sources
         stand one after the other, in the order of their names; in the others they take turns, so
         that an exam of the first problems asks all of them.
+      names: of the sources, in that order.
       sizes: training problems of each source, in that order.
       weights: shares of each source, as `mixing.mixed_indices` takes them.
       report: what decontamination and curriculum took out, as JSON has it, and "repeats" where a
@@ -45,6 +46,7 @@ class TaskData(NamedTuple):
     """
 
     splits: Splits
+    names: tuple[str, ...]
     sizes: tuple[int, ...]
     weights: tuple[float, ...]
     report: dict[str, Any]
@@ -165,12 +167,12 @@ def load_task(config: TaskConfig) -> TaskData:
     made = {name: splits_of(source) for name, source in sorted(config.sources.items())}
     check_ids(made)
     report, notes = {}, []
-    generated = all(source.world is not None for source in config.sources.values())
+    generated = all(s.world is not None or s.requests is not None for s in config.sources.values())
     texts = {name: _texts(config.sources[name]) for name in made}
     if config.decontamination is not None:
         made, report["decontamination"] = _decontaminated(made, texts, config.decontamination)
         notes.append(decontamination.summary(report["decontamination"]))
-    # the world's splits are disjoint whatever their seeds, and long to walk
+    # the splits of the synthetic world are disjoint whatever their seeds, and long to walk
     if not generated:
         made, repeats = _without_repeats(made, texts)
         if repeats["removed"]:
@@ -187,6 +189,7 @@ def load_task(config: TaskConfig) -> TaskData:
             splits[split] = parts[0] if len(parts) == 1 else whole(parts)
     return TaskData(
         splits=splits,
+        names=tuple(made),
         sizes=tuple(len(s["train"]) for s in made.values()),
         weights=tuple(config.sources[name].weight for name in made),
         report=report,

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
+from r1jax.io import report as reports
 from r1jax.io.metrics import read_jsonl
-from r1jax.io.report import write_report
 from r1jax.io.summary import check_writable
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.pipelines.r1_zero_rollout import collect
@@ -177,9 +177,10 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
         for when in ("before", "after")
     ]
     facts = {k: v for k, v in summary.items() if k not in ("config", "before", "after")}
-    report = write_report(
-        here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1]
-    )
+    report = reports.write_report(
+        here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1],
+        plot=reports.plot_rl,
+    )  # fmt: skip
     if rows:
         first, last = rows[0], rows[-1]
         print(

@@ -1,4 +1,4 @@
-"""What an R1-Zero run is made of; the values are in configs/."""
+"""What a run of reinforcement learning is made of; the values are in configs/."""
 
 import dataclasses
 from typing import Literal
@@ -9,32 +9,37 @@ from r1jax.data.templates import PromptConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.train.evaluation import EvalConfig
 from r1jax.train.grpo_step import GrpoConfig
+from r1jax.train.preferences import PreferenceConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class StageConfig:
-    """Sampling from an update on: the length cap may rise and the temperature change.
+    """Sampling from an update on: length cap, temperature and what is asked may change.
 
     Attributes:
       from_update: first update (from 0) of the stage; the first stage starts at 0.
       max_new_tokens: length cap of a completion.
       temperature: of the rollouts and of every log-probability that is compared with them.
+      sources: names of the task's sources that are asked; none named means all. R1 asks general
+        prompts in the last 400 of 1,700 updates only (arXiv:2501.12948, section 3.2.2).
     """
 
     from_update: int
     max_new_tokens: int
     temperature: float
+    sources: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class R1ZeroConfig:
-    """An R1-Zero run.
+    """A run of GRPO: R1-Zero, and the two RL stages of R1.
 
     Attributes:
       updates: optimizer updates; a multiple of the updates per rollout.
       base: the model to start from, as `train.artifacts.open_model` takes it: a directory of ours
         or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how questions are put.
+      preferences: reward models by name; each is a part of the reward and has a weight there.
       on_judge_error: what becomes of a completion that could not be judged: "drop" leaves it out of
         its group and of the loss, "zero" takes its answer for wrong, "stop" ends the run.
       reflective_words: counted in completions, for the metrics only.
@@ -53,6 +58,7 @@ class R1ZeroConfig:
     prompt: PromptConfig
     task: TaskConfig
     reward: RewardConfig
+    preferences: dict[str, PreferenceConfig]
     on_judge_error: Literal["drop", "zero", "stop"]
     reflective_words: tuple[str, ...]
     stages: tuple[StageConfig, ...]
@@ -86,6 +92,7 @@ class R1ZeroConfig:
                 f"stages: no rollout of the {self.updates} updates ({per_rollout} a rollout) falls "
                 f"into those from update {idle}"
             )
+        self._check_sources(sampled)
         if self.samples_every < 1 or self.samples_shown < 1:
             raise ValueError(
                 f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
@@ -128,6 +135,13 @@ class R1ZeroConfig:
                     f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
                     "devices, wanted a divisor, and 1 on a mesh"
                 )
+
+    def _check_sources(self, sampled: list[StageConfig]) -> None:
+        there, asked = set(self.task.sources), {name for s in sampled for name in s.sources}
+        if unknown := sorted(asked - there):
+            raise ValueError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
+        if all(s.sources for s in sampled) and (idle := sorted(there - asked)):
+            raise ValueError(f"stages: no rollout asks the sources {idle}")
 
     def stage(self, update: int) -> StageConfig:
         """The stage that a rollout starting after `update` updates belongs to."""

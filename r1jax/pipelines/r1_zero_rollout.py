@@ -1,4 +1,4 @@
-"""One rollout of an R1-Zero run: sampled, judged, and turned into what the updates need."""
+"""One rollout of reinforcement learning: sampled, judged, and made into what updates need."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,6 +1,8 @@
-"""What an R1-Zero run holds on to: model, data, samplers, judge and jitted steps."""
+"""What a run of RL holds on to: model, data, samplers, judge and jitted steps."""
 
+import bisect
 import dataclasses
+import itertools
 from functools import partial
 from typing import Any
 
@@ -21,6 +23,7 @@ from r1jax.train import optimizer
 from r1jax.train.artifacts import open_model
 from r1jax.train.examiner import Examiner
 from r1jax.train.grpo_step import grpo_step, sequence_logps
+from r1jax.train.preferences import Preference
 from r1jax.types import TrainState, Weights
 
 
@@ -30,8 +33,12 @@ class Trainer:
     def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
         self.config = config
         self.mesh = mesh
-        self.rewarder = Rewarder(config.reward, learned={})
         self.data = load_task(config.task)  # first: it fails sooner than a big model is read
+        learned = {
+            name: Preference(preference, how=config.execution, mesh=mesh)
+            for name, preference in config.preferences.items()
+        }
+        self.rewarder = Rewarder(config.reward, learned=learned)
         self.splits = self.data.splits
         self._base: Weights | None
         self._base, self.model, self.tokenizer = self._open()
@@ -119,11 +126,21 @@ class Trainer:
         self.rewarder.close()
 
     def drawn(self, number: int) -> list[int]:
-        """Which training problems a rollout asks."""
-        size = self.config.grpo.prompts_per_rollout
-        return mixed_indices(
-            self.data.sizes, self.data.weights, seed=self.config.seed, step=number, batch=size
-        )
+        """Which training problems a rollout asks: of the sources of its stage."""
+        g, data = self.config.grpo, self.data
+        named = self.config.stage(number * g.updates_per_rollout).sources
+        asked = [i for i, name in enumerate(data.names) if not named or name in named]
+        sizes = [data.sizes[i] for i in asked]
+        drawn = mixed_indices(
+            sizes, [data.weights[i] for i in asked], seed=self.config.seed, step=number,
+            batch=g.prompts_per_rollout,
+        )  # fmt: skip
+        # from where a problem stands among the asked sources to where it stands among all
+        ends, moved = [*itertools.accumulate(sizes)], []
+        for at in drawn:
+            part = bisect.bisect_right(ends, at)
+            moved.append(at - ends[part] + sizes[part] + sum(data.sizes[: asked[part]]))
+        return moved
 
     def initial_state(self) -> TrainState:
         """The base model as policy and, where a KL term asks for one, a copy as reference.

@@ -118,8 +118,8 @@ class Completion(NamedTuple):
         return "<think>" + self.text if self.opened else self.text
 
 
-# a part that a model gives: completions -> a value each
-Learned = Callable[[Sequence[Completion]], Sequence[float]]
+# a part that a model gives: completions -> a value each, None for those it does not judge
+Learned = Callable[[Sequence[Completion]], Sequence[float | None]]
 
 
 def random_reward(key_seed: int, problem_id: str, sample: int) -> float:
@@ -172,7 +172,8 @@ class Rewarder:
         scores = []
         for i, (completion, its) in enumerate(zip(completions, judged, strict=True)):
             parts, why = self._parts(completion, its, cap)
-            parts |= {name: float(values[i]) for name, values in learned.items()}
+            given = {name: values[i] for name, values in learned.items()}
+            parts |= {name: float(value) for name, value in given.items() if value is not None}
             total = sum(self.config.weights[name] * value for name, value in parts.items())
             reason = "; ".join(f"{name} {parts[name]:.3g}: {told}" for name, told in why.items())
             if self.config.kind == "format_only":

@@ -50,6 +50,11 @@ class Kind(NamedTuple):
     vote: Callable[[str, Mapping[str, Any]], str]
 
 
+# there is no right answer: reward models say what a reply is worth, here it is 0
+OPEN = ("helpful", "harmless")
+_OPEN = Kind(
+    lambda *_: wrong("a reward model judges it"), lambda *_: None, lambda answer, _: answer
+)
 KINDS = {
     "maths": Kind(maths.quick, maths.check, lambda answer, _: maths.canonical(answer)),
     "choice": Kind(choice.quick, choice.check, choice.vote),
@@ -59,6 +64,8 @@ KINDS = {
     "code": Kind(
         lambda *_: None, lambda _, ref: code.check_reference(ref), lambda answer, _: answer
     ),
+    "helpful": _OPEN,
+    "harmless": _OPEN,
 }
 
 
@@ -136,6 +143,9 @@ class Judge:
         """Returns the answer that a completion gives, or None and why there is none."""
         if question.kind == "code":
             return code.program(text)
+        if question.kind in OPEN:
+            reply = text.rpartition("</think>")[2].strip()
+            return Extracted(reply or None, "the reply" if reply else "no reply")
         return extract_answer(text, self.config.places)
 
     def __call__(self, texts: Sequence[str], questions: Sequence[Question]) -> list[Judged]:

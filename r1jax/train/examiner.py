@@ -12,6 +12,7 @@ from r1jax.data.problems import Problem, ProblemSource
 from r1jax.data.templates import Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.rewards.combine import Completion, Rewarder
+from r1jax.rewards.judge import OPEN
 from r1jax.rewards.score import Score
 from r1jax.sampling.sampler import Sampler
 from r1jax.train.exchange import all_scores, own_rows, to_host
@@ -137,17 +138,26 @@ def mean(values: Iterable[Any]) -> float | None:
 
 
 def mean_parts(answered: Answered) -> dict[str, float | None]:
-    """Mean of each part of the reward, over the samples that could be judged."""
-    known = [s.parts for s in answered.scores if not s.error]
-    return {name: mean(p[name] for p in known) for name in answered.scores[0].parts}
+    """Mean of each part of the reward, over the samples that it judges and could be judged.
+
+    Where reward models judge, there is no accuracy.
+    """
+    told: dict[str, list[float]] = {}
+    for problem, score in zip(answered.problems, answered.scores, strict=True):
+        for name, value in score.parts.items():
+            there = told.setdefault(name, [])
+            if not score.error and not (name == "accuracy" and problem.kind in OPEN):
+                there.append(value)
+    return {name: mean(values) for name, values in told.items()}
 
 
 def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
     """Mean lengths of all, right, wrong completions; shares of format, truncation, reflection.
 
-    What could not be judged is neither right nor wrong.
+    What could not be judged, or only by a reward model, is neither right nor wrong.
     """
     errors = np.array([s.error for s in answered.scores])
+    errors |= np.array([p.kind in OPEN for p in answered.problems])
     correct = ~errors & (np.array([s.parts["accuracy"] for s in answered.scores]) == 1)
     return {
         "format_rate": mean(s.parts["format"] for s in answered.scores),
@@ -156,5 +166,5 @@ def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | 
         "mean_length_wrong": mean(answered.lengths[~correct & ~errors]),
         "truncation_rate": mean(answered.truncated),
         "reflective_rate": mean(any(w in t for w in reflective) for t in answered.completions),
-        "error_rate": mean(errors),
+        "error_rate": mean(s.error for s in answered.scores),
     }

@@ -110,10 +110,12 @@ def test_a_gym_without_a_new_question_is_told():
     ("given", "told"), [((), r"\[\]"), (("files", "world"), r"\['world', 'files'\]")]
 )
 def test_exactly_one_kind_of_source_is_wanted(tmp_path, given, told):
-    block = {"weight": 1.0, "world": None, "files": None, "gym": None}
+    block = {"weight": 1.0, "world": None, "files": None, "gym": None, "requests": None}
     there = {"world": data.world(**WORLD), "files": files(tmp_path)}
     block |= {kind: there[kind][kind] for kind in given}
-    message = rf"config\.sources\.main: wanted exactly one of world, files, gym, got {told}"
+    message = (
+        rf"config\.sources\.main: wanted exactly one of world, files, gym, requests, got {told}"
+    )
     with pytest.raises(ValueError, match=message):
         build(main=block)
 

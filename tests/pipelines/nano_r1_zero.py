@@ -11,8 +11,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.base = "given on the command line"
     c.task.sources.world.world.update(train=64, validation=16, test=16, ood=16)
     c.stages = (
-        dict(from_update=0, max_new_tokens=6, temperature=1.0),
-        dict(from_update=1, max_new_tokens=10, temperature=0.8),  # takes effect at update 2
+        dict(from_update=0, max_new_tokens=6, temperature=1.0, sources=()),
+        dict(
+            from_update=1, max_new_tokens=10, temperature=0.8, sources=()
+        ),  # takes effect at update 2
     )
     c.prompt_buckets = (64,)
     c.length_buckets = (80,)

@@ -8,6 +8,8 @@ import pytest
 from configs import data
 from r1jax import config as configs
 from r1jax.data import tasks
+from r1jax.data.mixing import mixed_indices
+from r1jax.data.splits import SourceConfig
 from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
@@ -15,9 +17,11 @@ from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout
 from r1jax.rewards.combine import Completion
 from r1jax.rewards.score import Score
+from r1jax.train import preferences
 from r1jax.train.artifacts import load_model
 from r1jax.train.examiner import Answered, Examiner
 from r1jax.train.loop import Stopped
+from r1jax.train.preferences import PreferenceConfig
 
 SAME_BYTES = (
     "metrics.jsonl",
@@ -235,11 +239,14 @@ def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
     [
         ({"updates": 3}, "updates 3 are no multiple of the 2 per rollout"),
         ({"stages": ()}, "stages must start at 0"),
-        ({"stages": (r1_zero_config.StageConfig(1, 4, 1.0),)}, "stages must start at 0"),
-        ({"stages": (r1_zero_config.StageConfig(0, 4, 0.0),)}, "temperature"),
-        ({"stages": (r1_zero_config.StageConfig(0, 99, 1.0),)}, "are 163 tokens, the largest.* 80"),
+        ({"stages": (r1_zero_config.StageConfig(1, 4, 1.0, ()),)}, "stages must start at 0"),
+        ({"stages": (r1_zero_config.StageConfig(0, 4, 0.0, ()),)}, "temperature"),
         (
-            {"stages": tuple(r1_zero_config.StageConfig(u, 4, 1.0) for u in (0, 1, 2))},
+            {"stages": (r1_zero_config.StageConfig(0, 99, 1.0, ()),)},
+            "are 163 tokens, the largest.* 80",
+        ),
+        (
+            {"stages": tuple(r1_zero_config.StageConfig(u, 4, 1.0, ()) for u in (0, 1, 2))},
             r"no rollout of the 4 updates \(2 a rollout\).*from update \[1\]",
         ),
         ({"samples_every": 0}, "samples_every 0"),
@@ -324,3 +331,95 @@ def test_tables_of_samples_show_every_problem_first():
     answered = Answered([], ["p"] * 8, ["c"] * 8, scores, np.arange(8), np.zeros(8, bool), 0.0)
     rows = r1_zero_rollout._table(answered, np.zeros(8, np.float32), 3, group=4)
     assert [row.reward for row in rows] == [0, 1, 4]
+
+
+def general_stages(config, *, from_update: int) -> tuple[r1_zero_config.StageConfig, ...]:
+    first, _ = config.stages
+    named = lambda u, *sources: dataclasses.replace(first, from_update=u, sources=sources)
+    return named(0, "world"), named(from_update, "world", "general")
+
+
+@pytest.fixture
+def mixed(config) -> r1_zero_config.R1ZeroConfig:
+    """Reasoning first, then general prompts too, judged by a reward model."""
+    general = {"general": configs.build(SourceConfig, GENERAL)}
+    task = dataclasses.replace(config.task, sources={**config.task.sources, **general})
+    weights = {**config.reward.weights, "helpfulness": 2.0}
+    reward = dataclasses.replace(config.reward, kind="rule", weights=weights)
+    preference = PreferenceConfig("a model", "helpful", "sigmoid", (80,), 4)
+    return dataclasses.replace(
+        config, task=task, reward=reward, preferences={"helpfulness": preference},
+        stages=general_stages(config, from_update=2),
+    )  # fmt: skip
+
+
+GENERAL = data.requests(weight=3.0, train=50, validation=0, test=0, seed=0, kinds=("fact", "copy"))
+
+
+class Lengths:
+    """Stands in for a reward model: the longer, the better."""
+
+    def __init__(self, directory, *, how, mesh, buckets, batch):
+        self.directory = directory
+
+    def __call__(self, questions, replies, opened):
+        assert len(questions) == len(replies) == len(opened) > 0
+        return [float(len(text)) for text in replies]
+
+
+def test_general_prompts_and_their_reward_model_come_in_the_last_part(
+    mixed, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    asked, read = [], Examiner.read
+
+    def noted(self, rollout, problems, **how):
+        answered = read(self, rollout, problems, **how)
+        asked.append([(p.kind, s) for p, s in zip(answered.problems, answered.scores, strict=True)])
+        return answered
+
+    monkeypatch.setattr(Examiner, "read", noted)
+    exams = dataclasses.replace(mixed.evaluation, every_updates=0, test=0, ood=0)
+    checkpoint = dataclasses.replace(mixed.checkpoint, keep_best=0)
+    run(dataclasses.replace(mixed, evaluation=exams, checkpoint=checkpoint), tmp_path)
+    first, second = asked
+    assert {kind for kind, _ in first} == {"maths"}
+    assert "helpful" in {kind for kind, _ in second}
+    for kind, score in [*first, *second]:
+        assert ("helpfulness" in score.parts) == (kind == "helpful")
+        if kind == "helpful":
+            assert 0.5 <= score.parts["helpfulness"] <= 1 and score.parts["accuracy"] == 0
+            weighed = (mixed.reward.weights[name] * value for name, value in score.parts.items())
+            assert score.total == pytest.approx(sum(weighed))
+    early, late = (read_jsonl(tmp_path / "metrics.jsonl")[i] for i in (0, 2))
+    assert "helpfulness" not in early and late["helpfulness"] is not None
+
+
+def test_a_stage_asks_its_own_sources_in_their_shares(mixed, monkeypatch):
+    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    trainer = r1_zero.Trainer(mixed, None)
+    general = trainer.data.sizes[0]
+    assert trainer.data.names == ("general", "world") and general == 50
+    early = [i for i in trainer.drawn(0)]
+    late = [i for n in range(1, 21) for i in trainer.drawn(n)]
+    assert min(early) >= general
+    share = sum(i < general for i in late) / len(late)
+    assert share == pytest.approx(0.75, abs=0.06)
+    alone = mixed_indices((trainer.data.sizes[1],), (1.0,), seed=mixed.seed, step=0, batch=2)
+    assert early == [general + i for i in alone]
+    trainer.close()
+
+
+def test_stages_name_sources_that_are_there_and_leave_none_out(mixed):
+    first, second = mixed.stages
+    for sources, message in ((("moon",), r"unknown sources \['moon'\]"), (("world",), "general")):
+        late = dataclasses.replace(second, sources=sources)
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(mixed, stages=(first, late))
+
+
+def test_a_reward_model_needs_a_weight(mixed, monkeypatch):
+    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    reward = dataclasses.replace(mixed.reward, weights=dict(mixed.reward.weights, kindness=1.0))
+    with pytest.raises(ValueError, match="kindness"):
+        r1_zero.Trainer(dataclasses.replace(mixed, reward=reward), None)
