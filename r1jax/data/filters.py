@@ -62,6 +62,12 @@ def _thought(row: Row) -> str:
     return split_completion(row["completion"], opened=row["opened"]).reasoning or ""
 
 
+def blank(row: Row, config: FilterConfig) -> str:
+    """Returns "" for a completion that says something; always on: nothing is no training row."""
+    del config
+    return "" if row["completion"].strip() else "says nothing"
+
+
 def finished(row: Row, config: FilterConfig) -> str:
     """Returns "" for a completion that ended by itself, else why not."""
     return "cut off by the length cap" if config.finished and row["truncated"] else ""
@@ -130,7 +136,8 @@ def thought(row: Row, config: FilterConfig) -> str:
 
 # the order is that of the first reason, by which rejected rows are counted
 FILTERS: dict[str, Callable[[Row, FilterConfig], str]] = {
-    "finished": finished, "correct": correct, "format": format, "language": language,
+    "blank": blank, "finished": finished, "correct": correct, "format": format,
+    "language": language,
     "repetition": repetition, "paragraph": paragraph, "code": code, "tokens": tokens,
     "thought": thought,
 }  # fmt: skip
@@ -151,5 +158,5 @@ def rejections(row: Row, config: FilterConfig) -> dict[str, str]:
 def active(config: FilterConfig) -> list[str]:
     """Returns the names of the filters that are switched on."""
     off = (False, None)
-    given = dataclasses.asdict(config) | {"code": config.no_code}
+    given = dataclasses.asdict(config) | {"code": config.no_code, "blank": True}
     return [name for name in FILTERS if not any(given[name] is value for value in off)]

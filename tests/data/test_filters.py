@@ -57,8 +57,13 @@ def test_all_reasons_are_told_the_first_one_first():
     assert list(rejections(row, ALL)) == ["finished", "correct", "tokens"]
 
 
+@pytest.mark.parametrize("said", ["", " \n"])
+def test_a_completion_that_says_nothing_is_never_fit(said):
+    assert list(rejections({**GOOD, "completion": said}, OFF)) == ["blank"]
+
+
 def test_only_filters_that_are_on_are_named():
-    assert active(OFF) == [] and active(ALL) == list(FILTERS)
+    assert active(OFF) == ["blank"] and active(ALL) == list(FILTERS)
 
 
 def test_a_row_that_was_never_judged_is_named():

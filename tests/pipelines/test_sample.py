@@ -104,7 +104,7 @@ def test_kept_ones_are_training_rows_that_tell_where_they_are_from(sampled, nano
         its = found[made["question"], made["sample"]]
         assert [turn["content"] for turn in row["messages"]] == [its["question"], its["completion"]]
         assert row["source"] == its["domain"] and made["tokens"] == its["tokens"]
-        assert not its["rejected_by"] and made["checks_passed"] == ["correct", "paragraph"]
+        assert not its["rejected_by"] and made["checks_passed"] == ["blank", "correct", "paragraph"]
         assert made["model_fingerprint"] == fingerprint(nano_base) and made["temperature"] == 1.0
 
 
