@@ -10,25 +10,13 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from r1jax import config as configs
-from r1jax.pipelines import (
-    evaluate,
-    export,
-    generate,
-    import_checkpoint,
-    judge,
-    pretrain,
-    r1_zero,
-)
+from r1jax.pipelines import lineage, r1, table
 from r1jax.train.loop import Stopped
 
 PIPELINES = {
-    "evaluate": (evaluate.EvaluateConfig, evaluate.run),
-    "export": (export.ExportConfig, export.run),
-    "generate": (generate.GenerateConfig, generate.run),
-    "import_checkpoint": (import_checkpoint.ImportConfig, import_checkpoint.run),
-    "judge": (judge.JudgeRunConfig, judge.run),
-    "pretrain": (pretrain.PretrainConfig, pretrain.run),
-    "r1_zero": (r1_zero.R1ZeroConfig, r1_zero.run),
+    **table.PIPELINES,
+    "lineage": (lineage.LineageConfig, lineage.run),
+    "r1": (r1.R1Config, r1.run),
 }
 
 _CONFIG = config_flags.DEFINE_config_file(

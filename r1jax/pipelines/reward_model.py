@@ -100,7 +100,7 @@ def _leave(
     evals = read_jsonl(workdir / "eval.jsonl")
     before, after = evals[0]["results"], evals[-1]["results"]
     about = {
-        "kind": c.kind, "prompt": dataclasses.asdict(c.prompt), "sees": c.sees, "base": c.base,
+        "kind": c.kind, "prompt": dataclasses.asdict(c.prompt), "sees": c.sees,
         "longest": max(c.length_buckets), "held_out": after,
     }  # fmt: skip
     save_reward_model(

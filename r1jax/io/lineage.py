@@ -1,0 +1,264 @@
+"""What each stage of a run was made from, by hashes that anyone can derive again.
+
+A stage that is done leaves `done.json`: its config as written, what it read and what it left, each
+with a sha256. `lineage.json` above the stages holds all of them and who feeds whom. Neither holds a
+time or the place where the run lies, so that the same run elsewhere leaves the same bytes.
+"""
+
+import fnmatch
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from r1jax.io.digests import canonical, fingerprint
+
+# What a stage leaves for others and what depends on its config alone. Not the rest: checkpoints
+# (many, kept or dropped by age), tensorboard, timing.jsonl, summary.json, report.* and pictures
+# (times, machines), request.json and model/config.json (paths of this place), jax_cache, metrics
+# and evaluations (to look at, read by no stage).
+ARTEFACTS = (
+    "model/weights.safetensors",
+    "model/tokenizer*",
+    "model/score_head.safetensors",
+    "model/reward.json",
+    "hugging_face/*.safetensors",
+    "hugging_face/tokenizer*",
+    "results.json",
+    "*.jsonl",
+    "sft/*.jsonl",
+)
+NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl")
+
+# What of a stage's summary.json is kept with it: nothing that holds a time, a rate or a path.
+KEPT = (
+    "steps",
+    "weights_sha256",
+    "parameters",
+    "counts",
+    "metrics",
+    "prompts",
+    "completions",
+    "by_kind",
+    "composition",
+    "held_out",
+    "exam",
+    "before",
+    "after",
+    "divergence",
+    "agreement",
+)
+KEPT_RESULTS = ("questions", "samples", "pass_at_1", "rates")  # of an exam's "results"
+
+
+def sha256(document: Any) -> str:
+    """Returns the sha256, in hex, of the one JSON text of a document."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
+
+
+def artefact(path: Path) -> dict[str, Any]:
+    """Returns sha256 and bytes of a file, and its rows if it is JSON lines."""
+    sha, size, rows = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            sha.update(block)
+            size += len(block)
+            rows += block.count(b"\n")
+    told = {"sha256": sha.hexdigest(), "bytes": size}
+    return {**told, "rows": rows} if path.suffix == ".jsonl" else told
+
+
+def artefact_names(workdir: str | Path) -> list[str]:
+    """Returns the paths, relative and sorted, of what a stage left by `ARTEFACTS`."""
+    top = Path(workdir)
+    found = {path for pattern in ARTEFACTS for path in top.glob(pattern) if path.is_file()}
+    return sorted(p.relative_to(top).as_posix() for p in found if p.name not in NO_DATA)
+
+
+def artefacts(workdir: str | Path) -> dict[str, dict[str, Any]]:
+    """Returns {relative path: {sha256, bytes, rows of JSON lines}} of what a stage left."""
+    return {name: artefact(Path(workdir) / name) for name in artefact_names(workdir)}
+
+
+def covered(place: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Returns {path: sha256} of the artefacts at a place of a stage: a file, a folder or a pattern.
+
+    Args:
+      place: relative to the stage's directory; "" is all of it.
+      there: the stage's artefacts.
+    """
+    inside = lambda name: not place or name == place or name.startswith(f"{place.rstrip('/')}/")
+    return {
+        name: told["sha256"]
+        for name, told in sorted(there.items())
+        if inside(name) or fnmatch.fnmatchcase(name, place)
+    }
+
+
+def input_sha256(place: str, there: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns one sha256 for what is at a place of a stage: a file's own, else of all names and
+    hashes together."""
+    found = covered(place, there)
+    return found[place] if list(found) == [place] else sha256(found)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Returns the stage and the place in it that "stage:NAME/place" names."""
+    name, _, place = reference.removeprefix("stage:").partition("/")
+    return name, place
+
+
+def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the few facts of a stage's summary that go with it, those of `KEPT`."""
+    kept = {key: summary[key] for key in KEPT if summary.get(key) is not None}
+    results = summary.get("results")
+    exam = {key: results[key] for key in KEPT_RESULTS if key in results} if results else {}
+    return {**kept, "results": exam} if exam else kept
+
+
+def _git(root: Path, *command: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *command], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None  # no git, or no repository
+    return done.stdout.strip()
+
+
+def code_state(package: Path) -> dict[str, Any]:
+    """Returns the code that runs: the commit of its checkout, whether it was changed since, and a
+    sha256 of the package's Python files.
+
+    Args:
+      package: directory of the package, in the top directory of its checkout if it has one.
+
+    Returns:
+      commit and dirty are None where the package lies in no checkout of its own.
+    """
+    sha = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        sha.update(f"{path.relative_to(package).as_posix()}\n".encode())
+        sha.update(hashlib.sha256(path.read_bytes()).digest())
+    root = package.parent
+    top = _git(root, "rev-parse", "--show-toplevel")
+    ours = top is not None and Path(top) == root.resolve()
+    commit = _git(root, "rev-parse", "HEAD") if ours else None
+    changed = _git(root, "status", "--porcelain", "--", package.name) if ours else None
+    return {
+        "commit": commit,
+        "dirty": None if commit is None else bool(changed),
+        "sha256": sha.hexdigest(),
+    }
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def references(config: Any) -> list[str]:
+    """Returns the texts anywhere in a stage's config that name what another stage left."""
+    return sorted({text for text in _texts(config) if text.startswith("stage:")})
+
+
+def _matching(path: Path) -> list[Path]:
+    pattern = "*" in path.name
+    return sorted(path.parent.glob(path.name)) if pattern else [path] if path.exists() else []
+
+
+def external_sha256(written: str, assets: Path) -> str | None:
+    """Returns a fingerprint of a file, a directory or the files of a pattern; None if not there."""
+    packaged = written.startswith("package:")
+    path = assets / written.removeprefix("package:") if packaged else Path(written)
+    found = _matching(path)
+    if not found:
+        return None
+    return fingerprint(found[0]) if found == [path] else sha256([fingerprint(p) for p in found])
+
+
+def _names_something(text: str) -> bool:
+    """Whether a text of a config is a path, or a pattern of files, at which there is something."""
+    if text.startswith("stage:") or "\n" in text or not ("/" in text or Path(text).suffix):
+        return text.startswith("package:")
+    if "*" in text:
+        folder, pattern = os.path.split(text)
+        return bool(Path(pattern).suffix) and "**" not in text and os.path.isdir(folder or ".")
+    return os.path.exists(text)
+
+
+def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
+    """Returns {path as written: fingerprint} of files and models outside the run that a config
+    names.
+
+    Paths are the texts with a "/" or a suffix (or "package:") at which there is something: a word
+    like "test" is none, though there be a directory of that name; nor is a directory that holds the
+    run itself.
+
+    Args:
+      config: of a stage, as written.
+      workdir: of the run.
+      assets: where "package:NAME" is looked for.
+    """
+    found = {}
+    for text in _texts(config):
+        if not _names_something(text):
+            continue
+        around = workdir.resolve().is_relative_to(Path(text).resolve())
+        sha = None if around else external_sha256(text, assets)
+        if sha is not None:
+            found[text] = sha
+    return dict(sorted(found.items()))
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Writes a JSON file; a reader sees the old file or the new one, never half of it."""
+    temporary = path.with_suffix(".json.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object of a JSON file. Raises ValueError, naming it, if it holds none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: got {type(document).__name__}, wanted an object")
+    return document
+
+
+def write_lineage(workdir: Path, seed: int, done: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes `lineage.json`: all that is done, who feeds whom, and what came from outside.
+
+    Args:
+      workdir: of the run.
+      seed: of the run.
+      done: done.json of each stage that is done, in their order.
+    """
+    reads = {name: {split_reference(r)[0] for r in told["inputs"]} for name, told in done.items()}
+    stages = {
+        name: {**told, "feeds": [other for other in done if name in reads[other]]}
+        for name, told in done.items()
+    }
+    outside: dict[str, dict[str, Any]] = {}
+    for name, told in done.items():
+        for path, sha in told["externals"].items():
+            entry = outside.setdefault(path, {"sha256": sha, "read_by": []})
+            entry["read_by"].append(name)
+    document = {"seed": seed, "stages": stages, "externals": dict(sorted(outside.items()))}
+    write_json(workdir / "lineage.json", document)

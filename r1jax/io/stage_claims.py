@@ -1,0 +1,164 @@
+"""Claims about models held against their measures, and the results of several seeds in one."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+Columns = Mapping[str, Mapping[str, Mapping[str, Any]] | None]  # model -> measure -> mean, low, ...
+
+HOLDS, FAILS, NOISE, UNKNOWN = "holds", "does not hold", "within noise", "not measured"
+
+
+def _side(columns: Columns, side: str) -> Mapping[str, Any] | None:
+    """The measure that "model.measure" names; None where it was not measured."""
+    model, _, measure = side.rpartition(".")
+    told = (columns.get(model) or {}).get(measure)
+    return None if told is None or told["mean"] is None else told
+
+
+def standard_error(told: Mapping[str, Any], z: float) -> float | None:
+    """Returns the standard error that an interval implies, None without one.
+
+    The wider side counts: the other may be cut off at 0 or 1, or be of no width where all questions
+    were answered alike.
+    """
+    if told.get("low") is None or told.get("high") is None:
+        return None
+    return max(told["high"] - told["mean"], told["mean"] - told["low"]) / z
+
+
+def verdict(relation: str, margin: float, reach: float | None) -> str:
+    """Returns whether left - (factor * right + offset) REL 0 can be told from the doubt.
+
+    "holds" or "does not hold" where the whole interval margin +- reach says so, else "within
+    noise". Without an interval nothing can be told.
+    """
+    if reach is None:
+        return NOISE
+    ahead = -margin if relation == "<=" else margin  # positive where the claim is true
+    if ahead - reach > 0 or (ahead - reach == 0 and relation != ">"):
+        return HOLDS
+    fails = ahead + reach < 0 or (ahead + reach == 0 and relation == ">")
+    return FAILS if fails else NOISE
+
+
+def judge_claim(columns: Columns, claim: Mapping[str, Any], *, level: float) -> dict[str, Any]:
+    """Returns a claim with its two sides, its margin and what they say of it.
+
+    The margin left - (factor * right + offset) has a normal interval from the two intervals, taken
+    as independent. Models examined on the same questions mostly rise and fall together, so this
+    calls too much noise rather than too little.
+
+    Args:
+      columns: measures of each model.
+      claim: name, statement, left, right, relation, factor, offset.
+      level: nominal coverage of the intervals, and of the margin's.
+
+    Returns:
+      The claim with left_told and right_told (mean, low, high or None), margin, low, high and
+      verdict.
+    """
+    sides = {
+        "left_told": _side(columns, claim["left"]),
+        "right_told": _side(columns, claim["right"]) if claim["right"] else None,
+    }
+    left, right = sides.values()
+    blank = {"margin": None, "low": None, "high": None, "verdict": UNKNOWN}
+    if left is None or (claim["right"] and right is None):
+        return {**claim, **sides, **blank}
+    margin = left["mean"] - claim["offset"] - claim["factor"] * (right["mean"] if right else 0.0)
+    z = float(stats.norm.ppf((1 + level) / 2))
+    errors = [standard_error(told, z) for told in sides.values() if told is not None]
+    known = [e for e in errors if e is not None]
+    weights = (1.0, claim["factor"])
+    reach = z * math.hypot(*(w * e for w, e in zip(weights, known, strict=False)))
+    reach = reach if len(known) == len(errors) else None
+    ends = (None, None) if reach is None else (margin - reach, margin + reach)
+    told = {"margin": margin, "low": ends[0], "high": ends[1]}
+    return {**claim, **sides, **told, "verdict": verdict(claim["relation"], margin, reach)}
+
+
+def results(
+    columns: Columns, claims: Sequence[Mapping[str, Any]], *, level: float
+) -> dict[str, Any]:
+    """Returns what results.json of a run of stages holds: the measures of the models, the claims
+    judged, and the level of all intervals."""
+    judged = [judge_claim(columns, claim, level=level) for claim in claims]
+    return {"level": level, "models": dict(columns), "claims": judged}
+
+
+def over_seeds(values: Sequence[float], *, level: float) -> dict[str, Any]:
+    """Returns mean and Student's t interval of one number a seed; no interval for one seed."""
+    n, mean = len(values), math.fsum(values) / len(values)
+    if n < 2:
+        return {"mean": mean, "low": None, "high": None, "n": n, "seeds": list(values)}
+    spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * spread / math.sqrt(n)
+    return {
+        "mean": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+        "n": n,
+        "seeds": list(values),
+    }
+
+
+def _of_claim(runs: Sequence[Mapping[str, Any]], number: int, level: float) -> dict[str, Any]:
+    mine = [run["claims"][number] for run in runs]
+    known = [claim["margin"] for claim in mine if claim["margin"] is not None]
+    asked = ("name", "statement", "left", "right", "relation", "factor", "offset")
+    claim = {key: mine[0][key] for key in asked}
+    if len(known) < len(mine):
+        return {**claim, "margin": None, "low": None, "high": None, "verdict": UNKNOWN}
+    told = over_seeds(known, level=level)
+    reach = None if told["high"] is None else told["high"] - told["mean"]
+    said = verdict(claim["relation"], told["mean"], reach)
+    return {
+        **claim, "margin": told["mean"], "low": told["low"], "high": told["high"],
+        "seeds": told["seeds"], "verdict": said,
+    }  # fmt: skip
+
+
+def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]:
+    """Merges the results.json of the same run of stages with several seeds.
+
+    A claim's margin is taken within each seed, then averaged: what seeds share falls out.
+
+    Args:
+      workdirs: of runs that differ in their seed.
+      level: nominal coverage of the intervals: Student's t over seeds.
+
+    Returns:
+      As `results`, each measure with n seeds and their values in "seeds"; and the seeds. A model or
+      measure that a run lacks is averaged over those that have it, and n says so.
+
+    Raises:
+      ValueError: if there is no run, two have one seed, or their models or claims differ.
+    """
+    runs = [json.loads((Path(path) / "results.json").read_text()) for path in workdirs]
+    if not runs:
+        raise ValueError("aggregate: got no run, wanted at least one")
+    seeds = [run["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"aggregate: got seeds {seeds}, wanted different ones")
+    for path, run in zip(workdirs, runs, strict=True):
+        for what, of in (("models", list), ("claims", lambda cs: [c["name"] for c in cs])):
+            got, wanted = of(run[what]), of(runs[0][what])
+            if got != wanted:
+                raise ValueError(f"aggregate: {path}: got {what} {got}, wanted {wanted}")
+    models: dict[str, dict[str, Any] | None] = {}
+    for model in runs[0]["models"]:
+        there = [run["models"][model] for run in runs if run["models"][model]]
+        measures = dict.fromkeys(measure for told in there for measure in told)
+        values = {
+            m: [t[m]["mean"] for t in there if m in t and t[m]["mean"] is not None]
+            for m in measures
+        }
+        merged = {m: over_seeds(v, level=level) for m, v in values.items() if v}
+        models[model] = merged or None
+    claims = [_of_claim(runs, number, level) for number in range(len(runs[0]["claims"]))]
+    return {"level": level, "seeds": seeds, "models": models, "claims": claims}

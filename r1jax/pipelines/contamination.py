@@ -1,0 +1,115 @@
+"""Looks whether an evaluation question is in any training file, and stops the run if one is.
+
+The paper takes 10-grams of its evaluation sets out of its training data (DeepSeek-R1,
+arXiv:2501.12948v2, D.1). Each pipeline that makes data does so with what it knows; this one knows
+all exams of a run and all of its files.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from r1jax.config import flatten
+from r1jax.data import decontamination
+from r1jax.data.files import read_rows
+from r1jax.data.splits import SourceConfig, splits_of
+from r1jax.data.training_rows import questions_of
+from r1jax.io.summary import check_writable, facts, write_summary
+
+
+@dataclasses.dataclass(frozen=True)
+class ExamConfig:
+    """Questions of an exam: of a source's split the first so many."""
+
+    source: SourceConfig
+    split: Literal["validation", "test", "ood"]
+    first: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ContaminationConfig:
+    """What is looked for where.
+
+    Attributes:
+      training: files, or folders of files, by name: training rows, or rows with a `question`
+        (pairs, labelled replies).
+      exams: by name.
+      n: words in a row that make a meeting, beside equal questions; None for equal ones alone.
+    """
+
+    pipeline: Literal["contamination"]
+    training: dict[str, str]
+    exams: dict[str, ExamConfig]
+    n: int | None
+
+    def __post_init__(self):
+        if not self.training or not self.exams or (self.n is not None and self.n < 1):
+            raise ValueError(
+                f"training {list(self.training)}, exams {list(self.exams)}, n {self.n}: wanted "
+                "some of both, and words or None"
+            )
+
+
+def _questions(path: str) -> Iterator[tuple[str, str]]:
+    """Yields "FILE:ROW" and what is asked there, question by question."""
+    for where, row in read_rows(Path(path), "jsonl"):
+        if "messages" in row:
+            asked = questions_of(row)
+        elif isinstance(row.get("question"), str):
+            asked = [row["question"]]
+        else:
+            raise ValueError(f"{where}: got the fields {sorted(row)}, wanted messages or question")
+        yield from ((where, question) for question in asked)
+
+
+def _evaluation(config: ContaminationConfig) -> dict[str, dict[str, str]]:
+    found = {}
+    for name, exam in config.exams.items():
+        there = splits_of(exam.source)[exam.split]
+        asked = [there[i] for i in range(min(exam.first, len(there)))]
+        found[name] = {problem.id: problem.question for problem in asked}
+    return found
+
+
+def run(config: ContaminationConfig, workdir: Path) -> None:
+    """Writes results.json: questions looked through by file, and what they meet.
+
+    Raises:
+      ValueError: if an evaluation question is in a training file; names file, row and exam.
+    """
+    check_writable(workdir)
+    evaluation = _evaluation(config)
+    index = decontamination.index_grams(evaluation, n=config.n)
+    counts, hits = {}, []
+    for name, path in config.training.items():
+        counts[name] = 0
+        for where, question in _questions(path):
+            counts[name] += 1
+            found = decontamination.find_hits({where: question}, index, n=config.n)
+            hits += [{"file": name, **hit._asdict()} for hit in found]
+    asked = {name: len(set(questions.values())) for name, questions in evaluation.items()}
+    results: dict[str, Any] = {
+        "n": config.n, "questions": counts, "evaluation": asked, "meetings": len(hits),
+    }  # fmt: skip
+    text = json.dumps({**results, "first": _short(hits[:20])}, indent=1, ensure_ascii=False)
+    (workdir / "results.json").write_text(text + "\n")
+    if hits:
+        first = hits[0]
+        raise ValueError(
+            f"{first['id']}: is {first['evaluation_id']} of the exam {first['evaluation_set']!r}, "
+            f"the first of {len(hits)} evaluation questions in training files: "
+            f"{workdir / 'results.json'}"
+        )
+    write_summary(
+        workdir,
+        {"pipeline": config.pipeline, "config": flatten(config), **facts(), "counts": counts},
+    )
+    looked = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    print(f"no evaluation question among {looked}", flush=True)
+
+
+def _short(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hits with file names alone: a result does not tell where the run lies."""
+    return [{**hit, "id": Path(hit["id"]).name} for hit in hits]

@@ -1,0 +1,92 @@
+import hashlib
+import subprocess
+
+import pytest
+
+from r1jax.io import lineage
+
+
+def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
+    kept = ["model/weights.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
+            "sft/00000.jsonl", "answers.jsonl", "results.json"]  # fmt: skip
+    left = ["model/config.json", "metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
+            "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
+            "sft.part/00000.jsonl"]  # fmt: skip
+    for name in kept + left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a\nb\n")
+    got = lineage.artefacts(tmp_path)
+    sha = hashlib.sha256(b"a\nb\n").hexdigest()
+    assert list(got) == sorted(kept)
+    assert got["answers.jsonl"] == {"sha256": sha, "bytes": 4, "rows": 2}
+    assert got["results.json"] == {"sha256": sha, "bytes": 4}
+
+
+THERE = {
+    "model/a": {"sha256": "1"}, "model/b": {"sha256": "2"}, "sft/0.jsonl": {"sha256": "3"},
+    "models.jsonl": {"sha256": "4"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted"),
+    [
+        ("model", ["model/a", "model/b"]),
+        ("model/", ["model/a", "model/b"]),
+        ("model/a", ["model/a"]),
+        ("sft/*.jsonl", ["sft/0.jsonl"]),
+        ("", list(THERE)),
+        ("mod", []),
+    ],
+)
+def test_a_place_is_a_file_a_folder_or_a_pattern(place, wanted):
+    assert list(lineage.covered(place, THERE)) == sorted(wanted)
+
+
+def test_one_file_has_its_own_hash_and_a_folder_one_of_all_its_files():
+    assert lineage.input_sha256("model/a", THERE) == "1"
+    folder = lineage.input_sha256("model", THERE)
+    assert folder not in ("1", "2")
+    assert folder != lineage.input_sha256("model", {**THERE, "model/b": {"sha256": "9"}})
+
+
+def test_references_are_found_however_deep_they_stand():
+    config = {"a": ["x", {"b": "stage:one/model"}], "c": ("stage:two",), "d": 3}
+    assert lineage.references(config) == ["stage:one/model", "stage:two"]
+    assert lineage.split_reference("stage:two") == ("two", "")
+
+
+def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "rows.jsonl").write_text("{}")
+    (tmp_path / "assets" / "tiny").mkdir(parents=True)
+    (tmp_path / "assets" / "tiny" / "weights").write_text("w")
+    texts = ["test", "rows.jsonl", "*.jsonl", "package:tiny", "package:none", "./nothing.jsonl",
+             "**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]  # fmt: skip
+    got = lineage.externals({"x": texts}, workdir=tmp_path / "run", assets=tmp_path / "assets")
+    assert set(got) == {"rows.jsonl", "*.jsonl", "package:tiny"}
+
+
+def test_metrics_hold_no_time_and_no_path():
+    summary = {"steps": 4, "seconds": {"a": 1}, "config": {"base": "/x"}, "counts": {"rows": 2},
+               "results": {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}}  # fmt: skip
+    wanted = {"steps": 4, "counts": {"rows": 2}, "results": {"pass_at_1": {"mean": 1.0}}}
+    assert lineage.metrics(summary) == wanted
+
+
+def test_the_code_is_told_by_its_commit_whether_it_changed_and_its_hash(tmp_path):
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "a.py").write_text("x = 1\n")
+    bare = lineage.code_state(package)
+    assert bare["commit"] is None and bare["dirty"] is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@e"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    clean = lineage.code_state(package)
+    assert len(clean["commit"]) == 40 and clean["dirty"] is False
+    assert clean["sha256"] == bare["sha256"]
+    (package / "a.py").write_text("x = 2\n")
+    changed = lineage.code_state(package)
+    assert changed["dirty"] is True and changed["sha256"] != clean["sha256"]

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from configs import data
+from r1jax import config as configs
+from r1jax.data.world import WorldSource
+from r1jax.pipelines import contamination
+from r1jax.pipelines.contamination import ContaminationConfig
+
+WORLD = dict(train=1, validation=1, test=10, ood=0, seed=0, search_share=0.25)
+
+
+def conversation(question: str) -> dict:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": "no"}]
+    return {"id": "a", "source": "b", "messages": turns}
+
+
+def write(path, rows: list[dict]) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def make(tmp_path):
+    def of(rows: list[dict], pairs: list[dict]) -> ContaminationConfig:
+        write(tmp_path / "sft" / "00000.jsonl", rows[:1])
+        write(tmp_path / "sft" / "00001.jsonl", rows[1:])
+        training = dict(rows=str(tmp_path / "sft"), pairs=write(tmp_path / "pairs.jsonl", pairs))
+        exams = dict(reasoning=dict(source=data.world(**WORLD), split="test", first=10))
+        values = dict(pipeline="contamination", training=training, exams=exams, n=None)
+        return configs.build(ContaminationConfig, values)
+
+    return of
+
+
+def asked(split, index: int) -> str:
+    return WorldSource(split, size=10, seed=0, search_share=0.25)[index].question
+
+
+def test_clean_files_are_counted(make, tmp_path):
+    rows = [conversation(asked("train", i)) for i in range(3)]
+    contamination.run(make(rows, [{"question": "color of grass?"}]), tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["questions"] == {"rows": 3, "pairs": 1}
+    assert results["meetings"] == 0 and results["evaluation"] == {"reasoning": 10}
+
+
+@pytest.mark.parametrize("place", ["rows", "pairs"])
+def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_path, place):
+    planted = asked("test", 7).upper().replace(" ", "  ")
+    rows, pairs = [conversation("hi"), conversation("ho")], [{"question": "hu"}]
+    if place == "rows":
+        rows[1] = conversation(planted)
+    else:
+        pairs.append({"question": planted})
+    where = "00001.jsonl:1" if place == "rows" else "pairs.jsonl:2"
+    with pytest.raises(ValueError, match=rf"{where}: is world/0:test-7 of the exam 'reasoning'"):
+        contamination.run(make(rows, pairs), tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["meetings"] == 1 and results["first"][0]["id"] == where
+
+
+def test_rows_that_ask_nothing_are_refused(make, tmp_path):
+    with pytest.raises(ValueError, match=r"pairs.jsonl:1: got the fields \['text'\]"):
+        contamination.run(make([conversation("hi")] * 2, [{"text": "hi"}]), tmp_path / "run")
