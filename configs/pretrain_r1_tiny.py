@@ -1,6 +1,11 @@
 """Makes the base model of configs/r1_tiny.py, from nothing, on two CPU cores.
 
-Its corpus (`r1jax.data.assistant`) holds reasoning in two languages and an assistant's replies.
+Its corpus (`r1jax.data.assistant`) holds reasoning in two languages and an assistant's replies. It
+ships as `package:tiny_r1_base`, in bfloat16:
+
+python -m r1jax.main --config=configs/pretrain_r1_tiny.py --workdir=runs/base
+python -m r1jax.main --config=configs/import_checkpoint.py --workdir=runs/ship \\
+    --config.model=runs/base/model
 """
 
 import ml_collections
