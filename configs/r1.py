@@ -21,7 +21,6 @@ import ml_collections
 from configs import (
     cold_start,
     data,
-    preference_labels,
     preference_model,
     r1_zero,
     reward_model,
@@ -53,7 +52,7 @@ STAGES = {
     "safety_rm": "reward model of harmlessness, on the whole output",
     "r1": "RL for all scenarios: rules, and reward models in the last part",
     "student": "distillation: a dense base fine-tuned on the same samples of Dev2",
-    "student_rl": "the same base by RL alone, with as many sampled tokens",
+    "student_rl": "the same base by RL alone, with about as many samples",
 }
 OPTIONAL = ("dev2_without_language", "student_rl")
 # data stage -> its training file or folder
@@ -80,11 +79,9 @@ def assess() -> ml_collections.ConfigDict:
     exam = lambda block, measure, first: dict(
         source=data.files(train=block, test=block), split="test", first=first, measure=measure
     )
-    requests = lambda path: data.rows(path, answer="", kind="helpful")
     c.exams = dict(
         reasoning=exam(data.math500("data/math500.jsonl"), "accuracy", 500),
         general=exam(data.mmlu("data/mmlu.jsonl"), "accuracy", 1_000),
-        helpfulness=exam(requests("data/helpful_test.jsonl"), "preference", 500),
     )
     c.form = "reasoning"
     c.samples = c.samples_at_once = 4
@@ -133,6 +130,7 @@ def sampled(model: str) -> ml_collections.ConfigDict:
                                         reference=dict(inputs="inputs", outputs="outputs"))),
         stem=data.files(train=data.rows("data/stem.jsonl", options="options", kind="choice")),
         logic=data.files(train=data.rows("data/logic.jsonl")),
+        decontamination=_exams(),
     )  # fmt: skip
     c.prompts = dict(math=26_000, code=17_000, stem=22_000, logic=15_000)  # v2, table 4
     c.samples = c.samples_at_once = 16  # not published
@@ -208,26 +206,29 @@ def get_blocks() -> Blocks:
     b["pairs"].update(seed=-1, input="stage:candidates/answers.jsonl")
     b["helpful_rm"] = reward_model.get_config()
     b["helpful_rm"].update(seed=-1, base="stage:dev3/model", data="stage:pairs/pairs.jsonl")
-    b["harm_samples"] = sampled("stage:dev3/model")
-    b["harm_samples"].task = data.task(
-        harmless=data.files(train=data.rows("data/harmful.jsonl", answer="", kind="harmless"))
-    )
-    b["harm_samples"].prompts = dict(harmless=12_000)
-    b["harm_samples"].samples = b["harm_samples"].samples_at_once = 8
-    unfiltered(b["harm_samples"])
-    b["labels"] = preference_labels.get_config()
-    b["labels"].update(seed=-1, input="stage:harm_samples/answers.jsonl")
     b["safety_rm"] = reward_model.get_config()
-    b["safety_rm"].update(
-        seed=-1, base="stage:dev3/model", data="stage:labels/labelled.jsonl", kind="labels",
-        sees="all", balance_lengths=False,
+    b["safety_rm"].update(  # 106,000 labelled replies: people's, not a model's
+        seed=-1, base="stage:dev3/model", data="data/labelled.jsonl", kind="labels", sees="all",
+        balance_lengths=False,
     )  # fmt: skip
     b["r1"] = all_scenario_rl("stage:dev3/model")
     b["student"] = tuned(STUDENT, "stage:rejection/sft")
     b["student"].update(batch=64, micro_batches=64)  # v2, B.4.3
     b["student"].optimizer.lr = 8e-5  # of 7B; v2, table 6
     b["student_rl"] = reasoning_rl(STUDENT)
+    # of 512 samples each: as many as were drawn for the student's data
+    b["student_rl"].updates = b["student_rl"].optimizer.total_updates = 2_496
+    b["student_rl"].stages = b["student_rl"].stages[:1]
+    for name in ("zero", "dev2", "dev2_without_language", "student_rl"):
+        b[name].task.decontamination = _exams()
     return b
+
+
+def _exams() -> dict:
+    """What no training question may meet."""
+    return data.decontamination(
+        math500=data.math500("data/math500.jsonl"), mmlu=data.mmlu("data/mmlu.jsonl")
+    )
 
 
 def all_scenario_rl(base: str) -> ml_collections.ConfigDict:
@@ -236,6 +237,7 @@ def all_scenario_rl(base: str) -> ml_collections.ConfigDict:
     c.updates = c.optimizer.total_updates = 1_696  # 1,700, in whole rollouts of 16 updates
     reasoning = c.task.sources["questions"]
     c.task = data.task(
+        decontamination=_exams(),
         reasoning=reasoning,
         helpful=data.files(train=data.rows("data/helpful.jsonl", answer="", kind="helpful")),
         harmless=data.files(train=data.rows("data/harmful.jsonl", answer="", kind="harmless")),
@@ -246,7 +248,7 @@ def all_scenario_rl(base: str) -> ml_collections.ConfigDict:
         dict(from_update=1_296, sources=("reasoning", "helpful", "harmless"), **sizes),
     )
     c.length_buckets = (4096, 8192, 16_384, 34_816)
-    judged = dict(scale="sigmoid", buckets=(1024, 2048, 8192, 34_816), batch=64)  # not published
+    judged = dict(scale="sigmoid", buckets=(1024, 2048, 8192, 34_817), batch=64)  # not published
     c.preferences = dict(
         helpfulness=dict(model="stage:helpful_rm/model", judges="helpful", **judged),
         harmlessness=dict(model="stage:safety_rm/model", judges="harmless", **judged),
@@ -282,8 +284,6 @@ def get_claims() -> tuple[dict, ...]:
               "Dev3.reasoning", ">=", "Dev2.reasoning", factor=0.9),
         claim("SFT, general", "and restores the general tasks",
               "Dev3.general", ">", "Dev2.general"),
-        claim("RL 2, helpfulness", "RL for all scenarios makes replies more helpful",
-              "R1.helpfulness", ">", "Dev3.helpfulness"),
         claim("RL 2, reasoning", "and costs no more than 2 points of reasoning",
               "R1.reasoning", ">=", "Dev3.reasoning", offset=-0.02),
         claim("distillation", "a distilled student beats the same student by RL",
@@ -291,10 +291,14 @@ def get_claims() -> tuple[dict, ...]:
     )  # fmt: skip
 
 
-def safety_claim() -> dict:
-    return claim(
-        "RL 2, safety", "RL for all scenarios makes outputs safer", "R1.safety", ">", "Dev3.safety"
-    )
+def preference_claims() -> tuple[dict, ...]:
+    """What the last stage changes, where there is a truth to measure it by."""
+    return (
+        claim("RL 2, helpfulness", "RL for all scenarios makes replies more helpful",
+              "R1.helpfulness", ">", "Dev3.helpfulness"),
+        claim("RL 2, safety", "RL for all scenarios makes outputs safer",
+              "R1.safety", ">", "Dev3.safety"),
+    )  # fmt: skip
 
 
 def assembled(
@@ -323,6 +327,7 @@ def assembled(
         stages.append(dict(name=name, what=what, config=block.to_dict(), optional=optional))
         for column in [column for column, stage in MODELS.items() if stage == name]:
             measured = {**exam.to_dict(), "name": column, "model": f"stage:{name}/model"}
+            measured["prompt"] = block.prompt.to_dict()  # as it was trained
             stages.append(
                 dict(name=f"assess_{name}", what=f"{column} examined", config=measured,
                      optional=optional)

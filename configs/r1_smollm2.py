@@ -6,9 +6,10 @@ python -m r1jax.main --config=configs/r1_smollm2.py:PATH/SmolLM2-135M-Instruct.Q
     --workdir=runs/r1_smollm2
 
 DATA is a folder with gsm8k/train.jsonl.gz, gsm8k/test.jsonl.gz, mbpp/mbpp.jsonl.gz,
-mmlu/val.jsonl.gz and self_instruct/seed_tasks.jsonl and user_oriented.jsonl, as their authors have
-them. It shows that the recipe runs on what people have, not that so small a model learns to reason:
-it can hardly do these sums, and each stage is a few updates.
+aqua/dev.jsonl.gz, mmlu/val.jsonl.gz, hh_rlhf/harmless_test.jsonl.gz, and in self_instruct
+seed_tasks.jsonl and user_oriented.jsonl, as their authors have them. It shows that the recipe runs
+on what people have, not that so small a model learns to reason: it can hardly do these sums, and
+each stage is a few updates.
 """
 
 import ml_collections
@@ -59,6 +60,10 @@ def _sources(folder: str) -> dict:
         maths=data.files(train=gsm8k("train"), test=gsm8k("test"), weight=2.0),
         code=data.files(train=_short(mbpp, "test_list", 240), weight=1.0),
         stem=data.files(train={**aqua, "filters": (*aqua["filters"], options)}, weight=3.0),
+        decontamination=data.decontamination(
+            gsm8k=data.gsm8k(f"{folder}/gsm8k/test.jsonl.gz"),
+            mmlu=data.mmlu(f"{folder}/mmlu/val.jsonl.gz"),
+        ),
     )
 
 
@@ -163,6 +168,7 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
         _sft(b[name])
     for name in ("dev2", "dev2_without_language"):
         _rl(b[name], folder, zero=False)
+    b["student_rl"].updates = b["student_rl"].optimizer.total_updates = 6  # of 24 samples each
     general = data.rows(
         f"{folder}/self_instruct/seed_tasks.jsonl", answer="instances.0.output", kind="text",
         question="{instruction}\n{instances.0.input?}",
@@ -187,8 +193,8 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
     )
     del c.preferences.harmlessness
     del c.reward.weights.harmlessness
-    c.preferences.helpfulness.update(buckets=(192, 384, CAP + BUCKET), batch=8)
-    for name in ("pairs", "harm_samples", "labels", "safety_rm"):
+    c.preferences.helpfulness.update(buckets=(192, 384, CAP + BUCKET + 1), batch=8)
+    for name in ("pairs", "safety_rm"):
         del b[name]
     ordered = {}
     for name, block in b.items():
@@ -206,8 +212,7 @@ def get_config(arguments: str = "") -> ml_collections.ConfigDict:
     """Of "MODEL,DATA": a GGUF file or model directory, and the folder of the data sets."""
     model, _, folder = arguments.partition(",")
     folder = folder or "data"
-    claims = tuple(c for c in r1.get_claims() if "helpfulness" not in c["left"])
     return r1.assembled(
         get_blocks(folder, model or MODEL), get_exam(folder),
-        title="The recipe on SmolLM2-135M and real data", claims=claims, n=10,
+        title="The recipe on SmolLM2-135M and real data", claims=r1.get_claims(), n=10,
     )  # fmt: skip

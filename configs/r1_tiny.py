@@ -10,7 +10,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import data, preference, pretrain_r1_tiny, r1, sft
+from configs import data, preference, preference_labels, pretrain_r1_tiny, r1, sft
 
 BASE, STUDENT = "package:tiny_r1_base", "package:tiny_r1_student"
 CAP, BUCKET = 128, 40  # tokens of a completion, of a prompt
@@ -168,9 +168,13 @@ def get_blocks() -> r1.Blocks:
     b["pairs"] = preference.get_config()
     b["pairs"].update(seed=-1, input="stage:candidates/answers.jsonl")
     _reward_model(b["helpful_rm"])
-    _sample(b["harm_samples"], prompts=dict(requests=96), samples=8, samples_at_once=8)
-    b["harm_samples"].task = data.task(requests=_requests(("harm",), train=96))
-    r1.unfiltered(b["harm_samples"])
+    harm = r1.sampled("stage:dev3/model")
+    _sample(harm, prompts=dict(requests=96), samples=8, samples_at_once=8)
+    harm.task = data.task(requests=_requests(("harm",), train=96))
+    r1.unfiltered(harm)
+    labels = preference_labels.get_config()
+    labels.update(seed=-1, input="stage:harm_samples/answers.jsonl")
+    b["safety_rm"].data = "stage:labels/labelled.jsonl"
     _reward_model(b["safety_rm"])
     c = b["r1"]
     _rl(c, updates=60, cap=CAP)
@@ -196,6 +200,8 @@ def get_blocks() -> r1.Blocks:
     for name, block in b.items():
         if name == "rejection":
             ordered["general"] = writer
+        if name == "safety_rm":
+            ordered |= {"harm_samples": harm, "labels": labels}
         ordered[name] = block
     return ordered
 
@@ -203,5 +209,5 @@ def get_blocks() -> r1.Blocks:
 def get_config() -> ml_collections.ConfigDict:
     return r1.assembled(
         get_blocks(), get_exam(), title="DeepSeek-R1 in the synthetic world",
-        claims=(*r1.get_claims(), r1.safety_claim()), n=None,
+        claims=(*r1.get_claims(), *r1.preference_claims()), n=None,
     )  # fmt: skip

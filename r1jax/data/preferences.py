@@ -183,18 +183,24 @@ def _drawn(name: str, position: int) -> bytes:
     return hashlib.sha256(f"{name} {position}".encode()).digest()
 
 
-def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[Encoded]]:
-    """Splits into what is trained on and what is held out, whole questions each.
+def _begun(row: Encoded) -> str:
+    """The first turn of the user."""
+    return row.row.question.partition(ASSISTANT)[0]
 
-    Questions are drawn by a hash of where they first stand in the file, the same in every run,
-    until at least `count` rows of two questions are out: no question is on both sides.
+
+def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[Encoded]]:
+    """Splits into what is trained on and what is held out, whole conversations each.
+
+    They are drawn by a hash of where they first stand in the file, the same in every run, until at
+    least `count` rows of two of them are out. What begins with the same turn of the user is one
+    conversation, for HH-RLHF has several turns of some: none is on both sides.
 
     Raises:
       ValueError: if that leaves nothing to train on.
     """
     by_question: dict[str, list[Encoded]] = defaultdict(list)
     for row in rows:
-        by_question[row.row.question].append(row)
+        by_question[_begun(row)].append(row)
     order = sorted(by_question.values(), key=lambda g: _drawn("validation", g[0].row.position))
     out: set[str] = set()
     held: list[Encoded] = []
@@ -202,8 +208,8 @@ def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[E
         if len(held) >= count and len(out) >= 2:
             break
         held += group
-        out.add(group[0].row.question)
-    train = [row for row in rows if row.row.question not in out]
+        out.add(_begun(group[0]))
+    train = [row for row in rows if _begun(row) not in out]
     if not train:
         raise ValueError(f"validation {count}: {len(rows)} rows leave nothing to train on")
     return train, held

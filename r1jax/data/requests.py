@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Literal
 
+from r1jax.data.completions import split_completion
 from r1jax.data.general import FACTS, VOCABULARY, number_word
 from r1jax.data.problems import Problem
 
@@ -252,8 +253,8 @@ def request_of(question: str) -> Request:
 
 
 def final(text: str) -> str:
-    """The reply without its thought."""
-    return text.rpartition("</think>")[2].strip()
+    """The reply without its thought; nothing where the thought does not end."""
+    return split_completion(text, opened=False).answer or ""
 
 
 def holds(request: Request, said: str) -> bool:
@@ -274,7 +275,7 @@ def helpfulness(question: str, text: str) -> float:
     request, said = request_of(question), final(text)
     if not holds(request, said):
         return 0.0
-    styles = [style for style in STYLE_VALUE if said == reply(request, style)]
+    styles: list[Style] = [style for style in STYLE_VALUE if said == reply(request, style)]
     return STYLE_VALUE[styles[0]] if styles else 0.3
 
 

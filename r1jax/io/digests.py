@@ -50,9 +50,10 @@ def digest(tree: Tree) -> str:
 
 
 def fingerprint(path: str | Path) -> str:
-    """Returns a sha256 of names, sizes, first and last MiB of the files at a path, below it too.
+    """Returns a sha256 of names, sizes and contents of the files at a path, below it too.
 
-    Enough to notice that a model was changed, without reading all of a big one. Where it was made,
+    Of tensors (.safetensors, .gguf) the first and last MiB: enough to notice that a model was
+    changed, without reading all of a big one. Where it was made,
     which our config.json tells as "made_by", makes no difference.
     """
     top, sha = Path(path), hashlib.sha256()
@@ -65,6 +66,10 @@ def fingerprint(path: str | Path) -> str:
             continue
         sha.update(f"{file.relative_to(top.parent)} {size}\n".encode())
         with file.open("rb") as opened:
+            if file.suffix not in (".safetensors", ".gguf"):
+                while chunk := opened.read(2**20):
+                    sha.update(chunk)
+                continue
             sha.update(opened.read(2**20))
             opened.seek(max(0, size - 2**20))
             sha.update(opened.read(2**20))

@@ -109,6 +109,8 @@ class AssessConfig:
             raise ValueError(f"form: got {self.form!r}, wanted one of {sorted(self.exams)}")
         if clash := sorted({*FORM, *self.preferences} & set(self.exams)):
             raise ValueError(f"exams: the names {clash} are those of other rows")
+        if not self.preferences and any(e.measure == "preference" for e in self.exams.values()):
+            raise ValueError("exams: measure 'preference' wants preferences, got none")
         if self.samples < 1 or self.samples % self.samples_at_once:
             raise ValueError(
                 f"samples {self.samples} are no multiple of samples_at_once {self.samples_at_once}"
@@ -194,7 +196,8 @@ def run(config: AssessConfig, workdir: Path) -> None:
 def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]:
     """Returns each measure as a mean over questions with its interval, and by stratum.
 
-    An answer whose judge failed counts for no accuracy; the others do not need the judge.
+    An answer whose judge failed counts for no accuracy; the others do not need the judge. Raw
+    scores of reward models, which have no bounds, come without an interval.
     """
     kept: dict[str, dict[str, list[tuple[str, float]]]] = {}
 
@@ -211,12 +214,13 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
             note("format", row, parts["format"])
             note("language", row, parts["language"])
             note("readability", row, float(readable(row["completion"], parts)))
-        for name in config.preferences.keys() & row["parts"]:
+        for name in [name for name in config.preferences if name in row["parts"]]:
             note(name, row, row["parts"][name])
     columns, strata = {}, {}
     for column, questions in kept.items():
         means = {q: float(np.mean([v for _, v in told])) for q, told in questions.items()}
-        bounded = column not in config.preferences
+        judge = config.preferences.get(column)
+        bounded = judge is None or judge.scale == "sigmoid"
         columns[column] = _interval(list(means.values()), config.level, bounded=bounded)
         labels: dict[str, list[float]] = {}
         for q, told in questions.items():

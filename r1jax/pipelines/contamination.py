@@ -67,8 +67,12 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
 def _evaluation(config: ContaminationConfig) -> dict[str, dict[str, str]]:
     found = {}
     for name, exam in config.exams.items():
-        there = splits_of(exam.source)[exam.split]
-        asked = [there[i] for i in range(min(exam.first, len(there)))]
+        there = splits_of(exam.source).get(exam.split, [])
+        if not 1 <= exam.first <= len(there):
+            raise ValueError(
+                f"exams.{name}: first {exam.first}: {len(there)} questions in {exam.split}"
+            )
+        asked = [there[i] for i in range(exam.first)]
         found[name] = {problem.id: problem.question for problem in asked}
     return found
 

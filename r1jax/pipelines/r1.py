@@ -19,7 +19,7 @@ from r1jax.io import lineage, stage_report
 from r1jax.io.digests import differences
 from r1jax.io.progress import clock
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.pipelines import table
+from r1jax.pipelines import assess, table
 from r1jax.pipelines.r1_config import (
     ClaimConfig,
     R1Config,
@@ -50,6 +50,13 @@ class _Stages:
         self.config, self.workdir = config, workdir
         self.folder = workdir / "stages"
         self.built = build_stages(config, table.PIPELINES, self.folder)
+        for column, name in config.report.models.items():
+            exam = self.built[name]
+            if isinstance(exam, assess.AssessConfig) and exam.level != config.report.level:
+                raise ValueError(
+                    f"report.level {config.report.level}: the intervals of {column}, stage "
+                    f"{name!r}, are of level {exam.level}"
+                )
         self.code = lineage.code_state(PACKAGE)
         there = {stage.name: self.folder / stage.name / "done.json" for stage in config.stages}
         self.done = {n: lineage.read_json(path) for n, path in there.items() if path.exists()}
@@ -126,7 +133,9 @@ class _Stages:
         going_on = begun.exists()
         if going_on:
             self.check(stage, lineage.read_json(begun))
-        lineage.write_json(begun, made_by)
+        # a stage that other code began says so: its artefacts are of both
+        began = lineage.read_json(begun)["code"] if going_on else self.code
+        lineage.write_json(begun, {**made_by, "code": began})
         more = "; going on" if going_on else ""
         print(f"{self.headed(stage)}: {stage.what}{more}", flush=True)
         start = time.monotonic()
@@ -142,6 +151,7 @@ class _Stages:
             "artefacts": lineage.artefacts(folder),
             "metrics": lineage.metrics(lineage.read_json(summary)) if summary.exists() else {},
             "code": self.code,
+            **({} if began == self.code else {"begun_by": began}),
         }
         lineage.write_json(folder / "done.json", told)
         self.done[stage.name] = told
@@ -185,6 +195,7 @@ def run(config: R1Config, workdir: Path) -> None:
         nothing; later if what is done was made from something else.
       Stopped: as a stage raises it; the same command goes on.
     """
+    workdir = workdir.absolute()  # paths in stages' configs do not depend on how it was written
     check_writable(workdir)
     start, ran = time.monotonic(), 0
     stages = _Stages(config, workdir)

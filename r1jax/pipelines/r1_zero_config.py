@@ -119,6 +119,7 @@ class R1ZeroConfig:
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
+        self._check_preferences(longest)
         self.reward.check_cap(min(s.max_new_tokens for s in self.stages))
         shards = self.mesh.data * self.mesh.expert
         if (
@@ -134,6 +135,14 @@ class R1ZeroConfig:
                 raise ValueError(
                     f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
                     "devices, wanted a divisor, and 1 on a mesh"
+                )
+
+    def _check_preferences(self, longest: int) -> None:
+        for name, preference in self.preferences.items():
+            if max(preference.buckets) <= longest:  # its end token too
+                raise ValueError(
+                    f"preferences.{name}: the largest bucket is {max(preference.buckets)}, wanted "
+                    f"more than the {longest} tokens of the longest prompt and completion"
                 )
 
     def _check_sources(self, sampled: list[StageConfig]) -> None:

@@ -15,12 +15,13 @@ from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.data.mixing import mixed_indices
 from r1jax.data.tasks import files_digest, load_task
 from r1jax.data.tokenizer import Tokenizer
+from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer
-from r1jax.train.artifacts import open_model
+from r1jax.train.artifacts import open_model, resolve
 from r1jax.train.examiner import Examiner
 from r1jax.train.grpo_step import grpo_step, sequence_logps
 from r1jax.train.preferences import Preference
@@ -48,6 +49,9 @@ class Trainer:
             "prompts_per_rollout": config.grpo.prompts_per_rollout,
             "group_size": config.grpo.group_size,
             "data_sha256": files_digest(config.task),
+            "reward_models": {
+                name: fingerprint(resolve(p.model)) for name, p in config.preferences.items()
+            },
         }
         self.root = keys.root(config.seed)
         self.cap = max(s.max_new_tokens for s in config.stages)

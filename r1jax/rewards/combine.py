@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -118,7 +119,8 @@ class Completion(NamedTuple):
         return "<think>" + self.text if self.opened else self.text
 
 
-# a part that a model gives: completions -> a value each, None for those it does not judge
+# a part that a model gives: completions -> a value each, None for those that are not its own to
+# judge, NaN for one that it could not
 Learned = Callable[[Sequence[Completion]], Sequence[float | None]]
 
 
@@ -173,7 +175,9 @@ class Rewarder:
         for i, (completion, its) in enumerate(zip(completions, judged, strict=True)):
             parts, why = self._parts(completion, its, cap)
             given = {name: values[i] for name, values in learned.items()}
-            parts |= {name: float(value) for name, value in given.items() if value is not None}
+            unjudged = [n for n, value in given.items() if value is not None and math.isnan(value)]
+            values_ = {n: 0.0 if n in unjudged else value for n, value in given.items()}
+            parts |= {name: float(value) for name, value in values_.items() if value is not None}
             total = sum(self.config.weights[name] * value for name, value in parts.items())
             reason = "; ".join(f"{name} {parts[name]:.3g}: {told}" for name, told in why.items())
             if self.config.kind == "format_only":
@@ -181,7 +185,10 @@ class Rewarder:
             elif self.config.kind == "random":
                 total = random_reward(seed, completion.question.id, first + i)
                 parts["random"], reason = total, f"random {total:g}; {reason}"
-            scores.append(Score(total, parts, reason, its.verdict.error, its.answer))
+            if unjudged:
+                reason = f"NOT JUDGED by {unjudged}; {reason}"
+            failed = its.verdict.error or bool(unjudged)
+            scores.append(Score(total, parts, reason, failed, its.answer))
         return scores
 
     def _parts(

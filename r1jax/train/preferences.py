@@ -41,7 +41,8 @@ class PreferenceConfig:
 class Preference:
     """A part of the reward that a reward model gives (`rewards.combine.Learned`).
 
-    What it sees of a completion, the reply alone or the thought too, its own directory says.
+    A completion that fits no bucket is NaN: not judged. What the model sees of one, the reply alone
+    or the thought too, its own directory says.
 
     Raises:
       ValueError: among several processes, which would each run programs of their own.
@@ -64,11 +65,17 @@ class Preference:
         if not mine:
             return values
         asked = [completions[i] for i in mine]
-        scores = self.score(
+        texts = self.score.encoded(
             [c.question.question for c in asked], [c.text for c in asked],
             [c.opened for c in asked],
         )  # fmt: skip
-        for i, score in zip(mine, scores, strict=True):
+        # bytes that are no text are longer when read back: such a reply cannot be judged
+        longest = max(self.config.buckets)
+        fits = [i for i, ids in zip(mine, texts, strict=True) if len(ids) <= longest]
+        for i in mine:
+            values[i] = math.nan
+        short = [ids for ids in texts if len(ids) <= longest]
+        for i, score in zip(fits, self.score.ids(self.score.weights, short), strict=True):
             raw = self.config.scale == "raw"
             values[i] = score if raw else 0.5 * (1 + math.tanh(score / 2))  # the sigmoid, stable
         return values

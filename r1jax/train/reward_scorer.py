@@ -199,8 +199,14 @@ class RewardScorer:
         Raises:
           ValueError: if a text fits no bucket; says which.
         """
+        return self.ids(self.weights, self.encoded(questions, replies, opened))
+
+    def encoded(
+        self, questions: Sequence[str], replies: Sequence[str], opened: Sequence[bool]
+    ) -> list[list[int]]:
+        """Returns what is scored of each, as ids."""
         texts = []
         for question, reply, is_open in zip(questions, replies, opened, strict=True):
             text = preferences.seen((OPEN if is_open else "") + reply, self.about["sees"])
             texts.append(preferences.ids_of(self.tokenizer, self.prompt, question, text))
-        return self.ids(self.weights, texts)
+        return texts

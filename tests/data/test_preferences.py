@@ -145,3 +145,12 @@ def test_balanced_pairs_tell_nothing_by_length():
     assert abs(np.quantile(chosen, 0.8) - np.quantile(rejected, 0.8)) < 8
     equal = encoded(9999, 7, 7)
     assert preferences.balance_lengths([equal]) == [equal]
+
+
+def test_turns_of_one_conversation_stay_on_one_side():
+    turns = lambda n: "".join(f"Q{n}\n\nAssistant: a\n\nHuman: more{i}" for i in range(2))
+    questions = [text for n in range(20) for text in (f"Q{n}", turns(n))]
+    rows = [encoded(i, 3, 4, question) for i, question in enumerate(questions)]
+    train, held_out = preferences.hold_out(rows, 8)
+    begun = lambda rows: {row.row.question.partition("\n")[0] for row in rows}
+    assert len(held_out) >= 8 and not begun(train) & begun(held_out)

@@ -44,7 +44,7 @@ def test_a_right_reply_is_worth_its_style_and_a_wrong_one_nothing(kind):
             assert requests.helpfulness(request.question, text) == value
             assert requests.helpfulness(request.question, f"<think>hm</think>{text}") == value
         assert requests.helpfulness(request.question, "") == 0
-        assert requests.helpfulness(request.question, "<think>" + request.content) in (0, 0.0)
+        assert requests.helpfulness(request.question, "<think>so " + request.content) == 0
         assert requests.helpfulness(request.question, "pear") == 0
 
 

@@ -101,10 +101,14 @@ def test_measures_are_means_over_distinct_questions(config):
     assert columns["readability"]["mean"] == 0.5
 
 
+PREFERENCE = {"reasoning": configs.build(assess.AssessExam, exam(asked("fact"), "preference", 2))}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"form": "poetry"}, "form: got 'poetry'"),
+        ({"exams": PREFERENCE}, "measure 'preference' wants preferences"),
         ({"samples_at_once": 3}, "no multiple of samples_at_once 3"),
         ({"batch": 3}, "batch 3 is no multiple of the sampler's streams 2"),
     ],

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -65,3 +66,10 @@ def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_pat
 def test_rows_that_ask_nothing_are_refused(make, tmp_path):
     with pytest.raises(ValueError, match=r"pairs.jsonl:1: got the fields \['text'\]"):
         contamination.run(make([conversation("hi")] * 2, [{"text": "hi"}]), tmp_path / "run")
+
+
+def test_an_exam_of_more_questions_than_there_are_is_refused(make, tmp_path):
+    config = make([conversation("hi")] * 2, [{"question": "ho"}])
+    exams = {"reasoning": dataclasses.replace(config.exams["reasoning"], first=11)}
+    with pytest.raises(ValueError, match=r"exams.reasoning: first 11: 10 questions in test"):
+        contamination.run(dataclasses.replace(config, exams=exams), tmp_path / "run")

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import shutil
 
 import numpy as np
@@ -9,13 +10,14 @@ from configs import data
 from r1jax import config as configs
 from r1jax.data import tasks
 from r1jax.data.mixing import mixed_indices
+from r1jax.data.requests import RequestSource
 from r1jax.data.splits import SourceConfig
 from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout
-from r1jax.rewards.combine import Completion
+from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
 from r1jax.train import preferences
 from r1jax.train.artifacts import load_model
@@ -362,9 +364,14 @@ class Lengths:
     def __init__(self, directory, *, how, mesh, buckets, batch):
         self.directory = directory
 
-    def __call__(self, questions, replies, opened):
+    weights = None
+
+    def encoded(self, questions, replies, opened):
         assert len(questions) == len(replies) == len(opened) > 0
-        return [float(len(text)) for text in replies]
+        return [[0] * len(text) for text in replies]
+
+    def ids(self, weights, texts):
+        return [float(len(ids)) for ids in texts]
 
 
 def test_general_prompts_and_their_reward_model_come_in_the_last_part(
@@ -423,3 +430,27 @@ def test_a_reward_model_needs_a_weight(mixed, monkeypatch):
     reward = dataclasses.replace(mixed.reward, weights=dict(mixed.reward.weights, kindness=1.0))
     with pytest.raises(ValueError, match="kindness"):
         r1_zero.Trainer(dataclasses.replace(mixed, reward=reward), None)
+
+
+def test_a_reply_that_fits_no_bucket_of_its_reward_model_was_not_judged(mixed, monkeypatch):
+    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    preference = preferences.Preference(
+        mixed.preferences["helpfulness"], how=mixed.execution, mesh=None
+    )
+    source = RequestSource("train", size=3, seed=0, kinds=("fact",))
+    texts = ["green", "x" * 81, "x" * 80]
+    completions = [Completion(t, False, source[i], 5, False) for i, t in enumerate(texts)]
+    values = preference(completions)
+    assert [math.isnan(value or 0.0) for value in values] == [False, True, False]
+    rewarder = Rewarder(mixed.reward, learned={"helpfulness": preference})
+    scores = rewarder(completions, first=0, seed=0, cap=10)
+    rewarder.close()
+    assert [score.error for score in scores] == [False, True, False]
+    assert "NOT JUDGED by ['helpfulness']" in scores[1].reason
+    assert all(math.isfinite(score.total) for score in scores)
+
+
+def test_buckets_of_a_reward_model_hold_the_longest_prompt_and_completion(mixed):
+    small = dataclasses.replace(mixed.preferences["helpfulness"], buckets=(70,))
+    with pytest.raises(ValueError, match=r"largest bucket is 70, wanted more than the 70 tokens"):
+        dataclasses.replace(mixed, preferences={"helpfulness": small})
