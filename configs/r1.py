@@ -311,13 +311,18 @@ def assembled(
 ) -> ml_collections.ConfigDict:
     """The stages in order, each model measured right after it is made, the data looked through.
 
-    An evaluation question is in a training file if they are equal, or share n words in a row.
+    An evaluation question is in training data if they are equal, or share n words in a row.
     """
     stages, models = [], {}
     files = {name: f"stage:{name}/{place}" for name, place in TRAINED_ON.items() if name in blocks}
+    files |= {name: b.data for name, b in blocks.items()  # a reward model's, from elsewhere
+              if b.pipeline == "reward_model" and not b.data.startswith("stage:")}  # fmt: skip
+    tasks = {name: b.task.to_dict() for name, b in blocks.items() if b.pipeline == "r1_zero"}
+    tasks = {name: t for i, (name, t) in enumerate(tasks.items())
+             if t not in list(tasks.values())[:i]}  # fmt: skip
     asked = exam.to_dict()["exams"]
     clean = dict(
-        pipeline="contamination", training=files, n=n,
+        pipeline="contamination", training=files, tasks=tasks, n=n,
         exams={name: {k: v for k, v in e.items() if k != "measure"} for name, e in asked.items()},
     )  # fmt: skip
     last = [name for name in blocks if name in TRAINED_ON][-1]
@@ -334,7 +339,7 @@ def assembled(
             )  # fmt: skip
             models[column] = f"assess_{name}"
         if name == last:
-            what = "no evaluation question is in any training file"
+            what = "no evaluation question is in any training file, nor asked in RL"
             stages.append(dict(name="clean", what=what, config=clean, optional=False))
     c = ml_collections.ConfigDict()
     c.pipeline = "r1"

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -56,14 +56,19 @@ class Encoded(NamedTuple):
         return max(map(len, self.ids))
 
 
-def _text(row: dict[str, Any], name: str, where: str) -> str:
+def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     value = row.get(name)
     if not isinstance(value, str):
         raise ValueError(f"{where}: {name}: got {value!r:.60} in {sorted(row)}, wanted text")
     return value
 
 
-def _pair(row: dict[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
+def pair_of(row: Mapping[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
+    """Returns what was asked and the chosen and the rejected reply.
+
+    Raises:
+      ValueError: names the place of a row that is no pair.
+    """
     names = ("chosen", "rejected")
     if "question" in row:
         return _text(row, "question", where), tuple(_text(row, n, where) for n in names)
@@ -100,7 +105,7 @@ def read_preferences(path: str | Path, kind: Kind) -> list[Preference]:
     for number, row in numbered_jsonl(Path(path)):
         where, label = f"{path}:{number}", 1.0
         if kind == "pairs":
-            question, replies = _pair(row, where)
+            question, replies = pair_of(row, where)
         else:
             question, replies = _text(row, "question", where), (_text(row, "response", where),)
             if not isinstance(row.get("safe"), bool):

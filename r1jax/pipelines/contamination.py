@@ -14,7 +14,9 @@ from typing import Any, Literal
 from r1jax.config import flatten
 from r1jax.data import decontamination
 from r1jax.data.files import read_rows
-from r1jax.data.splits import SourceConfig, splits_of
+from r1jax.data.preferences import pair_of
+from r1jax.data.splits import SourceConfig, each, splits_of
+from r1jax.data.tasks import TaskConfig, load_task
 from r1jax.data.training_rows import questions_of
 from r1jax.io.summary import check_writable, facts, write_summary
 
@@ -33,18 +35,23 @@ class ContaminationConfig:
     """What is looked for where.
 
     Attributes:
-      training: files, or folders of files, by name: training rows, or rows with a `question`
-        (pairs, labelled replies).
+      training: files, or folders of files, by name: training rows, pairs of replies, or other rows
+        with a `question` (labelled replies).
+      tasks: what RL asks, by name; all training questions that `load_task` leaves.
       exams: by name.
       n: words in a row that make a meeting, beside equal questions; None for equal ones alone.
     """
 
     pipeline: Literal["contamination"]
     training: dict[str, str]
+    tasks: dict[str, TaskConfig]
     exams: dict[str, ExamConfig]
     n: int | None
 
     def __post_init__(self):
+        twice = self.training.keys() & self.tasks.keys()
+        if twice:
+            raise ValueError(f"training and tasks share the names {sorted(twice)}")
         if not self.training or not self.exams or (self.n is not None and self.n < 1):
             raise ValueError(
                 f"training {list(self.training)}, exams {list(self.exams)}, n {self.n}: wanted "
@@ -59,9 +66,22 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
             asked = questions_of(row)
         elif isinstance(row.get("question"), str):
             asked = [row["question"]]
+        elif "chosen" in row:
+            asked = [pair_of(row, where)[0]]
         else:
-            raise ValueError(f"{where}: got the fields {sorted(row)}, wanted messages or question")
+            raise ValueError(
+                f"{where}: got the fields {sorted(row)}, wanted messages, question or chosen"
+            )
         yield from ((where, question) for question in asked)
+
+
+def _training(config: ContaminationConfig) -> Iterator[tuple[str, Iterator[tuple[str, str]]]]:
+    """Yields the name of each file and task, and what is asked there, with its place."""
+    for name, path in config.training.items():
+        yield name, _questions(path)
+    for name, task in config.tasks.items():
+        asked = each(load_task(task).splits["train"])
+        yield name, ((problem.id, problem.question) for problem in asked)
 
 
 def _evaluation(config: ContaminationConfig) -> dict[str, dict[str, str]]:
@@ -87,9 +107,9 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     evaluation = _evaluation(config)
     index = decontamination.index_grams(evaluation, n=config.n)
     counts, hits = {}, []
-    for name, path in config.training.items():
+    for name, questions in _training(config):
         counts[name] = 0
-        for where, question in _questions(path):
+        for where, question in questions:
             counts[name] += 1
             found = decontamination.find_hits({where: question}, index, n=config.n)
             hits += [{"file": name, **hit._asdict()} for hit in found]

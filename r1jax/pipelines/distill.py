@@ -23,7 +23,6 @@ from r1jax.pipelines.distill_config import DistillConfig
 from r1jax.pipelines.distill_trainer import Trainer
 from r1jax.train import rollouts
 from r1jax.train.artifacts import command, save_model
-from r1jax.train.evaluation import evaluate
 from r1jax.train.examiner import Answered, known_to_all, mean, mean_parts, rates
 from r1jax.train.loop import Run
 from r1jax.types import Mean, PackedBatch, TrainState
@@ -58,21 +57,23 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         max_skipped=config.optimizer.max_skipped_in_a_row,
     ) as here:
         state = trainer.initial_state()
-        restored = here.resume(state)
+        e, cap = config.evaluation, lambda: config.stage(here.updates).max_new_tokens
+        restored = here.resume(state, fixed=trainer.fixed)
         if restored:
-            trainer.check_resumed(restored.meta)
             state = restored.state
         else:
-            _long_exam(trainer, state, here, workdir / "samples_before.json")
-        e = config.evaluation
+            before = workdir / "samples_before.json"
+            trainer.exam.ask_all(state.weights, here, before, cap=cap())
         while here.updates < config.updates:
             state = _one_update(trainer, state, here)
             score = None  # of these weights; a checkpoint between evaluations has none
             if e.every_updates and e.validation and here.updates % e.every_updates == 0:
-                row, _ = _examine(trainer, state, here, "validation", e.validation)
+                row, _ = trainer.exam.ask(
+                    state.weights, here, "validation", e.validation, cap=cap()
+                )
                 score = row["pass_at_1"]
-            here.after_update(state, extra={}, meta=trainer.fixed, score=score)
-        _long_exam(trainer, state, here, workdir / "samples_after.json")
+            here.after_update(state, extra={}, score=score)
+        trainer.exam.ask_all(state.weights, here, workdir / "samples_after.json", cap=cap())
         _finish(trainer, state, here)
 
 
@@ -142,30 +143,6 @@ def _told(answered: Answered, reflective: tuple[str, ...]) -> dict[str, Any]:
         "truncation": seen["truncation_rate"],
         "judge_errors": seen["error_rate"],
     }
-
-
-def _examine(
-    trainer: Trainer, state: TrainState, here: Run, split: str, count: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    config = trainer.config
-    with here.phase("evaluate"):
-        row, shown = evaluate(
-            trainer.exam, state.weights, trainer.splits[split],
-            keys.stream(trainer.root, "evaluate", here.updates), split=split, count=count,
-            config=config.evaluation, reflective=config.reflective_words,
-            cap=config.stage(min(here.updates, config.updates - 1)).max_new_tokens,
-        )  # fmt: skip
-    here.evaluated(row)
-    return row, shown
-
-
-def _long_exam(trainer: Trainer, state: TrainState, here: Run, path: Path) -> None:
-    """Examines on the test and ood splits and keeps samples for the report."""
-    e, shown = trainer.config.evaluation, []
-    for split, count in (("test", e.test), ("ood", e.ood)):
-        if count:
-            shown += _examine(trainer, state, here, split, count)[1]
-    path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
 
 
 def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:

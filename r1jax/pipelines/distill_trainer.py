@@ -1,6 +1,5 @@
 """What a distillation holds on to: two models, questions, fixed data, samplers, a jitted step."""
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Bool, Int
 
-from r1jax import keys, sharding
-from r1jax.config import ModelConfig, SamplerConfig
+from r1jax import keys
+from r1jax.config import ModelConfig
 from r1jax.data.conversations import Example, encode, read_training_rows
 from r1jax.data.mixing import mixed_indices
 from r1jax.data.problems import Problem, batch_indices
@@ -21,13 +20,13 @@ from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.pipelines.distill_config import DistillConfig
+from r1jax.pipelines.training_exam import TrainingExam, examiners
 from r1jax.rewards.combine import Rewarder
 from r1jax.rl.grpo import token_weights
-from r1jax.sampling.sampler import Sampler
-from r1jax.train import optimizer, rollouts
+from r1jax.train import rollouts
 from r1jax.train.artifacts import open_model, resolve
 from r1jax.train.distill_step import check_pair, distill_step
-from r1jax.train.examiner import Examiner
+from r1jax.train.state import initial_state
 from r1jax.types import PackedBatch, TrainState, Weights
 
 
@@ -55,17 +54,13 @@ class Trainer:
             "teacher_sha256": fingerprint(resolve(config.teacher)),
         }
         self.root = keys.root(config.seed)
-        self.cap = max(s.max_new_tokens for s in config.stages)
-        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
-        self.players = {
-            t: self._examiner(dataclasses.replace(rollout, temperature=t))
-            for t in {s.temperature for s in config.stages}
-        }
-        exam = config.evaluation.sampler
-        alike = exam == dataclasses.replace(rollout, temperature=exam.temperature)
-        # an equal sampler is shared, and with it its compiled programs
-        player = self.players.get(exam.temperature) if alike else None
-        self.exam = player or self._examiner(exam)
+        self.players, asks = examiners(
+            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        )
+        self.exam = TrainingExam(
+            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
+            seed=config.seed, where="config.evaluation",
+        )  # fmt: skip
         self.step = jax.jit(
             partial(
                 distill_step, model=self.model, teacher_model=self.teacher_model,
@@ -77,47 +72,15 @@ class Trainer:
     def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
         return open_model(self.config.student, how=self.config.execution, mesh=self.mesh)
 
-    def _examiner(self, sampler: SamplerConfig) -> Examiner:
-        draws = Sampler(
-            model=self.model, config=sampler, max_new=self.cap, stop_ids=self.tokenizer.stop_ids,
-            pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
-        )  # fmt: skip
-        return Examiner(
-            sampler=draws, tokenizer=self.tokenizer, style=self.config.prompt,
-            rewarder=self.rewarder, seed=self.config.seed,
-        )  # fmt: skip
-
     def check(self) -> None:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
           ValueError: says which split and problem, or which split is too small.
         """
-        e, there = self.config.evaluation, {s: len(of) for s, of in self.splits.items()}
-        for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
-            if wanted > there.get(split, 0):
-                raise ValueError(
-                    f"config.evaluation.{split}: {wanted} problems wanted, "
-                    f"{there.get(split, 0)} there"
-                )
-            if wanted:
-                self.exam.check(self.splits[split], range(wanted), split)
+        self.exam.check()
         asked = {i for u in range(self.config.updates) if self.samples(u) for i in self._drawn(u)}
-        self.exam.check(self.splits["train"], sorted(asked), "train")
-
-    def check_resumed(self, meta: dict[str, Any]) -> None:
-        """Raises unless a checkpoint was taken with the same models and data.
-
-        Raises:
-          ValueError: names what changed.
-        """
-        changed = [
-            f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
-            for name, value in self.fixed.items()
-            if meta.get(name) != value
-        ]
-        if changed:
-            raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
+        self.exam.examiner.check(self.splits["train"], sorted(asked), "train")
 
     def close(self) -> None:
         """Ends the workers that judge."""
@@ -173,10 +136,10 @@ class Trainer:
     def initial_state(self) -> TrainState:
         """The student; it is handed over, nothing else holds it; asked again, it is read."""
         weights, self._student = self._student or self._open()[0], None
-        zero = lambda: jnp.zeros((), jnp.int32)
-        opt_state = optimizer.make(self.config.optimizer).init(weights.params)
-        state = TrainState(weights, None, opt_state, zero(), zero(), zero())
-        return sharding.spread_state(state, self.mesh, forward.logical_axes(self.model))
+        return initial_state(
+            weights, opt=self.config.optimizer, reference=False,
+            mesh=self.mesh, axes=forward.logical_axes(self.model),
+        )  # fmt: skip
 
 
 def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConfig) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,6 +163,8 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
     asked = _request(config)
     check_request(workdir, asked)
     candidates, others = read_candidates(config.input, kinds=config.kinds, sees=config.sees)
+    if config.model is None:
+        _check_known(candidates, config.input)
     counts = {"replies": len(candidates), "rows_of_other_kinds": others}
     start = time.monotonic()
     if config.task == "labels":
@@ -199,6 +201,18 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
     )  # fmt: skip
     print(", ".join(f"{name} {n:,}" for name, n in counts.items()), flush=True)
     print(f"report in {report}", flush=True)
+
+
+def _check_known(candidates: Sequence[Candidate], path: str) -> None:
+    """Raises ValueError unless the rules can judge all replies; names the first other one."""
+    for candidate in candidates:
+        try:
+            requests.request_of(candidate.question)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: {candidate.id}: {error}, and only of those the rules know the truth; "
+                "of pairs a model can be asked (config.model)"
+            ) from error
 
 
 def _ask(

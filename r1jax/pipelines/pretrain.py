@@ -19,10 +19,10 @@ from r1jax.data.jsonl import read_jsonl
 from r1jax.data.tokenizer import SentencePieceTokenizer, train_sentencepiece
 from r1jax.io.report import plot_pretrain
 from r1jax.model import forward
-from r1jax.train import optimizer
 from r1jax.train.artifacts import command, save_model
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
+from r1jax.train.state import initial_state
 from r1jax.types import TrainState
 
 
@@ -204,12 +204,12 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
         model = dataclasses.replace(config.model, n_tokens=tokenizer.size)
         root = keys.root(config.seed)
         weights = forward.init(keys.stream(root, "init"), config=model)
-        zero = lambda: jnp.zeros((), jnp.int32)
-        opt_state = optimizer.make(config.optimizer).init(weights.params)
-        state = TrainState(weights, None, opt_state, zero(), zero(), zero())
-        state = sharding.spread_state(state, mesh, forward.logical_axes(model))
+        state = initial_state(
+            weights, opt=config.optimizer, reference=False, mesh=mesh,
+            axes=forward.logical_axes(model),
+        )  # fmt: skip
         step, measure = _programs(model, config.loss, config.optimizer)
-        restored = here.resume(state)
+        restored = here.resume(state, fixed={})
         state = restored.state if restored else state
         while here.updates < config.updates:
             with here.phase("data"):
@@ -225,7 +225,7 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
                 row = _held_out(measure, state, held_out, config.batch, mesh)
                 here.evaluated(row)
                 score = -row["loss"]
-            here.after_update(state, extra={}, meta={}, score=score)
+            here.after_update(state, extra={}, score=score)
         here.flush()
         made_by = {"command": command(), "config": dataclasses.asdict(config)}
         made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}

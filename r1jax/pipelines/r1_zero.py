@@ -19,38 +19,8 @@ from r1jax.pipelines.r1_zero_rollout import collect
 from r1jax.pipelines.r1_zero_trainer import Trainer
 from r1jax.train import rollouts
 from r1jax.train.artifacts import command, save_model
-from r1jax.train.evaluation import evaluate
 from r1jax.train.loop import Run
 from r1jax.types import TrainState
-
-
-def _examine(
-    trainer: Trainer, state: TrainState, here: Run, split: str, count: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    config = trainer.config
-    with here.phase("evaluate"):
-        row, shown = evaluate(
-            trainer.exam,
-            state.weights,
-            trainer.splits[split],
-            keys.stream(trainer.root, "evaluate", here.updates),
-            split=split,
-            count=count,
-            config=config.evaluation,
-            reflective=config.reflective_words,
-            cap=config.stage(here.updates).max_new_tokens,
-        )
-    here.evaluated(row)
-    return row, shown
-
-
-def _long_exam(trainer: Trainer, state: TrainState, here: Run, path: Path) -> None:
-    """Examines on the test and ood splits and keeps samples for the report."""
-    e, shown = trainer.config.evaluation, []
-    for split, count in (("test", e.test), ("ood", e.ood)):
-        if count:
-            shown += _examine(trainer, state, here, split, count)[1]
-    path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
 
 
 def _one_update(
@@ -118,13 +88,12 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         shown=("reward", "accuracy", "format", "length"),
         max_skipped=config.optimizer.max_skipped_in_a_row,
     ) as here:
-        state = trainer.initial_state()
-        restored = here.resume(state)
-        if restored:
-            trainer.check_resumed(restored.meta)
+        state, cap = trainer.initial_state(), lambda: config.stage(here.updates).max_new_tokens
+        restored = here.resume(state, fixed=trainer.fixed)
         state, buffer = (restored.state, restored.extra) if restored else (state, {})
         if not restored:
-            _long_exam(trainer, state, here, workdir / "samples_before.json")
+            before = workdir / "samples_before.json"
+            trainer.exam.ask_all(state.weights, here, before, cap=cap())
         per_rollout, e = config.grpo.updates_per_rollout, config.evaluation
         while here.updates < config.updates:
             values: dict[str, Any] = {}
@@ -139,13 +108,13 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 here.flush()
             if e.every_updates and e.validation and here.updates % e.every_updates == 0:
                 here.flush()
-                row, _ = _examine(trainer, state, here, "validation", e.validation)
+                row, _ = trainer.exam.ask(
+                    state.weights, here, "validation", e.validation, cap=cap()
+                )
                 score = row["pass_at_1"]
-            here.after_update(
-                state, extra={} if finished else buffer, meta=trainer.fixed, score=score
-            )
+            here.after_update(state, extra={} if finished else buffer, score=score)
         here.flush()
-        _long_exam(trainer, state, here, workdir / "samples_after.json")
+        trainer.exam.ask_all(state.weights, here, workdir / "samples_after.json", cap=cap())
         _finish(trainer, state, here)
 
 

@@ -1,30 +1,26 @@
 """What a run of RL holds on to: model, data, samplers, judge and jitted steps."""
 
 import bisect
-import dataclasses
 import itertools
 from functools import partial
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from r1jax import keys, sharding
-from r1jax.config import ModelConfig, SamplerConfig
+from r1jax import keys
+from r1jax.config import ModelConfig
 from r1jax.data.mixing import mixed_indices
 from r1jax.data.tasks import files_digest, load_task
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
+from r1jax.pipelines.training_exam import TrainingExam, examiners
 from r1jax.rewards.combine import Rewarder
-from r1jax.sampling.sampler import Sampler
-from r1jax.train import optimizer
 from r1jax.train.artifacts import open_model, resolve
-from r1jax.train.examiner import Examiner
 from r1jax.train.grpo_step import grpo_step, sequence_logps
 from r1jax.train.preferences import Preference
+from r1jax.train.state import initial_state
 from r1jax.types import TrainState, Weights
 
 
@@ -54,17 +50,13 @@ class Trainer:
             },
         }
         self.root = keys.root(config.seed)
-        self.cap = max(s.max_new_tokens for s in config.stages)
-        rollout = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
-        self.players = {
-            t: self._examiner(dataclasses.replace(rollout, temperature=t))
-            for t in {s.temperature for s in config.stages}
-        }
-        exam = config.evaluation.sampler
-        alike = exam == dataclasses.replace(rollout, temperature=exam.temperature)
-        # an equal sampler is shared, and with it its compiled programs
-        player = self.players.get(exam.temperature) if alike else None
-        self.exam = player or self._examiner(exam)
+        self.players, asks = examiners(
+            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        )
+        self.exam = TrainingExam(
+            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
+            seed=config.seed, where="config.evaluation",
+        )  # fmt: skip
         shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
         self.step = jax.jit(
             partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
@@ -81,49 +73,17 @@ class Trainer:
     def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
         return open_model(self.config.base, how=self.config.execution, mesh=self.mesh)
 
-    def _examiner(self, sampler: SamplerConfig) -> Examiner:
-        draws = Sampler(
-            model=self.model, config=sampler, max_new=self.cap, stop_ids=self.tokenizer.stop_ids,
-            pad_id=self.tokenizer.pad_id, buckets=self.config.prompt_buckets,
-        )  # fmt: skip
-        return Examiner(
-            sampler=draws, tokenizer=self.tokenizer, style=self.config.prompt,
-            rewarder=self.rewarder, seed=self.config.seed,
-        )  # fmt: skip
-
     def check(self) -> None:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
           ValueError: says which split and problem, or which split is too small.
         """
-        e, there = self.config.evaluation, {s: len(of) for s, of in self.splits.items()}
-        for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
-            if wanted > there.get(split, 0):
-                raise ValueError(
-                    f"config.evaluation.{split}: {wanted} problems wanted, "
-                    f"{there.get(split, 0)} there"
-                )
-            if wanted:
-                self.exam.check(self.splits[split], range(wanted), split)
+        self.exam.check()
         rollouts_ = range(self.config.updates // self.config.grpo.updates_per_rollout)
-        self.exam.check(
+        self.exam.examiner.check(
             self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
         )
-
-    def check_resumed(self, meta: dict[str, Any]) -> None:
-        """Raises unless a checkpoint was taken with rollouts of the same shape and data.
-
-        Raises:
-          ValueError: names what changed: rollouts would be asked twice, or cut up wrongly.
-        """
-        changed = [
-            f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
-            for name, value in self.fixed.items()
-            if meta.get(name) != value
-        ]
-        if changed:
-            raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
 
     def close(self) -> None:
         """Ends the workers that judge."""
@@ -152,8 +112,7 @@ class Trainer:
         The base is handed over, so that nothing else holds it; asked again, it is read again.
         """
         weights, self._base = self._base or self._open()[0], None
-        zero = lambda: jnp.zeros((), jnp.int32)
-        reference = jax.tree.map(jnp.copy, weights) if self.config.grpo.kl_coef else None
-        opt_state = optimizer.make(self.config.optimizer).init(weights.params)
-        state = TrainState(weights, reference, opt_state, zero(), zero(), zero())
-        return sharding.spread_state(state, self.mesh, forward.logical_axes(self.model))
+        return initial_state(
+            weights, opt=self.config.optimizer, reference=bool(self.config.grpo.kl_coef),
+            mesh=self.mesh, axes=forward.logical_axes(self.model),
+        )  # fmt: skip

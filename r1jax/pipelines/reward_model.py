@@ -61,7 +61,7 @@ def _examine(trainer: Trainer, here: Run, weights: Weights) -> tuple[float, list
 
 def _fit(trainer: Trainer, here: Run, workdir: Path) -> None:
     c = trainer.config
-    restored = here.resume(trainer.fresh)
+    restored = here.resume(trainer.fresh, fixed={})
     state = restored.state if restored else trainer.fresh
     here.progress.say(", ".join(f"{name} {n:,}" for name, n in trainer.counts.items()))
     scores = None
@@ -78,7 +78,7 @@ def _fit(trainer: Trainer, here: Run, workdir: Path) -> None:
         score = None
         if here.updates % c.evaluate_every == 0 or here.updates == trainer.total:
             score, scores = _examine(trainer, here, state.weights)
-        here.after_update(state, extra={}, meta={}, score=score)
+        here.after_update(state, extra={}, score=score)
     here.flush()
     # a run that was killed after its last update has no scores yet
     scores = trainer.scores(state.weights) if scores is None else scores

@@ -5,21 +5,20 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from r1jax import sharding
 from r1jax.data import preferences
 from r1jax.data.preferences import Encoded
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.pipelines.reward_model_config import RewardModelConfig
-from r1jax.train import optimizer, preference_statistics
+from r1jax.train import preference_statistics
 from r1jax.train.artifacts import open_model
 from r1jax.train.reward_scorer import IdScorer, padded
 from r1jax.train.reward_step import RewardBatch, logical_axes, reward_step, with_head
 from r1jax.train.rollouts import bucket
-from r1jax.types import TrainState, Weights
+from r1jax.train.state import initial_state
+from r1jax.types import Weights
 
 SPLIT = "validation"
 
@@ -96,11 +95,9 @@ class Trainer:
             model=self.model, buckets=c.length_buckets, batch=c.evaluate_batch,
             pad_id=self.tokenizer.pad_id, mesh=mesh,
         )  # fmt: skip
-        weights = with_head(weights)
-        zero = lambda: jnp.zeros((), jnp.int32)
-        opt_state = optimizer.make(opt).init(weights.params)
-        state = TrainState(weights, None, opt_state, zero(), zero(), zero())
-        self.fresh = sharding.spread_state(state, mesh, logical_axes(self.model))
+        self.fresh = initial_state(
+            with_head(weights), opt=opt, reference=False, mesh=mesh, axes=logical_axes(self.model)
+        )
 
     def batch(self, update: int) -> RewardBatch:
         """The rows of an update: a function of config, data and the update's number."""

@@ -5,7 +5,7 @@ DeepSeek-R1, arXiv:2501.12948, sections 2.3 and 2.4: only what the assistant say
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import cache, partial
 from pathlib import Path
@@ -19,20 +19,23 @@ from jax.sharding import Mesh
 from r1jax import sharding
 from r1jax.config import ModelConfig, OptimizerConfig
 from r1jax.data import packing
-from r1jax.data.tasks import files_digest, load_task
+from r1jax.data.tasks import TaskData, files_digest, load_task
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.sft_report import write_sft_report
 from r1jax.io.summary import check_writable
 from r1jax.model import forward
-from r1jax.pipelines.sft_config import SftConfig
+from r1jax.pipelines.sft_config import ExamConfig, SftConfig
 from r1jax.pipelines.sft_data import SftData, digest_of, load_data
-from r1jax.pipelines.sft_exam import Exam
-from r1jax.train import optimizer
+from r1jax.pipelines.training_exam import TrainingExam
+from r1jax.rewards.combine import Rewarder
+from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import command, open_model, save_model
+from r1jax.train.examiner import Examiner
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
-from r1jax.types import PackedBatch, TrainState, Weights
+from r1jax.train.state import initial_state
+from r1jax.types import PackedBatch, TrainState
 
 
 @cache
@@ -61,7 +64,7 @@ class Parts(NamedTuple):
     model: ModelConfig
     tokenizer: Tokenizer
     data: SftData
-    exam: Exam | None
+    exam: TrainingExam | None
     optimizer: OptimizerConfig
     mesh: Mesh | None
 
@@ -74,15 +77,17 @@ def run(config: SftConfig, workdir: Path) -> None:
         weights, model, tokenizer = open_model(config.base, how=config.execution, mesh=mesh)
         data, exam = load_data(config, tokenizer), None
         if config.exam and task:
-            asks = Exam(config, config.exam, task, model, tokenizer)
-            exam = stack.enter_context(closing(asks))
+            exam = open_exam(config, config.exam, task, model, tokenizer)
+            stack.enter_context(closing(exam.examiner.rewarder))
             exam.check()
         for note in [*data.notes, *(task.notes if task else ())]:
             print(note, flush=True)
         total = config.optimizer.total_updates or updates_of(config, data)
         opt = dataclasses.replace(config.optimizer, total_updates=total)
         parts = Parts(model, tokenizer, data, exam, opt, mesh)
-        state = _initial_state(weights, parts)
+        state = initial_state(
+            weights, opt=opt, reference=False, mesh=mesh, axes=forward.logical_axes(model)
+        )
         del weights  # a resumed run needs the base no more
         here = stack.enter_context(
             Run(
@@ -91,40 +96,34 @@ def run(config: SftConfig, workdir: Path) -> None:
                 shown=("loss", "lr", "grad_norm"), max_skipped=opt.max_skipped_in_a_row,
             )
         )  # fmt: skip
-        restored = here.resume(state)
-        if restored:
-            check_resumed(config, restored.meta)
-            state = restored.state
+        restored = here.resume(state, fixed=_fixed(config))
+        state = restored.state if restored else state
         state = _train(config, parts, state, here)
         _finish(config, parts, state, here)
+
+
+def open_exam(
+    config: SftConfig, exam: ExamConfig, task: TaskData, model: ModelConfig, tokenizer: Tokenizer
+) -> TrainingExam:
+    """Who asks the model as it learns; whoever judges is to be closed."""
+    sampler = Sampler(
+        model=model, config=exam.evaluation.sampler, max_new=exam.max_new_tokens,
+        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=exam.prompt_buckets,
+    )  # fmt: skip
+    examiner = Examiner(
+        sampler=sampler, tokenizer=tokenizer, style=config.prompt,
+        rewarder=Rewarder(exam.reward, learned={}), seed=config.seed,
+    )  # fmt: skip
+    return TrainingExam(
+        examiner, task.splits, config=exam.evaluation, reflective=exam.reflective_words,
+        seed=config.seed, where="config.exam.evaluation",
+    )  # fmt: skip
 
 
 def _fixed(config: SftConfig) -> dict[str, Any]:
     """What may not change when a run is resumed, whatever else of its config does."""
     exam = files_digest(config.exam.task) if config.exam else None
     return {"data_sha256": digest_of(config.data), "exam_data_sha256": exam, "batch": config.batch}
-
-
-def check_resumed(config: SftConfig, meta: Mapping[str, Any]) -> None:
-    """Raises unless a checkpoint was taken with the same data.
-
-    Raises:
-      ValueError: names what changed.
-    """
-    changed = [
-        f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
-        for name, value in _fixed(config).items()
-        if meta.get(name) != value
-    ]
-    if changed:
-        raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
-
-
-def _initial_state(weights: Weights, parts: Parts) -> TrainState:
-    zero = lambda: jnp.zeros((), jnp.int32)
-    opt_state = optimizer.make(parts.optimizer).init(weights.params)
-    state = TrainState(weights, None, opt_state, zero(), zero(), zero())
-    return sharding.spread_state(state, parts.mesh, forward.logical_axes(parts.model))
 
 
 def _spread(
@@ -142,11 +141,11 @@ def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> Tra
     step, measure = _programs(
         parts.model, config.loss, parts.optimizer, data.sources, config.micro_batches
     )
-    fixed = _fixed(config)
     if here.updates == 0:
         _measured(config, parts, state, here, measure)
         if exam:
-            exam.ask_all(state, here, here.workdir / "samples_before.json")
+            before = here.workdir / "samples_before.json"
+            exam.ask_all(state.weights, here, before, cap=exam.examiner.sampler.max_new)
     while here.updates < here.total:
         with here.phase("data"):
             arrays = packing.drawn(
@@ -159,10 +158,11 @@ def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> Tra
         here.count("trained", int((arrays["segments"] > 0).sum()))
         here.updated(metrics, {"epoch": here.updates * config.batch / len(data.train)})
         score = _measured(config, parts, state, here, measure)
-        here.after_update(state, extra={}, meta=fixed, score=score)
+        here.after_update(state, extra={}, score=score)
     here.flush()
     if exam:
-        exam.ask_all(state, here, here.workdir / "samples_after.json")
+        after = here.workdir / "samples_after.json"
+        exam.ask_all(state.weights, here, after, cap=exam.examiner.sampler.max_new)
     return state
 
 
@@ -179,10 +179,12 @@ def _measured(
         here.evaluated(row)
         score = -row["loss"]  # a lower loss is a higher score
     if parts.exam and config.scored_by_exam:
-        e, score = parts.exam.config.evaluation, None
+        e, score = parts.exam.config, None
         if due(e.every_updates):
             here.flush()
-            score = parts.exam.ask(state, here, "validation", e.validation)[0]["pass_at_1"]
+            cap = parts.exam.examiner.sampler.max_new
+            row, _ = parts.exam.ask(state.weights, here, "validation", e.validation, cap=cap)
+            score = row["pass_at_1"]
     return score
 
 

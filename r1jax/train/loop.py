@@ -29,6 +29,25 @@ def means(metrics: Mapping[str, Mean]) -> dict[str, float]:
     return {k: float(m.total / m.weight) if m.weight else float("nan") for k, m in host.items()}
 
 
+def check_unchanged(fixed: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    """Raises unless a checkpoint notes these facts as they are.
+
+    Args:
+      fixed: of this run: its data, the shape of its batches.
+      meta: what the checkpoint noted.
+
+    Raises:
+      ValueError: names what changed: a question would be asked twice, or a batch cut up wrongly.
+    """
+    changed = [
+        f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
+        for name, value in fixed.items()
+        if meta.get(name) != value
+    ]
+    if changed:
+        raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
+
+
 class Run:
     """A run's directory, clock, metrics, checkpoints and signals. A context manager.
 
@@ -81,9 +100,21 @@ class Run:
     def warn(self, text: str) -> None:
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
-    def resume(self, like: TrainState) -> Restored | None:
-        """Restores the newest whole checkpoint, cuts the metrics to it, and starts the display."""
+    def resume(self, like: TrainState, *, fixed: Mapping[str, Any]) -> Restored | None:
+        """Restores the newest whole checkpoint, cuts the metrics to it, and starts the display.
+
+        Args:
+          like: a state of the same shapes.
+          fixed: facts that may not change between a checkpoint and the run that takes it up; every
+            checkpoint of this run notes them.
+
+        Raises:
+          ValueError: names the facts that did.
+        """
         restored = self.checkpoints.restore(like)
+        self.fixed = dict(fixed)
+        if restored:
+            check_unchanged(fixed, restored.meta)
         self._saved_at = restored.step if restored else None
         if restored:
             self.updates = restored.step
@@ -200,14 +231,13 @@ class Run:
         state: Tree,
         *,
         extra: dict[str, np.ndarray],
-        meta: dict[str, Any],
         score: float | None,
     ) -> None:
         """Starts saving a checkpoint of the present update, unless there is one."""
         if self._saved_at == self.updates:
             return
         self.flush()
-        meta = {**meta, "phases": self.phases, "tokens": self.tokens}
+        meta = {**self.fixed, "phases": self.phases, "tokens": self.tokens}
         with self.phase("checkpoint"):
             self.checkpoints.save(self.updates, state, extra, meta, score)
         self._saved_at = self.updates
@@ -217,7 +247,6 @@ class Run:
         state: Tree,
         *,
         extra: dict[str, np.ndarray],
-        meta: dict[str, Any],
         score: float | None,
     ) -> None:
         """Saves when it is time, or when a signal asks to stop.
@@ -227,7 +256,7 @@ class Run:
         """
         due = self.updates % self.every == 0 or self.updates == self.total
         if due or self._asked:
-            self.save(state, extra=extra, meta=meta, score=score)
+            self.save(state, extra=extra, score=score)
         if self._asked:
             self.checkpoints.wait()
             raise Stopped(

@@ -5,6 +5,7 @@ import pytest
 
 from configs import data
 from r1jax import config as configs
+from r1jax.data.tasks import TaskConfig
 from r1jax.data.world import WorldSource
 from r1jax.pipelines import contamination
 from r1jax.pipelines.contamination import ContaminationConfig
@@ -30,7 +31,8 @@ def make(tmp_path):
         write(tmp_path / "sft" / "00001.jsonl", rows[1:])
         training = dict(rows=str(tmp_path / "sft"), pairs=write(tmp_path / "pairs.jsonl", pairs))
         exams = dict(reasoning=dict(source=data.world(**WORLD), split="test", first=10))
-        values = dict(pipeline="contamination", training=training, exams=exams, n=None)
+        tasks = dict(rl=data.task(world=data.world(**WORLD)))
+        values = dict(pipeline="contamination", training=training, tasks=tasks, exams=exams, n=None)
         return configs.build(ContaminationConfig, values)
 
     return of
@@ -44,7 +46,7 @@ def test_clean_files_are_counted(make, tmp_path):
     rows = [conversation(asked("train", i)) for i in range(3)]
     contamination.run(make(rows, [{"question": "color of grass?"}]), tmp_path / "run")
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert results["questions"] == {"rows": 3, "pairs": 1}
+    assert results["questions"] == {"rows": 3, "pairs": 1, "rl": 1}
     assert results["meetings"] == 0 and results["evaluation"] == {"reasoning": 10}
 
 
@@ -63,8 +65,28 @@ def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_pat
     assert results["meetings"] == 1 and results["first"][0]["id"] == where
 
 
+def test_a_planted_question_is_caught_in_what_rl_asks_and_in_dialogues(make, tmp_path):
+    planted = asked("test", 3)
+    config = make([conversation("hi")] * 2, [{"question": "ho"}])
+    chat = f"\n\nHuman: {planted}\n\nAssistant: "
+    pairs = write(tmp_path / "hh.jsonl", [{"chosen": chat + "3", "rejected": chat + "4"}])
+    with pytest.raises(ValueError, match=r"hh.jsonl:1: is world/0:test-3"):
+        contamination.run(
+            dataclasses.replace(config, training={"hh": pairs}), tmp_path / "dialogue"
+        )
+    rows = data.rows(
+        write(tmp_path / "rl.jsonl", [{"q": planted, "a": "1"}]), question="q", answer="a"
+    )
+    task = configs.build(TaskConfig, data.task(mine=data.files(train=rows)))
+    with pytest.raises(ValueError, match=r"is world/0:test-3 of the exam 'reasoning'"):
+        contamination.run(dataclasses.replace(config, tasks={"rl": task}), tmp_path / "asked")
+
+
 def test_rows_that_ask_nothing_are_refused(make, tmp_path):
-    with pytest.raises(ValueError, match=r"pairs.jsonl:1: got the fields \['text'\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"pairs.jsonl:1: got the fields \['text'\], wanted messages, question or chosen",
+    ):
         contamination.run(make([conversation("hi")] * 2, [{"text": "hi"}]), tmp_path / "run")
 
 

@@ -17,7 +17,7 @@ from r1jax.model import forward
 from r1jax.pipelines import distill, distill_config
 from r1jax.pipelines.distill_trainer import Trainer
 from r1jax.train.artifacts import load_model, save_model
-from r1jax.train.loop import Stopped
+from r1jax.train.loop import Stopped, check_unchanged
 
 SAME_BYTES = ("metrics.jsonl", "eval.jsonl", "samples_before.json", "samples_after.json")
 
@@ -152,9 +152,9 @@ def trainer(config) -> Trainer:
 
 
 def test_a_teacher_that_changed_under_its_name_is_noticed(trainer):
-    trainer.check_resumed({**trainer.fixed, "phases": {}})
+    check_unchanged(trainer.fixed, {**trainer.fixed, "phases": {}})
     with pytest.raises(ValueError, match="resume: teacher_sha256: the checkpoint has 'other'"):
-        trainer.check_resumed({**trainer.fixed, "teacher_sha256": "other"})
+        check_unchanged(trainer.fixed, {**trainer.fixed, "teacher_sha256": "other"})
 
 
 def test_fixed_batches_learn_every_reply_and_its_stop_token(trainer, config):

@@ -29,6 +29,7 @@ def sampled() -> list[dict]:
 @pytest.fixture(autouse=True)
 def world(monkeypatch):
     worth = lambda question, text: min(len(text), 8) / 8
+    monkeypatch.setattr(preference.requests, "request_of", lambda question: None)
     monkeypatch.setattr(preference.requests, "helpfulness", worth)
     monkeypatch.setattr(preference.requests, "harmful", lambda question, text: "burn" in text)
 
@@ -68,6 +69,16 @@ def test_clear_pairs_are_kept_with_the_better_reply_chosen(tmp_path):
     assert told["results"]["chosen_is_truly_better"]["mean"] == 1.0
     rows = read_preferences(tmp_path / "run" / "pairs.jsonl", "pairs")
     assert len(rows) == 24 and rows[0].id == kept[0]["id"]
+
+
+@pytest.mark.parametrize("module", [preference_config, preference_labels])
+def test_rules_refuse_what_they_do_not_know_before_any_work(module, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    c = built(tmp_path, module)
+    c = dataclasses.replace(c, kinds=("helpful",))
+    with pytest.raises(ValueError, match=r"sampled.jsonl: q0: .*'0\+1\?' is no request"):
+        preference.run(c, tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_the_margin_keeps_means_beyond_it_alone(tmp_path):

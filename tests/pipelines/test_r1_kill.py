@@ -61,7 +61,8 @@ def test_counts_of_the_data_add_up_from_stage_to_stage(finished):
     assert lines("general/rows.jsonl") == 40
     for stage, source in (("dev1", "cold_start"), ("dev3", "rejection"), ("student", "rejection")):
         counts = summary(stage)["counts"]
-        assert counts["rows"] == lines(f"{source}/sft/*.jsonl"), (stage, counts)
+        assert counts["read"] == lines(f"{source}/sft/*.jsonl"), (stage, counts)
+        assert counts["rows"] + counts["held_out"] + counts["dropped"] == counts["read"]
 
 
 def test_killed_in_every_stage_and_started_again_is_the_uninterrupted_run(finished, tmp_path):

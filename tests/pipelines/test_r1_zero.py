@@ -22,7 +22,7 @@ from r1jax.rewards.score import Score
 from r1jax.train import preferences
 from r1jax.train.artifacts import load_model
 from r1jax.train.examiner import Answered, Examiner
-from r1jax.train.loop import Stopped
+from r1jax.train.loop import Stopped, check_unchanged
 from r1jax.train.preferences import PreferenceConfig
 
 SAME_BYTES = (
@@ -133,7 +133,7 @@ def test_stages_raise_the_cap_and_change_the_temperature_at_the_next_rollout(
     assert all(length <= cap for _, cap, length in draws) and draws[4][2] > 6
     who = [player for player, _, _ in draws]
     assert who[2] is players[1.0] and who[4] is players[0.8]
-    assert all(who[i] is trainer(config).exam for i in (0, 1, 3, 5, 6, 7))
+    assert all(who[i] is trainer(config).exam.examiner for i in (0, 1, 3, 5, 6, 7))
     assert [players[t].sampler.n_compiled for t in (1.0, 0.8)] == [1, 1]
 
 
@@ -271,10 +271,10 @@ def test_a_best_checkpoint_needs_one_with_a_score(config):
 @pytest.mark.parametrize("key", ["group_size", "prompts_per_rollout", "minibatches"])
 def test_no_change_allowed_to_the_config_may_change_a_rollout(key, config, trainer):
     fixed = trainer(config).fixed
-    trainer(config).check_resumed({**fixed, "phases": {}})
+    check_unchanged(fixed, {**fixed, "phases": {}})
     name = {"minibatches": "updates_per_rollout"}.get(key, key)
     with pytest.raises(ValueError, match=f"resume: {name}: the checkpoint has 1, this run"):
-        trainer(config).check_resumed({**fixed, name: 1})
+        check_unchanged(fixed, {**fixed, name: 1})
 
 
 def test_changed_data_are_noticed_on_resume(tmp_path):
@@ -318,13 +318,13 @@ def test_every_prompt_of_the_run_is_checked_before_any_work(config, trainer):
 
 def test_a_split_too_small_for_the_evaluation_is_named(config, trainer):
     shared = trainer(config)
-    splits = shared.splits
+    splits = shared.exam.splits
     try:
-        shared.splits = {k: v for k, v in splits.items() if k != "ood"}
+        shared.exam.splits = {k: v for k, v in splits.items() if k != "ood"}
         with pytest.raises(ValueError, match=r"evaluation\.ood: 2 problems wanted, 0 there"):
             shared.check()
     finally:
-        shared.splits = splits
+        shared.exam.splits = splits
 
 
 def test_tables_of_samples_show_every_problem_first():

@@ -56,7 +56,7 @@ def config(nano_base, tmp_path_factory) -> sft.SftConfig:
 @pytest.fixture(scope="module")
 def run():
     """sft.run; all runs share an exam, and with it its compiled programs."""
-    made, fresh = [], sft.Exam
+    made, fresh = [], sft.open_exam
 
     def exam(*args):
         made.append(made[0] if made else fresh(*args))
@@ -71,7 +71,7 @@ def run():
                 os.kill(os.getpid(), signal.SIGTERM)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sft, "Exam", exam)
+            patch.setattr(sft, "open_exam", exam)
             patch.setattr(Run, "updated", noted)
             if not plot:
                 patch.setattr(sft_report, "plot_sft", lambda *paths, **sources: None)

@@ -54,7 +54,7 @@ def train(run: Run, until: int) -> None:
             now = state(run.updates + 1.0)
         run.count("trained", 10)
         run.updated(metrics(float(run.updates + 1)), {"extra": run.updates})
-        run.after_update(now, extra={}, meta={"score": None}, score=None)
+        run.after_update(now, extra={}, score=None)
 
 
 def test_metrics_are_divided_on_the_host_and_none_without_weight():
@@ -66,7 +66,7 @@ def test_metrics_are_divided_on_the_host_and_none_without_weight():
 
 def test_metrics_come_late_but_complete(tmp_path):
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         train(run, 3)
         assert not read_jsonl(tmp_path / "metrics.jsonl")
         train(run, 5)  # the save at 4 waits for what is pending
@@ -81,7 +81,7 @@ def test_metrics_come_late_but_complete(tmp_path):
 
 def test_seconds_and_tokens_add_up_over_updates_and_resumption(tmp_path):
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         for _ in range(2):
             with run.phase("sample"):
                 time.sleep(0.01)
@@ -90,7 +90,7 @@ def test_seconds_and_tokens_add_up_over_updates_and_resumption(tmp_path):
         seconds = dict(run.phases)
         assert seconds["sample"] >= 0.02
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         assert (
             run.tokens == {"sampled": 5, "trained": 40}
             and run.phases["sample"] == seconds["sample"]
@@ -108,7 +108,7 @@ def test_seconds_and_tokens_add_up_over_updates_and_resumption(tmp_path):
 
 def test_checkpoints_come_every_few_updates_and_at_the_end(tmp_path):
     with open_run(tmp_path, total=6) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         for until, newest in ((3, None), (4, 4), (5, 4), (6, 6)):
             train(run, until)
             assert run.checkpoints.latest_step() == newest
@@ -121,21 +121,36 @@ def test_a_signal_saves_after_the_update_and_stops(tmp_path, number):
         pytest.raises(Stopped, match=f"{number.name}: saved update 3 of 8"),
         open_run(tmp_path) as run,
     ):
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         train(run, 2)
         os.kill(os.getpid(), number)
         train(run, 8)
     assert signal.getsignal(number) == before
     assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
     with open_run(tmp_path) as run:
-        restored = run.resume(state(0))
+        restored = run.resume(state(0), fixed={})
         assert restored is not None and run.updates == 3
         assert digest(restored.state) == digest(state(3.0))
 
 
+def test_facts_that_changed_between_checkpoint_and_run_are_named(tmp_path):
+    with open_run(tmp_path) as run:
+        run.resume(state(0), fixed={"data_sha256": "a", "group_size": 4})
+        train(run, 4)
+    with (
+        pytest.raises(
+            ValueError, match=r"resume: data_sha256: the checkpoint has 'a', this run 'b'"
+        ),
+        open_run(tmp_path) as run,
+    ):
+        run.resume(state(0), fixed={"data_sha256": "b", "group_size": 4})
+    with open_run(tmp_path) as run:
+        assert run.resume(state(0), fixed={"data_sha256": "a", "group_size": 4}) is not None
+
+
 def test_a_second_interrupt_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt), open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         os.kill(os.getpid(), signal.SIGINT)
         assert run.updates == 0
         os.kill(os.getpid(), signal.SIGINT)
@@ -147,7 +162,7 @@ def test_outside_the_main_thread_signals_keep_their_meaning(tmp_path):
 
     def work():
         with open_run(tmp_path, total=2) as run:
-            run.resume(state(0))
+            run.resume(state(0), fixed={})
             train(run, 2)
             seen.append(signal.getsignal(signal.SIGTERM))
 
@@ -166,7 +181,7 @@ def skip(run: Run, pattern: str) -> None:
 
 def test_skipped_updates_in_a_row_stop_the_run(tmp_path):
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         skip(run, "xx.xx.")
         with pytest.raises(FloatingPointError, match="update 9: gradients were not finite 3 times"):
             skip(run, "xxxx")
@@ -175,11 +190,11 @@ def test_skipped_updates_in_a_row_stop_the_run(tmp_path):
 
 def test_skipped_updates_before_a_resumption_count(tmp_path):
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         skip(run, "xx")
-        run.save(state(1, skipped_in_a_row=2), extra={}, meta={}, score=None)
+        run.save(state(1, skipped_in_a_row=2), extra={}, score=None)
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         with pytest.raises(FloatingPointError, match=r"update 3: .* 3 times"):
             skip(run, "x")
 
@@ -187,7 +202,7 @@ def test_skipped_updates_before_a_resumption_count(tmp_path):
 def test_resuming_cuts_what_a_dead_run_wrote_beyond_its_checkpoint(tmp_path, capsys):
     for _ in range(2):  # the second run is killed after update 6 like the first
         with open_run(tmp_path) as run:
-            run.resume(state(0))
+            run.resume(state(0), fixed={})
             train(run, 4)
             run.evaluated({"split": "validation", "loss": 0.5})
             train(run, 6)
@@ -201,7 +216,7 @@ def test_resuming_cuts_what_a_dead_run_wrote_beyond_its_checkpoint(tmp_path, cap
 def test_an_evaluation_of_the_restored_update_is_not_written_twice(tmp_path):
     for _ in range(3):
         with open_run(tmp_path, total=4) as run:
-            run.resume(state(0))
+            run.resume(state(0), fixed={})
             train(run, 4)
             for split in ("test", "ood"):
                 run.evaluated({"split": split, "pass_at_1": 0.5})
@@ -212,7 +227,7 @@ def test_an_evaluation_of_the_restored_update_is_not_written_twice(tmp_path):
 def test_a_run_without_a_checkpoint_starts_anew(tmp_path):
     for _ in range(2):
         with open_run(tmp_path) as run:
-            assert run.resume(state(0)) is None and run.updates == 0
+            assert run.resume(state(0), fixed={}) is None and run.updates == 0
             run.evaluated({"split": "test", "pass_at_1": 0.5})
             train(run, 3)
             run.flush()
@@ -222,13 +237,13 @@ def test_a_run_without_a_checkpoint_starts_anew(tmp_path):
 
 def test_another_config_is_refused_and_free_keys_are_not(tmp_path):
     with open_run(tmp_path) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         train(run, 4)
     with (
         pytest.raises(ValueError, match=r"lr: checkpoint 0\.1, now 0\.2"),
         open_run(tmp_path, lr=0.2) as run,
     ):
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
 
 
 def test_warnings_go_to_stderr(tmp_path, capsys):
@@ -239,7 +254,7 @@ def test_warnings_go_to_stderr(tmp_path, capsys):
 
 def test_the_summary_names_the_weights_the_config_and_the_machine(tmp_path):
     with open_run(tmp_path, total=4) as run:
-        run.resume(state(0))
+        run.resume(state(0), fixed={})
         train(run, 4)
         returned = run.summarize(state(4.0).weights, {"more": 1})
     summary = json.loads((tmp_path / "summary.json").read_text())

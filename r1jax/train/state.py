@@ -1,0 +1,29 @@
+"""The state that training starts from."""
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from r1jax import sharding
+from r1jax.config import OptimizerConfig
+from r1jax.train import optimizer
+from r1jax.types import TrainState, Weights
+
+
+def initial_state(
+    weights: Weights, *, opt: OptimizerConfig, reference: bool, mesh: Mesh | None, axes: Weights
+) -> TrainState:
+    """Weights that no update has touched, with an optimizer that has seen none.
+
+    Args:
+      weights: to be trained.
+      opt: the optimizer's config.
+      reference: whether to keep a copy of them, for a KL term.
+      mesh: where the state is spread, if any.
+      axes: logical axes of every weight.
+    """
+    zero = lambda: jnp.zeros((), jnp.int32)
+    kept = jax.tree.map(jnp.copy, weights) if reference else None
+    opt_state = optimizer.make(opt).init(weights.params)
+    state = TrainState(weights, kept, opt_state, zero(), zero(), zero())
+    return sharding.spread_state(state, mesh, axes)
