@@ -156,7 +156,7 @@ def get_blocks() -> r1.Blocks:
             seed=-1,
             source="general",
             file=None,
-            writer=dict(rows=1_000, kinds=(*ASKED, "harm"), replies=general),
+            writer=dict(rows=1_600, kinds=(*ASKED, "harm"), replies=general),
         )
     )
     b["rejection"].mixture["general"].path = "stage:general/rows.jsonl"
