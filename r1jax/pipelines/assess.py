@@ -8,6 +8,7 @@ table, and the completions of one of them also tell form: format, readability, l
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -197,7 +198,7 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
     """Returns each measure as a mean over questions with its interval, and by stratum.
 
     An answer whose judge failed counts for no accuracy; the others do not need the judge. Raw
-    scores of reward models, which have no bounds, come without an interval.
+    scores of reward models, which have no bounds, have an interval if they are not all equal.
     """
     kept: dict[str, dict[str, list[tuple[str, float]]]] = {}
 
@@ -236,8 +237,9 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
 
 
 def _interval(values: list[float], level: float, *, bounded: bool) -> dict[str, Any]:
-    if bounded and len(values) > 1:
-        told = statistics.mean_interval(np.array(values), level=level)
+    if len(values) > 1 and (bounded or np.ptp(values) > statistics.ROUNDING):
+        bounds = (0.0, 1.0) if bounded else (-math.inf, math.inf)
+        told = statistics.mean_interval(np.array(values), level=level, bounds=bounds)
         return {**told._asdict(), "n": len(values)}
     return {"mean": float(np.mean(values)), "low": None, "high": None, "n": len(values)}
 

@@ -126,6 +126,8 @@ def _interval(
         raise ValueError(f"interval: got values outside {list(bounds)} or NaN")
     mean = float(values_Q.mean())
     if np.ptp(values_Q) < ROUNDING:
+        if not np.all(np.isfinite(bounds)):
+            raise ValueError(f"interval: all values are {mean} and none is known to bound others")
         # Had more than this share of all questions another value, Q in a row without one would be
         # less likely than 1 - level; that share may lie at either bound.
         unseen = 1 - (1 - level) ** (1 / n_questions)
@@ -136,8 +138,10 @@ def _interval(
     return Interval(mean, max(bounds[0], mean - reach), min(bounds[1], mean + reach))
 
 
-def mean_interval(means_Q: Float[np.ndarray, " Q"], *, level: float) -> Interval:
-    """Returns the mean over questions and its interval, clipped to [0, 1].
+def mean_interval(
+    means_Q: Float[np.ndarray, " Q"], *, level: float, bounds: tuple[float, float] = (0.0, 1.0)
+) -> Interval:
+    """Returns the mean over questions and its interval, clipped to the bounds.
 
     Student's t with Q - 1 degrees of freedom over the Q means. Where all of them are equal, so that
     their spread says nothing, the rule of three: 0 right of 100 is [0, 0.030] at level 0.95. Close
@@ -145,13 +149,15 @@ def mean_interval(means_Q: Float[np.ndarray, " Q"], *, level: float) -> Interval
     the 95% interval holds a truth of 0.4, 0.1, 0.02 in 95%, 93%, 76% of them.
 
     Args:
-      means_Q: mean correctness of each question's samples, however many, 0 to 1.
+      means_Q: mean of each question's samples, however many, such as their correctness.
       level: nominal coverage, such as 0.95.
+      bounds: of what a question can have; scores without any have -inf and inf.
 
     Raises:
-      ValueError: if Q < 2, level is outside (0, 1), or a value outside [0, 1].
+      ValueError: if Q < 2, level is outside (0, 1), a value is outside the bounds, or all values
+        are equal and nothing bounds the others.
     """
-    return _interval(means_Q, bounds=(0.0, 1.0), level=level)
+    return _interval(means_Q, bounds=bounds, level=level)
 
 
 def sign_flip_p(differences_Q: Float[np.ndarray, " Q"], *, draws: int, seed: int) -> float:

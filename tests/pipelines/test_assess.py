@@ -8,6 +8,7 @@ from r1jax import config as configs
 from r1jax.data import requests
 from r1jax.data.jsonl import read_jsonl
 from r1jax.pipelines import assess, assistant_data
+from r1jax.train.preferences import PreferenceConfig
 
 
 def exam(source: dict, measure: str, first: int) -> dict:
@@ -99,6 +100,22 @@ def test_measures_are_means_over_distinct_questions(config):
     assert columns["general"]["mean"] == 0.5
     assert columns["reasoning"] == {"mean": 1.0, "low": None, "high": None, "n": 1}
     assert columns["readability"]["mean"] == 0.5
+
+
+def test_raw_scores_of_a_reward_model_have_an_interval_unless_all_are_equal(config):
+    judge = PreferenceConfig(model="a", judges="helpful", scale="raw", buckets=(64,), batch=2)
+    named = dataclasses.replace(config, preferences={"varied": judge, "flat": judge})
+    rows = [
+        answer("reasoning", q, "4", parts={"format": 1.0, "language": 1.0, "repetition": 0.0,
+                                           "varied": score, "flat": 3.0})
+        for q, score in (("a", -4.0), ("b", 2.0), ("c", 5.0))
+    ]  # fmt: skip
+    columns = assess.measured(rows, named)["columns"]
+    # mean 1, standard error sqrt(21 / 3), Student's t of 2 degrees of freedom 4.302653
+    reach = 4.302653 * 7**0.5
+    got = [columns["varied"][k] for k in ("mean", "low", "high")]
+    assert got == pytest.approx([1, 1 - reach, 1 + reach])
+    assert columns["flat"] == {"mean": 3.0, "low": None, "high": None, "n": 3}
 
 
 PREFERENCE = {"reasoning": configs.build(assess.AssessExam, exam(asked("fact"), "preference", 2))}

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from configs import r1_tiny
 from r1jax import config as configs
 from r1jax.io import lineage as lineages
 from r1jax.io import lineage_check, stage_report
@@ -180,6 +181,34 @@ def test_a_changed_config_of_a_half_run_stage_is_refused(tmp_path, monkeypatch):
         r1.run(built(), tmp_path)
     with pytest.raises(ValueError, match=r"(?s)'second'.*rows: was 3, now 4"):
         r1.run(built(changed("second", rows=4)), tmp_path)
+
+
+def test_a_stage_that_other_code_began_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "stop_at", ("second", 2))
+    with pytest.raises(Stopped):
+        r1.run(built(), tmp_path)
+    monkeypatch.setitem(globals(), "stop_at", None)
+    newer = {**CODE, "commit": "decaf", "sha256": "1" * 64}
+    monkeypatch.setattr(lineages, "code_state", lambda package: newer)
+    r1.run(built(), tmp_path)
+    told = {name: json.loads(text) for name, text in done(tmp_path).items()}
+    assert [told[n]["code"]["commit"] for n in ("first", "second", "exam")] == [
+        "c0ffee", "decaf", "decaf",
+    ]  # fmt: skip
+    assert {n: t.get("begun_by") for n, t in told.items()} == {
+        "first": None, "second": CODE, "exam": None,
+    }  # fmt: skip
+
+
+def test_exams_of_another_level_than_the_reports_are_refused(tmp_path):
+    exam = r1_tiny.get_exam().to_dict() | {"name": "First", "model": "stage:first/model"}
+    stages = (*STAGES, {"name": "other", "what": "examines", "config": exam | {"level": 0.9},
+                        "optional": False})  # fmt: skip
+    models = {"Second": "exam", "First": "other"}
+    message = r"report.level 0.95: the intervals of First, stage 'other', are of level 0.9"
+    with pytest.raises(ValueError, match=message):
+        r1.run(built(stages, models=models), tmp_path)
+    assert not done(tmp_path)
 
 
 def test_changed_inputs_of_a_done_stage_are_refused(whole):

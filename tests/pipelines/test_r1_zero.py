@@ -16,7 +16,7 @@ from r1jax.io import plots
 from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout
+from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout, r1_zero_trainer
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
 from r1jax.train import preferences
@@ -375,9 +375,10 @@ class Lengths:
 
 
 def test_general_prompts_and_their_reward_model_come_in_the_last_part(
-    mixed, run, tmp_path, monkeypatch
+    mixed, run, trainer, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    monkeypatch.setattr(r1_zero_trainer, "fingerprint", lambda directory: "what it is made of")
     asked, read = [], Examiner.read
 
     def noted(self, rollout, problems, **how):
@@ -388,7 +389,8 @@ def test_general_prompts_and_their_reward_model_come_in_the_last_part(
     monkeypatch.setattr(Examiner, "read", noted)
     exams = dataclasses.replace(mixed.evaluation, every_updates=0, test=0, ood=0)
     checkpoint = dataclasses.replace(mixed.checkpoint, keep_best=0)
-    run(dataclasses.replace(mixed, evaluation=exams, checkpoint=checkpoint), tmp_path)
+    final = dataclasses.replace(mixed, evaluation=exams, checkpoint=checkpoint)
+    run(final, tmp_path)
     first, second = asked
     assert {kind for kind, _ in first} == {"maths"}
     assert "helpful" in {kind for kind, _ in second}
@@ -400,6 +402,11 @@ def test_general_prompts_and_their_reward_model_come_in_the_last_part(
             assert score.total == pytest.approx(sum(weighed))
     early, late = (read_jsonl(tmp_path / "metrics.jsonl")[i] for i in (0, 2))
     assert "helpfulness" not in early and late["helpfulness"] is not None
+    fixed = trainer(final).fixed
+    assert fixed["reward_models"] == {"helpfulness": "what it is made of"}
+    monkeypatch.setitem(fixed, "reward_models", {"helpfulness": "something else"})
+    with pytest.raises(ValueError, match=r"resume: reward_models: .*'something else'"):
+        run(final, tmp_path)
 
 
 def test_a_stage_asks_its_own_sources_in_their_shares(mixed, monkeypatch):

@@ -204,6 +204,14 @@ def test_the_interval_stays_within_zero_and_one():
     assert clustered_interval(~correct_QK, level=0.99)[1] == 0.0
 
 
+def test_nothing_tells_how_far_equal_scores_without_bounds_may_differ():
+    unbounded = (-np.inf, np.inf)
+    with pytest.raises(ValueError, match=r"all values are 2\.0"):
+        mean_interval(np.full(5, 2.0), level=0.95, bounds=unbounded)
+    low, high = mean_interval(np.array([2.0, 2.5]), level=0.95, bounds=unbounded)[1:]
+    assert low < 0 and high > 1
+
+
 @pytest.mark.parametrize(
     ("correct_QK", "level"),
     [
