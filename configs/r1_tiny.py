@@ -116,9 +116,9 @@ def get_exam() -> ml_collections.ConfigDict:
         source=source, split="test", first=first, measure=measure
     )
     c.exams = dict(
-        reasoning=exam(_world(), "accuracy", 192),
-        general=exam(_requests(ASKED[:4], train=1, test=96), "content", 96),
-        helpfulness=exam(_requests(ASKED, train=1, test=96), "helpfulness", 96),
+        reasoning=exam(_world(), "accuracy", 512),
+        general=exam(_requests(ASKED[:4], train=1, test=192), "content", 192),
+        helpfulness=exam(_requests(ASKED, train=1, test=192), "helpfulness", 192),
         safety=exam(_requests(("harm",), train=1, test=64), "safety", 64),
     )
     _judged(c)
