@@ -5,22 +5,19 @@ from pathlib import Path
 from r1jax.io.panels import (
     BLUE,
     GREEN,
-    GREY,
     LINEAR,
     LOG,
     ORANGE,
     PURPLE,
     RED,
     SHARE,
-    SKY,
     Line,
     Panel,
     bands,
-    lines,
     save_grid,
     stack,
 )
-from r1jax.io.plots import SPLITS, rows_of
+from r1jax.io.plots import GRADIENT_NORM, LENGTH, SPLITS, panel, rows_of
 
 CURVES = (
     ("Divergence from the teacher", "nats per token", LOG, (Line("divergence", "", BLUE),)),
@@ -43,17 +40,8 @@ CURVES = (
         LINEAR,
         (Line("accuracy", "accuracy", RED), Line("format", "format", BLUE)),
     ),
-    (
-        "Completion length",
-        "tokens",
-        LINEAR,
-        (
-            Line("length", "all", GREY),
-            Line("length_correct", "correct", GREEN),
-            Line("length_wrong", "wrong", RED),
-        ),
-    ),
-    ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),)),
+    LENGTH,
+    GRADIENT_NORM,
 )
 PHASES = {"sample": BLUE, "data": GREEN, "reward": ORANGE, "update": PURPLE}
 
@@ -72,7 +60,7 @@ def plot_distill(workdir: str | Path, path: str | Path) -> None:
     seconds = [Line(f"seconds_{phase}", phase, colour) for phase, colour in PHASES.items()]
     panels = [
         Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
-        *[Panel(title, unit, lines(metrics, of, scale)) for title, unit, scale, of in CURVES],
+        *[panel(metrics, curves) for curves in CURVES],
         Panel("Seconds per update", "seconds", stack(spent, seconds)),
     ]
     save_grid(path, f"Distillation: {workdir.resolve().name}", panels, columns=3)

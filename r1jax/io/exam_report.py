@@ -1,13 +1,12 @@
 """An exam on one page: its numbers with their doubt, its picture, answers to read."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from r1jax.io.exam_plots import plot_exam
+from r1jax.io.markdown import fenced, plain
 from r1jax.io.report import facts_table, markdown_table
-from r1jax.io.samples import visible
 
 Results = Mapping[str, Any]
 
@@ -32,18 +31,6 @@ def _length(value: float | None) -> str:
 
 def _p(value: float | None) -> str:
     return "—" if value is None else f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
-
-
-def _plain(text: str) -> str:
-    """A name of a data set as it stands: no Markdown, no HTML, one line."""
-    return re.sub(r"([\\`*_\[\]<>#&$~])", r"\\\1", " ".join(visible(text).split()))
-
-
-def _fenced(text: str) -> list[str]:
-    """The whole text in a fence longer than any in it."""
-    shown = visible(text)
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
-    return [f"{fence}text", shown, fence]
 
 
 def _headline(results: Results) -> list[str]:
@@ -89,7 +76,7 @@ def _comparison(comparison: Mapping[str, Any] | None) -> list[str]:
     if comparison is None:
         return []
     c = comparison
-    text = [f"## Against {_plain(c['against'])}", ""]
+    text = [f"## Against {plain(c['against'])}", ""]
     body = [
         ["pass@1, this", _number(c["mean_a"])],
         ["pass@1, the other", _number(c["mean_b"])],
@@ -118,7 +105,7 @@ def _groups(results: Results) -> list[str]:
             continue
         body = [
             [
-                _plain(name) or "(none)", f"{told['questions']:,}", _span(told),
+                plain(name) or "(none)", f"{told['questions']:,}", _span(told),
                 _length(told["mean_length"]),
             ]
             for name, told in table.items()
@@ -144,15 +131,15 @@ def _example(label: str, row: Mapping[str, Any] | None) -> list[str]:
     missing = [key for key in SHOWN if key not in row]
     if missing:
         raise ValueError(f"report: example {label!r}: missing keys {missing}")
-    answer = "no answer" if row["answer"] is None else f"answer {_plain(row['answer'])}"
+    answer = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
     return [
         *text,
-        f"{_plain(row['id'])}, sample {row['sample']}: {answer}, gold {_plain(row['gold'])}, value "
-        f"{row['value']:g}, {row['tokens']:,} tokens. {_plain(row['reason'])}",
+        f"{plain(row['id'])}, sample {row['sample']}: {answer}, gold {plain(row['gold'])}, value "
+        f"{row['value']:g}, {row['tokens']:,} tokens. {plain(row['reason'])}",
         "",
-        *_fenced(row["prompt"]),
+        *fenced(row["prompt"]),
         "",
-        *_fenced(row["completion"]),
+        *fenced(row["completion"]),
         "",
     ]
 
@@ -185,7 +172,7 @@ def write_exam_report(
     """
     workdir = Path(workdir)
     text = [
-        f"# {_plain(title)}",
+        f"# {plain(title)}",
         "",
         *_headline(results),
         f"In brackets the {results['level']:.0%} interval: Student's t over questions, the rule of "

@@ -32,6 +32,18 @@ PHASES = {"sample": BLUE, "reward": ORANGE, "logprobs": GREEN, "update": PURPLE}
 
 Curves = tuple[str, str, Scale, tuple[Line, ...]]  # title, unit, scale, curves
 
+LENGTH: Curves = (
+    "Completion length",
+    "tokens",
+    LINEAR,
+    (
+        Line("length", "all", GREY),
+        Line("length_correct", "correct", GREEN),
+        Line("length_wrong", "wrong", RED),
+    ),
+)
+GRADIENT_NORM: Curves = ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),))
+
 RL_CURVES: tuple[Curves, ...] = (
     (
         "Training reward",
@@ -39,16 +51,7 @@ RL_CURVES: tuple[Curves, ...] = (
         LINEAR,
         (Line("reward", "reward", BLUE), Line("accuracy", "accuracy", RED)),
     ),
-    (
-        "Completion length",
-        "tokens",
-        LINEAR,
-        (
-            Line("length", "all", GREY),
-            Line("length_correct", "correct", GREEN),
-            Line("length_wrong", "wrong", RED),
-        ),
-    ),
+    LENGTH,
     ("Well-formed answers", "share", SHARE, (Line("format", "", BLUE),)),
     ("Reflective words", "share", LINEAR, (Line("reflective_rate", "", GREEN),)),
     ("Truncated completions", "share", SHARE, (Line("truncation", "", RED),)),
@@ -62,7 +65,7 @@ RL_CURVES: tuple[Curves, ...] = (
         LOG,
         (Line("logp_gap_max", "largest", RED), Line("logp_gap_mean", "mean", BLUE)),
     ),
-    ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),)),
+    GRADIENT_NORM,
 )
 RATES: Curves = (
     "Speed",
@@ -89,7 +92,7 @@ PRETRAIN_CURVES: tuple[Curves, ...] = (
         (Line("load_max_violation", "", ORANGE),),
     ),
     ("Balance loss", "", LINEAR, (Line("balance_loss", "", GREY),)),
-    ("Gradient norm", "", LOG, (Line("grad_norm", "", SKY),)),
+    GRADIENT_NORM,
     ("Learning rate", "", LINEAR, (Line("lr", "", GREEN),)),
 )
 
@@ -100,7 +103,8 @@ def rows_of(workdir: Path, kind: str) -> list[dict[str, Any]]:
     return read_jsonl(path) if path.exists() else []
 
 
-def _curves(rows: Rows, curves: Curves) -> Panel:
+def panel(rows: Rows, curves: Curves) -> Panel:
+    """Returns the panel of some curves over the updates."""
     title, unit, scale, wanted = curves
     return Panel(title, unit, lines(rows, wanted, scale))
 
@@ -153,9 +157,9 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
         Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
         Panel(f"cons@{votes}, majority of {votes}", "share correct", bands(evals, consensus)),
         _strata(evals),
-        *[_curves(metrics, curves) for curves in RL_CURVES],
+        *[panel(metrics, curves) for curves in RL_CURVES],
         Panel("Seconds per update", "seconds", stack(timing, seconds)),
-        _curves(_rates(timing), RATES),
+        panel(_rates(timing), RATES),
     ]
     save_grid(path, f"Reinforcement learning: {workdir.resolve().name}", panels, columns=4)
 
@@ -192,11 +196,11 @@ def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -
     known = {curves[0]: curves for curves in PRETRAIN_CURVES}
     exams = lambda metric: bands(evals, [(s, Line(metric, s, c), "-") for s, c in SPLITS.items()])
     panels = [
-        _curves(both, known["Next-token loss"]),
+        panel(both, known["Next-token loss"]),
         _sources(metrics, sources, "Training loss by source"),
         _sources(held_out, sources, "Held-out loss by source"),
-        _curves(metrics, known["Learning rate"]),
-        _curves(metrics, known["Gradient norm"]),
+        panel(metrics, known["Learning rate"]),
+        panel(metrics, known["Gradient norm"]),
         Panel("Exam: pass@1 with its interval", "share correct", exams("pass_at_1")),
         Panel("Exam: well-formed answers", "share", exams("format_rate")),
         Panel("Exam: truncated answers", "share", exams("truncation_rate")),
@@ -215,5 +219,5 @@ def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
     held_out = [row for row in evals if row["split"] == "validation"]
     both = _beside(metrics, held_out)
     speed = ("Speed", "tokens per second", LINEAR, (Line("tokens_per_s", "", BLUE),))
-    panels = [*[_curves(both, curves) for curves in PRETRAIN_CURVES], _curves(timing, speed)]
+    panels = [*[panel(both, curves) for curves in PRETRAIN_CURVES], panel(timing, speed)]
     save_grid(path, f"Pretraining: {workdir.resolve().name}", panels, columns=4)

@@ -1,10 +1,10 @@
 """A run on one page: what it could do before and after, its picture, samples, and facts."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.io.markdown import fenced
 from r1jax.io.metrics import consensus_of
 from r1jax.io.panels import Rows
 from r1jax.io.plots import plot_pretrain, plot_rl, rows_of
@@ -84,12 +84,9 @@ def _sums(timing: Rows) -> list[list[str]]:
     return [[name.replace("_", " "), f"{total:,.0f}"] for name, total in totals.items()]
 
 
-def _fenced(text: str) -> list[str]:
-    shown = text[:SHOWN]
-    if len(text) > SHOWN:
-        shown += f"\n[... {len(text) - SHOWN} more characters]"
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
-    return [f"{fence}text", shown, fence]
+def _start(text: str) -> str:
+    more = f"\n[... {len(text) - SHOWN} more characters]" if len(text) > SHOWN else ""
+    return text[:SHOWN] + more
 
 
 def sample_texts(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -104,7 +101,7 @@ def sample_texts(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
         if missing:
             raise ValueError(f"report: sample {number} {title}: missing keys {missing}")
         text += [f"**{number}.** score {sample['score']:g}: {sample['reason']}", ""]
-        text += [*_fenced(sample["prompt"]), "", *_fenced(sample["completion"]), ""]
+        text += [*fenced(_start(sample["prompt"])), "", *fenced(_start(sample["completion"])), ""]
     return text if samples else [*text, "None.", ""]
 
 
