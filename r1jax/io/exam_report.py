@@ -5,24 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.io.exam_plots import plot_exam
-from r1jax.io.markdown import fenced, plain
+from r1jax.io.markdown import fenced, number, plain, span
 from r1jax.io.report import facts_table, markdown_table
 
 Results = Mapping[str, Any]
 
 SHOWN = ("id", "sample", "prompt", "completion", "gold", "answer", "value", "reason", "tokens")
 FEW = 30  # questions below which one is told to trust the sign flips
-
-
-def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3f}"
-
-
-def _span(told: Mapping[str, Any]) -> str:
-    """A mean with its interval, where there is one."""
-    if told["low"] is None:
-        return _number(told["mean"])
-    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"
 
 
 def _length(value: float | None) -> str:
@@ -42,7 +31,7 @@ def _headline(results: Results) -> list[str]:
         scores.append(("mean value, parts counted", results["mean_value"]))
     few = [told["questions"] < asked for _, told in scores]
     body = [
-        [name, _span(told) + (f" ({told['questions']} of {asked} questions)" if less else "")]
+        [name, span(told) + (f" ({told['questions']} of {asked} questions)" if less else "")]
         for (name, told), less in zip(scores, few, strict=True)
     ]
     rates = results["rates"]
@@ -66,8 +55,8 @@ def _errors(results: Results) -> list[str]:
         f"**The judge failed on {errors['answers']:,} of {results['answers']:,} answers**, which "
         "no mean counts"
         + (f"; {lost:,} questions were lost altogether" if lost else "")
-        + f". pass@1 would be {_number(errors['pass_at_1_if_wrong'])} had they all been wrong, "
-        f"{_number(errors['pass_at_1_if_right'])} had they all been right.",
+        + f". pass@1 would be {number(errors['pass_at_1_if_wrong'])} had they all been wrong, "
+        f"{number(errors['pass_at_1_if_right'])} had they all been right.",
         "",
     ]
 
@@ -78,8 +67,8 @@ def _comparison(comparison: Mapping[str, Any] | None) -> list[str]:
     c = comparison
     text = [f"## Against {plain(c['against'])}", ""]
     body = [
-        ["pass@1, this", _number(c["mean_a"])],
-        ["pass@1, the other", _number(c["mean_b"])],
+        ["pass@1, this", number(c["mean_a"])],
+        ["pass@1, the other", number(c["mean_b"])],
         [
             f"difference, {c['level']:.0%} interval",
             f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]",
@@ -105,7 +94,7 @@ def _groups(results: Results) -> list[str]:
             continue
         body = [
             [
-                plain(name) or "(none)", f"{told['questions']:,}", _span(told),
+                plain(name) or "(none)", f"{told['questions']:,}", span(told),
                 _length(told["mean_length"]),
             ]
             for name, told in table.items()

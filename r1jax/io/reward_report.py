@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r1jax.io.markdown import number, span
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.report import markdown_table
 from r1jax.io.reward_plots import plot_reward
@@ -12,35 +13,29 @@ from r1jax.io.reward_plots import plot_reward
 Results = Mapping[str, Any]
 
 
-def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3f}"
-
-
 def _span(told: Results) -> str:
-    if told["low"] is None:
-        return f"{_number(told['mean'])} ({told['rows']})"
-    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}] ({told['rows']})"
+    return f"{span(told)} ({told['rows']})"
 
 
 def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
     told = [
         ("accuracy (rows)", _span(results["accuracy"])),
         ("ties, half right", f"{results['ties']:.1%}"),
-        ("loss (nats)", _number(results["loss"])),
-        ("calibration error", _number(results["calibration_error"])),
+        ("loss (nats)", number(results["loss"])),
+        ("calibration error", number(results["calibration_error"])),
     ]
     lengths = [
         (f"mean length, {name} (tokens)", "—" if value is None else f"{value:.1f}")
         for name, value in results["mean_lengths"].items()
     ]
-    r = ("correlation of score and length", _number(results["score_length_correlation"]))
+    r = ("correlation of score and length", number(results["score_length_correlation"]))
     if kind == "labels":
         return [
             *told,
-            ("always the more frequent label", _number(results["most_frequent_label"])),
-            ("AUC", _number(results["auc"])),
+            ("always the more frequent label", number(results["most_frequent_label"])),
+            ("AUC", number(results["auc"])),
             *lengths,
-            ("AUC of length instead of score", _number(results["auc_of_length"])),
+            ("AUC of length instead of score", number(results["auc_of_length"])),
             r,
         ]
     return [
@@ -52,15 +47,15 @@ def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
         ],
         ('accuracy of "the longer one wins"', _span(results["longer_wins"])),
         r,
-        ("correlation of differences in pairs", _number(results["difference_correlation"])),
+        ("correlation of differences in pairs", number(results["difference_correlation"])),
     ]
 
 
 def _reliability(results: Results) -> list[str]:
     body = [
         [
-            f"{row['low']:.2f} to {row['high']:.2f}", str(row["rows"]), _number(row["predicted"]),
-            _number(row["happened"]),
+            f"{row['low']:.2f} to {row['high']:.2f}", str(row["rows"]), number(row["predicted"]),
+            number(row["happened"]),
         ]
         for row in results["reliability"]
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1jax.io.markdown import span
 from r1jax.io.progress import clock
 from r1jax.io.report import facts_table, markdown_table
 from r1jax.io.stage_claims import aggregate, results
@@ -110,12 +111,8 @@ def key_figure(stage: Stage) -> str:
     return _rows(stage.done) if steps is None else f"{steps:,} updates"
 
 
-def _number(told: Mapping[str, Any] | None) -> str:
-    if told is None or told["mean"] is None:
-        return "—"
-    if told.get("low") is None or told.get("high") is None:
-        return f"{told['mean']:.3f}"
-    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"
+def _span(told: Mapping[str, Any] | None) -> str:
+    return "—" if told is None else span(told)
 
 
 def measures_of(models: Mapping[str, Any]) -> dict[str, str]:
@@ -135,7 +132,7 @@ def stage_table(told: Mapping[str, Any]) -> list[str]:
     """
     models = told["models"]
     body = [
-        [name, *(_number((of or {}).get(measure)) for of in models.values())]
+        [name, *(_span((of or {}).get(measure)) for of in models.values())]
         for measure, name in measures_of(models).items()
     ]
     return markdown_table(["measure", *models], body)
@@ -166,7 +163,7 @@ def claims_table(told: Mapping[str, Any]) -> list[str]:
         margin = "—" if claim["margin"] is None else f"{claim['margin']:+.3f}"
         if claim["low"] is not None:
             margin += f" [{claim['low']:+.3f}, {claim['high']:+.3f}]"
-        sides = [_number(claim[side]) for side in ("left_told", "right_told") if side in claim]
+        sides = [_span(claim[side]) for side in ("left_told", "right_told") if side in claim]
         words = [claim["name"], claim["statement"], _bound(claim)]
         body.append([*words, *sides, margin, f"**{claim['verdict']}**"])
     sides = ["left", "right"] if any("left_told" in claim for claim in told["claims"]) else []

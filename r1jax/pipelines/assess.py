@@ -27,6 +27,7 @@ from r1jax.data.splits import SourceConfig, splits_of
 from r1jax.data.templates import PromptConfig
 from r1jax.io.batches import check_request, write_request
 from r1jax.io.digests import fingerprint
+from r1jax.io.markdown import span
 from r1jax.io.report import markdown_table
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines.evaluate_exam import Exam, ask
@@ -190,7 +191,7 @@ def run(config: AssessConfig, workdir: Path) -> None:
         },
     )  # fmt: skip
     _write_report(config, results, workdir)
-    told = ", ".join(f"{name} {_shown(told)}" for name, told in results["columns"].items())
+    told = ", ".join(f"{name} {span(told)}" for name, told in results["columns"].items())
     print(f"{config.name}: {told}", flush=True)
 
 
@@ -244,15 +245,9 @@ def _interval(values: list[float], level: float, *, bounded: bool) -> dict[str, 
     return {"mean": float(np.mean(values)), "low": None, "high": None, "n": len(values)}
 
 
-def _shown(told: Mapping[str, Any]) -> str:
-    if told["low"] is None:
-        return f"{told['mean']:.3f}"
-    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"
-
-
 def _write_report(config: AssessConfig, results: dict[str, Any], workdir: Path) -> None:
     body = [
-        [name, _shown(told), f"{told['n']:,}", _groups(results["by_stratum"][name])]
+        [name, span(told), f"{told['n']:,}", _groups(results["by_stratum"][name])]
         for name, told in results["columns"].items()
     ]
     text = [

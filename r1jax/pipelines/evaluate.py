@@ -21,6 +21,7 @@ from r1jax.data.splits import splits_of
 from r1jax.io.batches import check_request, write_request
 from r1jax.io.digests import fingerprint
 from r1jax.io.exam_report import write_exam_report
+from r1jax.io.markdown import span
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines.evaluate_config import EvaluateConfig
 from r1jax.pipelines.evaluate_exam import Exam, ask
@@ -159,7 +160,6 @@ def _write_pass_rates(path: Path, accuracies: dict[str, float], digests: dict[st
 
 def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> None:
     one, rates = results["pass_at_1"], results["rates"]
-    ends = "" if one["low"] is None else f" [{one['low']:.3f}, {one['high']:.3f}]"
     more = "".join(
         f", {name}@{k} {row['mean']:.3f}"
         for name, table in (("pass", results["pass_at"]), ("cons", results["cons_at"]))
@@ -167,7 +167,6 @@ def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> No
         if k != "1" and row["mean"] is not None
     )
     told = ", ".join(f"{name} {value:.3f}" for name, value in rates.items())
-    mean = "unknown" if one["mean"] is None else f"{one['mean']:.3f}"
-    print(f"{config.name}, {results['questions']} questions: pass@1 {mean}{ends}{more}; {told}")
+    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{more}; {told}")
     if comparison:
         print(f"against {comparison['against']}: {comparison['difference']:+.3f}", flush=True)
