@@ -31,7 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
     for name in ("candidates", "harm_samples"):
         blocks[name].prompts = dict(requests=16)
         blocks[name].batch = 8
-    blocks["general"].writer.rows = 40
+    blocks["general"].writer.rows = 100
     for name in ("helpful_rm", "safety_rm"):
         blocks[name].update(validation=4, batch=8, evaluate_every=2, evaluate_batch=8)
         blocks[name].checkpoint.every_updates = 1

@@ -58,7 +58,7 @@ def test_counts_of_the_data_add_up_from_stage_to_stage(finished):
     summary = lambda name: json.loads((finished / "stages" / name / "summary.json").read_text())
     rejection = summary("rejection")["counts"]
     assert lines("rejection/answers.jsonl") == rejection["sampled"] == 48 * 4
-    assert lines("general/rows.jsonl") == 40
+    assert lines("general/rows.jsonl") == 100
     for stage, source in (("dev1", "cold_start"), ("dev3", "rejection"), ("student", "rejection")):
         counts = summary(stage)["counts"]
         assert counts["read"] == lines(f"{source}/sft/*.jsonl"), (stage, counts)
