@@ -24,9 +24,10 @@ def _measure(ax: Axes, models: Mapping[str, Any], measure: str, *, label: str) -
         if mine.get("low") is not None and mine.get("high") is not None:
             ax.vlines(place, mine["low"], mine["high"], color=colour, lw=3, alpha=0.4)
         ax.plot([place], [mine["mean"]], "o", color=colour, ms=6, label=name, clip_on=False)
+        top = mine["mean"] if mine.get("high") is None else max(mine["high"], mine["mean"])
         ax.annotate(
-            f"{mine['mean']:.2f}", (place, mine["mean"]), xytext=(6, 0), va="center",
-            textcoords="offset points", fontsize=8, color="#444444",
+            f"{mine['mean']:.2f}", (place, top), xytext=(0, 5), ha="center",
+            textcoords="offset points", fontsize=7.5, color="#444444",
         )  # fmt: skip
     ax.set_title(label, pad=8)
     names = list(models)
@@ -35,7 +36,7 @@ def _measure(ax: Axes, models: Mapping[str, Any], measure: str, *, label: str) -
                   ha="right" if steep else "center", rotation_mode="anchor")  # fmt: skip
     for text in ax.get_xticklabels():
         text.set_parse_math(False)
-    ax.set_xlim(-0.5, max(len(names) - 0.3, 0.7))
+    ax.set_xlim(-0.5, len(names) - 0.5)
     ax.grid(axis="x", visible=False)
     ax.yaxis.set_major_locator(ticker.MaxNLocator(5))
 
@@ -73,7 +74,7 @@ def plot_measures(
             values = [t[measure]["mean"] for t in models.values() if t and measure in t]
             _measure(ax, models, measure, label=label)
             if all(v is not None and 0 <= v <= 1 for v in values):
-                ax.set_ylim(-0.03, 1.05)
+                ax.set_ylim(-0.03, 1.16)  # room for the numbers above
         for ax in axes[len(measures) :]:
             ax.set_axis_off()
         if not measures:
