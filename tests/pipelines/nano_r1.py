@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
     # models that have hardly learnt anything write no fit replies
     blocks["rejection"].filters.update(format=False, language=None, thought=None)
     for name in ("candidates", "harm_samples"):
-        blocks[name].prompts = dict(requests=16)
+        blocks[name].prompts = dict(requests=40)  # most replies of one question are alike
         blocks[name].batch = 8
     blocks["general"].writer.rows = 100
     for name in ("helpful_rm", "safety_rm"):
