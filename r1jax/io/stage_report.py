@@ -64,6 +64,7 @@ class Stage(NamedTuple):
       done: its done.json; None if it is not done.
       results: its results.json, if it left one.
       seconds: that it took, over all its processes.
+      stale: it is done, but would be made from other things now, or reads what is stale.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Stage(NamedTuple):
     done: Mapping[str, Any] | None
     results: Mapping[str, Any] | None
     seconds: float
+    stale: bool = False
 
 
 def _mean(told: Any, *path: str) -> int | float | None:
@@ -204,6 +206,14 @@ def _artefacts(stages: Sequence[Stage]) -> list[str]:
     return markdown_table(["file", "rows", "bytes", "sha256 begins"], body)
 
 
+def _warning(stages: Sequence[Stage]) -> list[str]:
+    stale = [stage.name for stage in stages if stage.stale]
+    if not stale:
+        return []
+    return [f"**Not of one piece:** {', '.join(stale)} were made from things that changed since. "
+            "The command without `only` tells what, and how to run them again.", ""]  # fmt: skip
+
+
 def write_stage_report(
     workdir: str | Path,
     *,
@@ -249,6 +259,7 @@ def write_stage_report(
     text = [
         f"# {title}",
         "",
+        *_warning(stages),
         "![The stages and what they read of each other](pipeline.png)",
         "",
         "## Stage by stage",

@@ -96,13 +96,8 @@ class _Stages:
         """Raises unless a stage that is done, or begun, would be made from the same again."""
         folder = self.folder / stage.name
         mend = f"; to run the stage again: rm -r {shlex.quote(str(folder))}"
-        unmet = self.unmet(stage)
-        if unmet:
-            raise ValueError(f"stage {stage.name!r} has read {unmet}, not done any more{mend}")
-        before, now = ({k: d.get(k) for k in MADE_BY} for d in (told, self.made_by(stage)))
-        changed = differences(flatten(before), flatten(now))
-        if changed:
-            lines = "".join(f"\n  {line}" for line in changed).replace(": checkpoint ", ": was ")
+        if changed := self._changed(stage, told):
+            lines = "".join(f"\n  {line}" for line in changed)
             raise ValueError(f"stage {stage.name!r} was made from other things{mend}{lines}")
         for name, file in told.get("artefacts", {}).items():
             path = folder / name
@@ -111,6 +106,27 @@ class _Stages:
                 raise ValueError(
                     f"stage {stage.name!r}: {path}: got {size} bytes, wanted {file['bytes']}{mend}"
                 )
+
+    def stale(self) -> list[str]:
+        """The stages that are done, but not from what is there now, in their order."""
+        found: list[str] = []
+        for stage in self.config.stages:
+            if stage.name not in self.done:
+                continue
+            sources = {lineage.split_reference(reference)[0] for reference in references(stage)}
+            if sources & set(found) or self._changed(stage, self.done[stage.name]):
+                found.append(stage.name)
+        return found
+
+    def _changed(self, stage: StageConfig, told: Mapping[str, Any]) -> list[str]:
+        """What differs between what a stage was made from and what it would be made from."""
+        if unmet := self.unmet(stage):
+            return [f"it has read {unmet}, not done any more"]
+        before, now = ({k: d.get(k) for k in MADE_BY} for d in (told, self.made_by(stage)))
+        return [
+            line.replace(": checkpoint ", ": was ")
+            for line in differences(flatten(before), flatten(now))
+        ]
 
     def skip(self, stage: StageConfig) -> None:
         """Tells that a stage is done, after checking that it still fits."""
@@ -228,6 +244,10 @@ def _report(config: R1Config, stages: _Stages, seconds: Mapping[str, float]) -> 
     columns = {column: found.get(name, {}).get("columns") for column, name in shown}
     claims = [dataclasses.asdict(claim) for claim in config.report.claims]
     results = stage_report.results(columns, claims, level=config.report.level)
+    # all stages of the whole command were checked one by one
+    stale = stages.stale() if config.only else []
+    if stale:
+        print(f"made from things that changed since: {', '.join(stale)}", flush=True)
     lineage.write_json(stages.workdir / "results.json", {"seed": config.seed, **results})
     told = [
         stage_report.Stage(
@@ -239,6 +259,7 @@ def _report(config: R1Config, stages: _Stages, seconds: Mapping[str, float]) -> 
             done=stages.done.get(stage.name),
             results=found.get(stage.name),
             seconds=seconds[stage.name],
+            stale=stage.name in stale,
         )
         for stage in config.stages
     ]

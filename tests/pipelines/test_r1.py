@@ -245,6 +245,17 @@ def test_files_from_outside_are_fingerprinted_and_watched(tmp_path):
         r1.run(config, workdir)
 
 
+def test_what_a_stage_run_again_left_stale_is_told(whole, capsys):
+    folder = whole / "stages" / "first"
+    for path in [*folder.glob("*.json*"), *folder.glob("model/*")]:
+        path.unlink()
+    capsys.readouterr()
+    config = dataclasses.replace(built(changed("first", rows=4)), only="first")
+    r1.run(config, whole)
+    assert "made from things that changed since: second, exam\n" in capsys.readouterr().out
+    assert "**Not of one piece:** second, exam were made" in (whole / "report.md").read_text()
+
+
 def test_one_stage_alone_needs_its_inputs_and_nothing_else(tmp_path):
     with pytest.raises(ValueError, match=r"only 'exam': reads \['second'\], not done yet"):
         r1.run(built(only="exam"), tmp_path)
