@@ -19,8 +19,8 @@ WORLD: dict[str, Any] = dict(
     train=100_000, validation=1_000, test=1_000, ood=0, seed=0, search_share=0.25
 )
 ASKED = ("fact", "translate", "copy", "sort", "advice")
-# Kinds whose content so small a reward model can check. Of a copied or sorted list it sees the
-# style alone: RL on those made copies wrong (experiments/005_the_whole_recipe).
+# What the last RL asks. So small a reward model can hardly tell right lists from wrong ones: RL on
+# all of ASKED paid for their style and made copies wrong (experiments/005_the_whole_recipe).
 CHECKED = ("fact", "translate", "advice")
 EXECUTION = dict(
     param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,

@@ -24,7 +24,7 @@ def _measure(ax: Axes, models: Mapping[str, Any], measure: str, *, label: str) -
         if mine.get("low") is not None and mine.get("high") is not None:
             ax.vlines(place, mine["low"], mine["high"], color=colour, lw=3, alpha=0.4)
         ax.plot([place], [mine["mean"]], "o", color=colour, ms=6, label=name, clip_on=False)
-        top = mine["mean"] if mine.get("high") is None else max(mine["high"], mine["mean"])
+        top = mine["mean"] if mine.get("high") is None else mine["high"]
         ax.annotate(
             f"{mine['mean']:.2f}", (place, top), xytext=(0, 5), ha="center",
             textcoords="offset points", fontsize=7.5, color="#444444",

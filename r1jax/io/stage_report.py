@@ -75,7 +75,7 @@ class Stage(NamedTuple):
     done: Mapping[str, Any] | None
     results: Mapping[str, Any] | None
     seconds: float
-    stale: bool = False
+    stale: bool
 
 
 def _mean(told: Any, *path: str) -> int | float | None:

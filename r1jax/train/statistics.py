@@ -113,31 +113,6 @@ def consensus(votes: Sequence[Hashable], right: Sequence[bool | None], *, k: int
     return sum(verdicts) / len(verdicts) if verdicts else None
 
 
-def _interval(
-    values_Q: Float[np.ndarray, " Q"], *, bounds: tuple[float, float], level: float
-) -> Interval:
-    """The mean of independent values within bounds: Student's t, or the rule of three."""
-    n_questions = len(values_Q)
-    if n_questions < 2:
-        raise ValueError(f"interval: got {n_questions} questions, wanted at least 2")
-    if not 0 < level < 1:
-        raise ValueError(f"interval: got level {level}, wanted one between 0 and 1")
-    if not np.all((values_Q >= bounds[0]) & (values_Q <= bounds[1])):
-        raise ValueError(f"interval: got values outside {list(bounds)} or NaN")
-    mean = float(values_Q.mean())
-    if np.ptp(values_Q) < ROUNDING:
-        if not np.all(np.isfinite(bounds)):
-            raise ValueError(f"interval: all values are {mean} and none is known to bound others")
-        # Had more than this share of all questions another value, Q in a row without one would be
-        # less likely than 1 - level; that share may lie at either bound.
-        unseen = 1 - (1 - level) ** (1 / n_questions)
-        low, high = ((1 - unseen) * mean + unseen * bound for bound in bounds)
-        return Interval(mean, low, high)
-    error = float(values_Q.std(ddof=1)) / math.sqrt(n_questions)
-    reach = float(stats.t.ppf((1 + level) / 2, n_questions - 1)) * error
-    return Interval(mean, max(bounds[0], mean - reach), min(bounds[1], mean + reach))
-
-
 def mean_interval(
     means_Q: Float[np.ndarray, " Q"], *, level: float, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Interval:
@@ -157,7 +132,25 @@ def mean_interval(
       ValueError: if Q < 2, level is outside (0, 1), a value is outside the bounds, or all values
         are equal and nothing bounds the others.
     """
-    return _interval(means_Q, bounds=bounds, level=level)
+    n_questions = len(means_Q)
+    if n_questions < 2:
+        raise ValueError(f"interval: got {n_questions} questions, wanted at least 2")
+    if not 0 < level < 1:
+        raise ValueError(f"interval: got level {level}, wanted one between 0 and 1")
+    if not np.all((means_Q >= bounds[0]) & (means_Q <= bounds[1])):
+        raise ValueError(f"interval: got values outside {list(bounds)} or NaN")
+    mean = float(means_Q.mean())
+    if np.ptp(means_Q) < ROUNDING:
+        if not np.all(np.isfinite(bounds)):
+            raise ValueError(f"interval: all values are {mean} and none is known to bound others")
+        # Had more than this share of all questions another value, Q in a row without one would be
+        # less likely than 1 - level; that share may lie at either bound.
+        unseen = 1 - (1 - level) ** (1 / n_questions)
+        low, high = ((1 - unseen) * mean + unseen * bound for bound in bounds)
+        return Interval(mean, low, high)
+    error = float(means_Q.std(ddof=1)) / math.sqrt(n_questions)
+    reach = float(stats.t.ppf((1 + level) / 2, n_questions - 1)) * error
+    return Interval(mean, max(bounds[0], mean - reach), min(bounds[1], mean + reach))
 
 
 def sign_flip_p(differences_Q: Float[np.ndarray, " Q"], *, draws: int, seed: int) -> float:
@@ -225,7 +218,7 @@ def compare(
     if not np.all((means_2Q >= 0) & (means_2Q <= 1)):
         raise ValueError("compare: got correctness outside [0, 1] or NaN")
     differences_Q = means_2Q[0] - means_2Q[1]
-    interval = _interval(differences_Q, bounds=(-1.0, 1.0), level=level)
+    interval = mean_interval(differences_Q, bounds=(-1.0, 1.0), level=level)
     if np.ptp(differences_Q) < ROUNDING:
         p_t = 1.0 if abs(interval.mean) < ROUNDING else None
     else:
