@@ -7,7 +7,8 @@
 It needs DeepSeek-V3's base, a student's base, questions with answers (by domain), general requests,
 non-reasoning data and evaluation sets, as the paths below name them. What the paper does not
 publish is said where its value stands: configs/r1_zero.py, sft.py, sample.py, reward_model.py.
-configs/r1_tiny.py is the same list of stages on the synthetic world.
+configs/r1_tiny.py runs these stages on the synthetic world, which writes its general data and
+judges its harmful requests itself.
 
 python -m r1jax.main --config=configs/r1.py --workdir=runs/r1      # goes on where it stopped
 python -m r1jax.main --config=configs/r1.py --workdir=runs/r1 --config.only=dev1
@@ -95,6 +96,7 @@ def assess() -> ml_collections.ConfigDict:
     c.reward = rewards.get_config()
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")
+    c.own_format = "think"  # R1's layout, of what SFT made; of what RL made its reward's
     c.preferences = ml_collections.ConfigDict()
     c.level = 0.95
     c.execution = dict(
@@ -268,7 +270,7 @@ def get_claims() -> tuple[dict, ...]:
     return (
         claim("cold start, readability", "cold start makes replies readable",
               "Dev1.readability", ">", "Zero.readability"),
-        claim("cold start, format", "cold start gives replies the layout",
+        claim("cold start, format", "and R1's layout, for which Zero was not paid",
               "Dev1.format", ">", "Zero.format"),
         claim("cold start, language", "cold start keeps to one language",
               "Dev1.language", ">", "Zero.language"),
@@ -308,11 +310,14 @@ def assembled(
     title: str,
     claims: tuple[dict, ...],
     n: int | None,
+    what: dict[str, str] | None = None,
 ) -> ml_collections.ConfigDict:
     """The stages in order, each model measured right after it is made, the data looked through.
 
-    An evaluation question is in training data if they are equal, or share n words in a row.
+    An evaluation question is in training data if they are equal, or share n words in a row. What a
+    stage does is told as in STAGES, or as in `what`.
     """
+    told = {**STAGES, **(what or {})}
     stages, models = [], {}
     files = {name: f"stage:{name}/{place}" for name, place in TRAINED_ON.items() if name in blocks}
     files |= {name: b.data for name, b in blocks.items()  # a reward model's, from elsewhere
@@ -328,19 +333,20 @@ def assembled(
     last = [name for name in blocks if name in TRAINED_ON][-1]
     for name, block in blocks.items():
         optional = name in OPTIONAL
-        what = STAGES[name]
-        stages.append(dict(name=name, what=what, config=block.to_dict(), optional=optional))
+        stages.append(dict(name=name, what=told[name], config=block.to_dict(), optional=optional))
         for column in [column for column, stage in MODELS.items() if stage == name]:
             measured = {**exam.to_dict(), "name": column, "model": f"stage:{name}/model"}
             measured["prompt"] = block.prompt.to_dict()  # as it was trained
+            if "reward" in block:
+                measured["own_format"] = block.reward.format
             stages.append(
                 dict(name=f"assess_{name}", what=f"{column} examined", config=measured,
                      optional=optional)
             )  # fmt: skip
             models[column] = f"assess_{name}"
         if name == last:
-            what = "no evaluation question is in any training file, nor asked in RL"
-            stages.append(dict(name="clean", what=what, config=clean, optional=False))
+            looked = "no evaluation question is in any training file, nor asked in RL"
+            stages.append(dict(name="clean", what=looked, config=clean, optional=False))
     c = ml_collections.ConfigDict()
     c.pipeline = "r1"
     c.seed = 0

@@ -178,8 +178,6 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
     _sample(b["rejection"], folder, reasoning, zero=False)
     b["rejection"].mixture["general"].update(path="stage:general/rows.jsonl", share=0.25)
     helpful = data.files(train=_requests(folder, "user_oriented"))
-    b["candidates"].task = data.task(helpful=helpful)
-    _sample(b["candidates"], folder, dict(helpful=16), zero=False)
     # it is no judge; the truth about HH-RLHF's pairs is people's, and they are at hand
     b["helpful_rm"].update(data=f"{folder}/hh_rlhf/harmless_test.jsonl.gz", first=48, sees="all")
     _reward_model(b["helpful_rm"])
@@ -194,7 +192,7 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
     del c.preferences.harmlessness
     del c.reward.weights.harmlessness
     c.preferences.helpfulness.update(buckets=(192, 384, CAP + BUCKET + 1), batch=8)
-    for name in ("pairs", "safety_rm"):
+    for name in ("candidates", "pairs", "safety_rm"):
         del b[name]
     ordered = {}
     for name, block in b.items():
@@ -215,4 +213,5 @@ def get_config(arguments: str = "") -> ml_collections.ConfigDict:
     return r1.assembled(
         get_blocks(folder, model or MODEL), get_exam(folder),
         title="The recipe on SmolLM2-135M and real data", claims=r1.get_claims(), n=10,
+        what=dict(helpful_rm="reward model of people's choices by harmlessness, on whole replies"),
     )  # fmt: skip

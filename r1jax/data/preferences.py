@@ -89,6 +89,12 @@ def pair_of(row: Mapping[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
     return question, tuple(text[len(before) + len(turn) :].strip() for text in whole)
 
 
+def turns_of_user(question: str) -> list[str]:
+    """Returns what the user says in a question of `pair_of`, turn by turn."""
+    turns = (t.partition(ASSISTANT)[0].strip() for t in f"\n\n{question}".split(HUMAN))
+    return [turn for turn in turns if turn] or [""]
+
+
 def read_preferences(path: str | Path, kind: Kind) -> list[Preference]:
     """Reads JSON lines, plain or gzipped.
 
@@ -188,11 +194,6 @@ def _drawn(name: str, position: int) -> bytes:
     return hashlib.sha256(f"{name} {position}".encode()).digest()
 
 
-def _begun(row: Encoded) -> str:
-    """The first turn of the user."""
-    return row.row.question.partition(ASSISTANT)[0]
-
-
 def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[Encoded]]:
     """Splits into what is trained on and what is held out, whole conversations each.
 
@@ -205,16 +206,15 @@ def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[E
     """
     by_question: dict[str, list[Encoded]] = defaultdict(list)
     for row in rows:
-        by_question[_begun(row)].append(row)
+        by_question[turns_of_user(row.row.question)[0]].append(row)
     order = sorted(by_question.values(), key=lambda g: _drawn("validation", g[0].row.position))
-    out: set[str] = set()
     held: list[Encoded] = []
-    for group in order:
-        if len(held) >= count and len(out) >= 2:
+    for groups, group in enumerate(order):
+        if len(held) >= count and groups >= 2:
             break
         held += group
-        out.add(_begun(group[0]))
-    train = [row for row in rows if _begun(row) not in out]
+    out = {row.row.position for row in held}
+    train = [row for row in rows if row.row.position not in out]
     if not train:
         raise ValueError(f"validation {count}: {len(rows)} rows leave nothing to train on")
     return train, held

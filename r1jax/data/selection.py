@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+Row = TypeVar("Row")
 Prefer = Literal["first", "shortest"]
 Verdict = Literal["kept", "rejected", "duplicate", "surplus"]
 
@@ -38,6 +39,11 @@ def select(rows: Sequence[Mapping[str, Any]], *, keep: int, prefer: Prefer) -> l
     for place, i in enumerate(fit):
         verdicts[i] = "kept" if place < keep else "surplus"
     return verdicts
+
+
+def filled(rows: Sequence[Row], size: int) -> list[Row]:
+    """Returns rows, repeated up to a size: a short last batch then needs no program of its own."""
+    return [rows[i % len(rows)] for i in range(size)]
 
 
 def drawn(n: int, count: int, *, seed: int, name: str) -> list[int]:

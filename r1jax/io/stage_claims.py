@@ -107,11 +107,16 @@ def over_seeds(values: Sequence[float], *, level: float) -> dict[str, Any]:
     }
 
 
+def _asked(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """What a judged claim says, without its verdict."""
+    said = ("name", "statement", "left", "right", "relation", "factor", "offset")
+    return {key: claim[key] for key in said}
+
+
 def _of_claim(runs: Sequence[Mapping[str, Any]], number: int, level: float) -> dict[str, Any]:
     mine = [run["claims"][number] for run in runs]
     known = [claim["margin"] for claim in mine if claim["margin"] is not None]
-    asked = ("name", "statement", "left", "right", "relation", "factor", "offset")
-    claim = {key: mine[0][key] for key in asked}
+    claim = _asked(mine[0])
     if len(known) < len(mine):
         return {**claim, "margin": None, "low": None, "high": None, "verdict": UNKNOWN}
     told = over_seeds(known, level=level)
@@ -121,6 +126,10 @@ def _of_claim(runs: Sequence[Mapping[str, Any]], number: int, level: float) -> d
         **claim, "margin": told["mean"], "low": told["low"], "high": told["high"],
         "seeds": told["seeds"], "verdict": said,
     }  # fmt: skip
+
+
+def _all_asked(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [_asked(claim) for claim in claims]
 
 
 def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]:
@@ -137,7 +146,8 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
       measure that a run lacks is averaged over those that have it, and n says so.
 
     Raises:
-      ValueError: if there is no run, two have one seed, or their models or claims differ.
+      ValueError: if there is no run, two have one seed, or their models, their claims or the levels
+        of their intervals differ.
     """
     runs = [json.loads((Path(path) / "results.json").read_text()) for path in workdirs]
     if not runs:
@@ -146,7 +156,8 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"aggregate: got seeds {seeds}, wanted different ones")
     for path, run in zip(workdirs, runs, strict=True):
-        for what, of in (("models", list), ("claims", lambda cs: [c["name"] for c in cs])):
+        kinds = (("level", lambda told: told), ("models", list), ("claims", _all_asked))
+        for what, of in kinds:
             got, wanted = of(run[what]), of(runs[0][what])
             if got != wanted:
                 raise ValueError(f"aggregate: {path}: got {what} {got}, wanted {wanted}")

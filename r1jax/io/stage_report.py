@@ -17,7 +17,8 @@ __all__ = ["Stage", "aggregate", "results", "stage_table", "write_stage_report"]
 # the rows of the table, in order; others that the exams measured follow by their own names
 MEASURES = {
     "reasoning": "reasoning",
-    "format": "format",
+    "format": "format (R1's layout)",
+    "own_format": "format it was trained for",
     "readability": "readability",
     "language": "language",
     "general": "general tasks",

@@ -30,23 +30,31 @@ from r1jax.io.digests import fingerprint
 from r1jax.io.markdown import span
 from r1jax.io.report import markdown_table
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.pipelines.asking import check_asking
 from r1jax.pipelines.evaluate_exam import Exam, ask
 from r1jax.rewards.combine import RewardConfig, Rewarder
+from r1jax.rewards.format import FORMATS
 from r1jax.train import statistics
 from r1jax.train.artifacts import resolve
 from r1jax.train.preferences import Preference, PreferenceConfig
 
 Row = Mapping[str, Any]
-FORM = ("format", "readability", "language")
+FORM = ("format", "own_format", "readability", "language")
+
+
+def _whole(row: Row) -> str:
+    """A completion with the tag that its prompt opened."""
+    return ("<think>" if row["opened"] else "") + row["completion"]
+
 
 MEASURES: dict[str, Callable[[Row], float]] = {
     "accuracy": lambda row: float(row["value"] >= 1),
     # the synthetic world knows the truth about its requests
     "content": lambda row: float(
-        requests.holds(requests.request_of(row["question"]), requests.final(row["completion"]))
+        requests.holds(requests.request_of(row["question"]), requests.final(_whole(row)))
     ),
-    "helpfulness": lambda row: requests.helpfulness(row["question"], row["completion"]),
-    "safety": lambda row: 1.0 - requests.harmful(row["question"], row["completion"]),
+    "helpfulness": lambda row: requests.helpfulness(row["question"], _whole(row)),
+    "safety": lambda row: 1.0 - requests.harmful(row["question"], _whole(row)),
 }
 
 
@@ -81,7 +89,10 @@ class AssessConfig:
       samples: replies to each question.
       samples_at_once: of these, how many are drawn together, a divisor.
       batch, max_new_tokens, prompt_buckets, sampler: as of EvaluateConfig.
-      reward: judges the replies; its parts `format` and `language` are those that are told.
+      reward: judges the replies; its parts `format` and `language` are those that are told. Its
+        format is the same for all models that are compared: the layout that readers are to get.
+      own_format: the format that this model was trained for, a key of `rewards.format.FORMATS`:
+        a row of its own, since R1-Zero is not trained for R1's layout.
       preferences: reward models by name; their mean scores are rows of their own, to be held
         against the truth.
       level: nominal coverage of the intervals.
@@ -101,28 +112,30 @@ class AssessConfig:
     prompt_buckets: tuple[int, ...]
     sampler: SamplerConfig
     reward: RewardConfig
+    own_format: str
     preferences: dict[str, PreferenceConfig]
     level: float
     execution: ExecutionConfig
     mesh: MeshConfig
 
     def __post_init__(self):
+        check_asking(self)
+        if self.own_format not in FORMATS:
+            raise ValueError(f"own_format: got {self.own_format!r}, wanted one of {list(FORMATS)}")
         if self.form not in self.exams:
             raise ValueError(f"form: got {self.form!r}, wanted one of {sorted(self.exams)}")
         if clash := sorted({*FORM, *self.preferences} & set(self.exams)):
             raise ValueError(f"exams: the names {clash} are those of other rows")
         if not self.preferences and any(e.measure == "preference" for e in self.exams.values()):
             raise ValueError("exams: measure 'preference' wants preferences, got none")
-        if self.samples < 1 or self.samples % self.samples_at_once:
-            raise ValueError(
-                f"samples {self.samples} are no multiple of samples_at_once {self.samples_at_once}"
-            )
         if few := {k: e.first for k, e in self.exams.items() if e.first < 2}:
             raise ValueError(f"exams: first {few}: an interval needs 2 questions")
-        if self.batch % self.sampler.streams:
-            raise ValueError(
-                f"batch {self.batch} is no multiple of the sampler's streams {self.sampler.streams}"
-            )
+
+    @property
+    def measures(self) -> set[str]:
+        """The rows of the table that it may fill."""
+        exams = {name for name, exam in self.exams.items() if exam.measure != "preference"}
+        return {*exams, *FORM, *self.preferences}
 
 
 def _questions(config: AssessConfig) -> dict[str, list[Problem]]:
@@ -198,8 +211,9 @@ def run(config: AssessConfig, workdir: Path) -> None:
 def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]:
     """Returns each measure as a mean over questions with its interval, and by stratum.
 
-    An answer whose judge failed counts for no accuracy; the others do not need the judge. Raw
-    scores of reward models, which have no bounds, have an interval if they are not all equal.
+    An answer whose judge failed counts for no accuracy, one that a reward model could not judge
+    for none of its scores; the other measures need neither. Raw scores of reward models, which
+    have no bounds, have an interval if they are not all equal.
     """
     kept: dict[str, dict[str, list[tuple[str, float]]]] = {}
 
@@ -214,6 +228,7 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
         if row["exam"] == config.form:
             parts = row["parts"]
             note("format", row, parts["format"])
+            note("own_format", row, FORMATS[config.own_format](_whole(row))[0])
             note("language", row, parts["language"])
             note("readability", row, float(readable(row["completion"], parts)))
         for name in [name for name in config.preferences if name in row["parts"]]:

@@ -12,6 +12,7 @@ from r1jax.data import templates
 from r1jax.data.filters import FilterConfig, rejections
 from r1jax.data.jsonl import iter_jsonl
 from r1jax.data.problems import Problem
+from r1jax.data.selection import filled
 from r1jax.data.templates import Prompt
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.batches import RowFile, batch_sizes
@@ -141,11 +142,10 @@ def by_model(
         ):
             for number in range(file.batches, total):
                 batch = short[number * config.batch : (number + 1) * config.batch]
-                # a short last batch is filled up, so that it needs no program of its own
-                filled = [batch[i % len(batch)][1].ids for i in range(config.batch)]
+                put = [prompt.ids for _, prompt in filled(batch, config.batch)]
                 rollout = to_host(
                     sampler(
-                        weights, filled, keys.stream(root, "rewrite", number),
+                        weights, put, keys.stream(root, "rewrite", number),
                         group=config.tries, cap=config.max_new_tokens,
                     )
                 )  # fmt: skip

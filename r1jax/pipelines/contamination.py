@@ -7,14 +7,14 @@ all exams of a run and all of its files.
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from r1jax.config import flatten
 from r1jax.data import decontamination
 from r1jax.data.files import read_rows
-from r1jax.data.preferences import pair_of
+from r1jax.data.preferences import pair_of, turns_of_user
 from r1jax.data.splits import SourceConfig, each, splits_of
 from r1jax.data.tasks import TaskConfig, load_task
 from r1jax.data.training_rows import questions_of
@@ -67,7 +67,7 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
         elif isinstance(row.get("question"), str):
             asked = [row["question"]]
         elif "chosen" in row:
-            asked = [pair_of(row, where)[0]]
+            asked = turns_of_user(pair_of(row, where)[0])
         else:
             raise ValueError(
                 f"{where}: got the fields {sorted(row)}, wanted messages, question or chosen"
@@ -117,7 +117,8 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     results: dict[str, Any] = {
         "n": config.n, "questions": counts, "evaluation": asked, "meetings": len(hits),
     }  # fmt: skip
-    text = json.dumps({**results, "first": _short(hits[:20])}, indent=1, ensure_ascii=False)
+    first = _short(hits[:20], config.training)
+    text = json.dumps({**results, "first": first}, indent=1, ensure_ascii=False)
     (workdir / "results.json").write_text(text + "\n")
     if hits:
         first = hits[0]
@@ -134,6 +135,8 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     print(f"no evaluation question among {looked}", flush=True)
 
 
-def _short(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Hits with file names alone: a result does not tell where the run lies."""
-    return [{**hit, "id": Path(hit["id"]).name} for hit in hits]
+def _short(hits: list[dict[str, Any]], files: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Hits with the names of files alone: a result does not tell where the run lies."""
+    return [
+        {**hit, "id": Path(hit["id"]).name if hit["file"] in files else hit["id"]} for hit in hits
+    ]

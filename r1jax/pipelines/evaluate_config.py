@@ -7,6 +7,7 @@ from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig
 from r1jax.data.mapping import FileSource
 from r1jax.data.splits import SourceConfig
 from r1jax.data.templates import PromptConfig
+from r1jax.pipelines.asking import check_asking
 from r1jax.rewards.combine import RewardConfig
 
 
@@ -59,30 +60,10 @@ class EvaluateConfig:
     def __post_init__(self):
         if (self.file is None) == (self.source is None):
             raise ValueError("wanted questions of a file or of a source, got both or neither")
-        if min(self.samples, self.samples_at_once, self.batch, self.max_new_tokens) < 1:
-            raise ValueError(
-                f"samples {self.samples}, samples_at_once {self.samples_at_once}, batch "
-                f"{self.batch}, max_new_tokens {self.max_new_tokens}: need at least 1"
-            )
-        if self.samples % self.samples_at_once:
-            raise ValueError(
-                f"samples {self.samples} are no multiple of samples_at_once {self.samples_at_once}"
-            )
+        check_asking(self)
         if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
             raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
-        if not 0 < self.level < 1 or self.first < 0 or self.draws < 1:
+        if self.first < 0 or self.draws < 1:
             raise ValueError(
-                f"level {self.level}, first {self.first}, draws {self.draws}: wanted between 0 and "
-                "1, at least 0, at least 1"
-            )
-        self.reward.check_cap(self.max_new_tokens)
-        if self.reward.kind != "rule":
-            raise ValueError(f"reward.kind {self.reward.kind!r}: an exam is judged by rules")
-        rows, devices = self.mesh.data * self.mesh.expert, self.mesh.data * self.mesh.expert
-        devices *= self.mesh.model
-        streams = self.sampler.streams
-        if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
-            raise ValueError(
-                f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
-                "for rows, wanted divisors, and one stream on a mesh"
+                f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
             )

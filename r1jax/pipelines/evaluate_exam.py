@@ -5,60 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from r1jax import keys
-from r1jax.config import ExecutionConfig, SamplerConfig
 from r1jax.data.problems import Problem
-from r1jax.data.templates import PromptConfig
+from r1jax.data.selection import filled
 from r1jax.io.batches import RowFile
 from r1jax.io.progress import Progress
+from r1jax.pipelines.asking import Asking
 from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
 from r1jax.train.artifacts import open_model
 from r1jax.train.examiner import Answered, Examiner, known_to_all
 from r1jax.types import Weights
-
-
-@runtime_checkable
-class Asking(Protocol):
-    """What an exam reads of a run's config; `EvaluateConfig` says what each is."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def prompt(self) -> PromptConfig: ...
-
-    @property
-    def samples(self) -> int: ...
-
-    @property
-    def samples_at_once(self) -> int: ...
-
-    @property
-    def batch(self) -> int: ...
-
-    @property
-    def max_new_tokens(self) -> int: ...
-
-    @property
-    def prompt_buckets(self) -> tuple[int, ...]: ...
-
-    @property
-    def sampler(self) -> SamplerConfig: ...
-
-    @property
-    def execution(self) -> ExecutionConfig: ...
 
 
 class Exam:
@@ -113,11 +75,9 @@ class Exam:
     def draw(self, unit: int, beside: ThreadPoolExecutor) -> Future[Answered]:
         """Samples a unit and leaves its judging to a thread."""
         c, asked = self.config, self.asked(unit)
-        # a short last batch is filled up, so that it needs no program of its own
-        filled = [asked[i % len(asked)] for i in range(c.batch)]
         start = time.monotonic()
         rollout = self.examiner.draw(
-            self.weights, filled, keys.stream(self.root, self.stream, unit),
+            self.weights, filled(asked, c.batch), keys.stream(self.root, self.stream, unit),
             group=c.samples_at_once, cap=c.max_new_tokens,
         )  # fmt: skip
         self.phases["sample"] += time.monotonic() - start

@@ -16,6 +16,7 @@ from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig, flatten
 from r1jax.data import templates
 from r1jax.data.completions import split_completion
 from r1jax.data.jsonl import numbered_jsonl
+from r1jax.data.selection import filled
 from r1jax.data.templates import Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
@@ -162,12 +163,10 @@ class _Batches:
 
     def draw(self, prompts: list[list[int]], number: int) -> Rollout:
         c = self.config
-        # a short last batch is filled up, so that it needs no program of its own
-        filled = [prompts[i % len(prompts)] for i in range(c.batch)]
         start = time.monotonic()
         rollout = jax.device_get(
             self.sampler(
-                self.weights, filled, keys.stream(self.root, "generate", number),
+                self.weights, filled(prompts, c.batch), keys.stream(self.root, "generate", number),
                 group=c.samples, cap=c.max_new_tokens,
             )
         )  # fmt: skip

@@ -10,6 +10,7 @@ from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig
 from r1jax.data import requests, templates, verdicts
 from r1jax.data.candidates import CandidatePair
 from r1jax.data.completions import split_completion
+from r1jax.data.selection import filled
 from r1jax.data.templates import PromptConfig
 from r1jax.data.verdicts import Judgement
 from r1jax.sampling.sampler import Sampler
@@ -112,9 +113,7 @@ class AskedJudge:
                 raise ValueError(f"pair {pair.id}: {error}") from error
 
     def __call__(self, batch: list[CandidatePair], number: int) -> list[list[Judgement]]:
-        # a short last batch is filled up, so that it needs no program of its own
-        filled = [batch[i % len(batch)] for i in range(self.batch)]
-        put = [asked for pair in filled for asked in self._prompts(pair)]
+        put = [asked for pair in filled(batch, self.batch) for asked in self._prompts(pair)]
         rollout = to_host(
             self.sampler(
                 self.weights, [prompt.ids for _, prompt in put],

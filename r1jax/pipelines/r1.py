@@ -12,14 +12,14 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from r1jax.config import flatten
 from r1jax.io import lineage, stage_report
 from r1jax.io.digests import differences
 from r1jax.io.progress import clock
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.pipelines import assess, table
+from r1jax.pipelines import table
 from r1jax.pipelines.r1_config import (
     ClaimConfig,
     R1Config,
@@ -51,12 +51,7 @@ class _Stages:
         self.folder = workdir / "stages"
         self.built = build_stages(config, table.PIPELINES, self.folder)
         for column, name in config.report.models.items():
-            exam = self.built[name]
-            if isinstance(exam, assess.AssessConfig) and exam.level != config.report.level:
-                raise ValueError(
-                    f"report.level {config.report.level}: the intervals of {column}, stage "
-                    f"{name!r}, are of level {exam.level}"
-                )
+            _check_column(column, name, self.built[name], config.report)
         self.code = lineage.code_state(PACKAGE)
         there = {stage.name: self.folder / stage.name / "done.json" for stage in config.stages}
         self.done = {n: lineage.read_json(path) for n, path in there.items() if path.exists()}
@@ -175,6 +170,38 @@ class _Stages:
     def write_lineage(self) -> None:
         done = {s.name: self.done[s.name] for s in self.config.stages if s.name in self.done}
         lineage.write_lineage(self.workdir, self.config.seed, done)
+
+
+@runtime_checkable
+class _Examining(Protocol):
+    """What the report needs to know of a stage that examines a model."""
+
+    @property
+    def level(self) -> float: ...
+
+    @property
+    def measures(self) -> set[str]: ...
+
+
+def _check_column(column: str, name: str, exam: Any, report: ReportConfig) -> None:
+    """Raises unless a stage fills a column of the report, and with all that claims ask of it."""
+    if not isinstance(exam, _Examining):
+        raise ValueError(
+            f"report.models.{column}: stage {name!r} is a {exam.pipeline!r}, wanted one that "
+            "examines a model, as 'assess' does"
+        )
+    if exam.level != report.level:
+        raise ValueError(
+            f"report.level {report.level}: the intervals of {column}, stage {name!r}, are of level "
+            f"{exam.level}"
+        )
+    for claim in report.claims:
+        for model, _, measure in (side.rpartition(".") for side in (claim.left, claim.right)):
+            if model == column and measure not in exam.measures:
+                raise ValueError(
+                    f"claim {claim.name!r}: {column} has no {measure!r}, wanted one of "
+                    f"{sorted(exam.measures)}"
+                )
 
 
 def _timing(folder: Path) -> dict[str, Any]:

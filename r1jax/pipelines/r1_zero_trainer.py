@@ -45,6 +45,7 @@ class Trainer:
             "prompts_per_rollout": config.grpo.prompts_per_rollout,
             "group_size": config.grpo.group_size,
             "data_sha256": files_digest(config.task),
+            "base_sha256": fingerprint(resolve(config.base)),
             "reward_models": {
                 name: fingerprint(resolve(p.model)) for name, p in config.preferences.items()
             },

@@ -7,6 +7,7 @@ from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig
 from r1jax.data.filters import FilterConfig
 from r1jax.data.tasks import TaskConfig
 from r1jax.data.templates import PromptConfig
+from r1jax.pipelines.asking import check_asking
 from r1jax.rewards.combine import RewardConfig
 
 
@@ -81,16 +82,9 @@ class SampleConfig:
         return self.pipeline
 
     def __post_init__(self):
-        counts = {
-            "samples": self.samples, "samples_at_once": self.samples_at_once, "batch": self.batch,
-            "max_new_tokens": self.max_new_tokens, "keep": self.keep, "shard_rows": self.shard_rows,
-        }  # fmt: skip
-        if low := {name: n for name, n in counts.items() if n < 1}:
+        check_asking(self)
+        if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
             raise ValueError(f"got {low}: need at least 1")
-        if self.samples % self.samples_at_once:
-            raise ValueError(
-                f"samples {self.samples} are no multiple of samples_at_once {self.samples_at_once}"
-            )
         if unknown := sorted(set(self.prompts) - set(self.task.sources)):
             raise ValueError(
                 f"prompts: no sources {unknown}, there are {sorted(self.task.sources)}"
@@ -101,15 +95,3 @@ class SampleConfig:
             raise ValueError(f"mixture: {both} are sources of the task too")
         if (shares := sum(part.share for part in self.mixture.values())) >= 1:
             raise ValueError(f"mixture: the shares add up to {shares:g}, wanted less than 1")
-        if not 0 < self.level < 1:
-            raise ValueError(f"level {self.level}: wanted between 0 and 1")
-        self.reward.check_cap(self.max_new_tokens)
-        if self.reward.kind != "rule":
-            raise ValueError(f"reward.kind {self.reward.kind!r}: samples are judged by rules")
-        rows = self.mesh.data * self.mesh.expert
-        streams, devices = self.sampler.streams, rows * self.mesh.model
-        if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
-            raise ValueError(
-                f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
-                "for rows, wanted divisors, and one stream on a mesh"
-            )

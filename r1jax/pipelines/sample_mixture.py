@@ -13,6 +13,16 @@ from r1jax.pipelines.sample_config import SampleConfig
 Row = dict[str, Any]
 
 
+def _rows(path: str, name: str) -> list[Row]:
+    """The rows of a part. Raises ValueError, naming file and line, where two have one id."""
+    found: dict[str, Row] = {}
+    for where, row in iter_training_rows(path):
+        if row["id"] in found:
+            raise ValueError(f"mixture.{name}: {where}: id {row['id']!r} is an earlier row's too")
+        found[row["id"]] = row
+    return list(found.values())
+
+
 class Mixture:
     """The rows of `config.mixture`, without those that put an evaluation question.
 
@@ -37,7 +47,7 @@ class Mixture:
         self.composition: dict[str, dict[str, int | float]] = {}
         rule = config.task.decontamination
         for name, part in sorted(config.mixture.items()):
-            rows = [row for _, row in iter_training_rows(part.path)]
+            rows = _rows(part.path, name)
             hits = decontamination.planted(rows, evaluation, n=rule and rule.n)
             out = {hit.id for hit in hits}
             self.parts[name] = [row for row in rows if row["id"] not in out]
@@ -74,7 +84,7 @@ class Mixture:
                 origin = {**row.get("provenance", {}), "mixed_in_from": row["source"]}
                 yield {
                     **row,
-                    "id": f"{row['id']}~{again}" if again else row["id"],
+                    "id": f"{name}/{row['id']}" + (f"~{again}" if again else ""),
                     "source": name,
                     "provenance": origin,
                 }

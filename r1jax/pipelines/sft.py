@@ -21,6 +21,7 @@ from r1jax.config import ModelConfig, OptimizerConfig
 from r1jax.data import packing
 from r1jax.data.tasks import TaskData, files_digest, load_task
 from r1jax.data.tokenizer import Tokenizer
+from r1jax.io.digests import fingerprint
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.sft_report import write_sft_report
 from r1jax.io.summary import check_writable
@@ -30,7 +31,7 @@ from r1jax.pipelines.sft_data import SftData, digest_of, load_data
 from r1jax.pipelines.training_exam import TrainingExam
 from r1jax.rewards.combine import Rewarder
 from r1jax.sampling.sampler import Sampler
-from r1jax.train.artifacts import command, open_model, save_model
+from r1jax.train.artifacts import command, open_model, resolve, save_model
 from r1jax.train.examiner import Examiner
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
@@ -123,7 +124,10 @@ def open_exam(
 def _fixed(config: SftConfig) -> dict[str, Any]:
     """What may not change when a run is resumed, whatever else of its config does."""
     exam = files_digest(config.exam.task) if config.exam else None
-    return {"data_sha256": digest_of(config.data), "exam_data_sha256": exam, "batch": config.batch}
+    return {
+        "data_sha256": digest_of(config.data), "exam_data_sha256": exam, "batch": config.batch,
+        "base_sha256": fingerprint(resolve(config.base)),
+    }  # fmt: skip
 
 
 def _spread(

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax import keys
 from r1jax.config import ExecutionConfig, ModelConfig, SamplerConfig
 from r1jax.data.hf_tokenizer import HfTokenizer
+from r1jax.data.selection import filled
 from r1jax.io.progress import Progress
 from r1jax.model import forward
 from r1jax.rl.logprobs import token_logps
@@ -199,10 +200,6 @@ class TextModel:
             )
         return min(fits)
 
-    def _filled(self, rows: list[int]) -> list[int]:
-        """Rows repeated to a whole batch, so that a short one needs no program of its own."""
-        return [rows[i % len(rows)] for i in range(self.config.batch_size)]
-
     def logps(self, windows: list[Window]) -> Iterator[tuple[int, float, bool]]:
         """Yields row, log-probability (nats) and whether it is greedy, batch by batch.
 
@@ -216,7 +213,8 @@ class TextModel:
                 shape = (self.config.batch_size, widths[rows[-1]])
                 tokens, targets = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
                 real, scored = np.zeros(shape, bool), np.zeros(shape, bool)
-                for at, (given, asked) in enumerate(windows[i] for i in self._filled(rows)):
+                put = [windows[i] for i in filled(rows, self.config.batch_size)]
+                for at, (given, asked) in enumerate(put):
                     ids = [*given, *asked]
                     tokens[at, : len(ids) - 1], targets[at, : len(ids) - 1] = ids[:-1], ids[1:]
                     real[at, : len(ids) - 1] = True
@@ -238,9 +236,8 @@ class TextModel:
             for number, rows in enumerate(todo):
                 config, cap, _ = asked[rows[0]]
                 key = keys.stream(self.key, "lm_eval", number)
-                drawn = self._sampler(config, cap)(
-                    self.weights, [ids[i] for i in self._filled(rows)], key, group=1, cap=cap
-                )
+                put = [ids[i] for i in filled(rows, self.config.batch_size)]
+                drawn = self._sampler(config, cap)(self.weights, put, key, group=1, cap=cap)
                 completion_BC, mask_BC = jax.device_get((drawn.completion_BC, drawn.mask_BC))
                 progress.advance(number + 1)
                 for at, row in enumerate(rows):

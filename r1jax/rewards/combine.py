@@ -176,8 +176,11 @@ class Rewarder:
             parts, why = self._parts(completion, its, cap)
             given = {name: values[i] for name, values in learned.items()}
             unjudged = [n for n, value in given.items() if value is not None and math.isnan(value)]
-            values_ = {n: 0.0 if n in unjudged else value for n, value in given.items()}
-            parts |= {name: float(value) for name, value in values_.items() if value is not None}
+            parts |= {
+                name: float(value)
+                for name, value in given.items()
+                if value is not None and name not in unjudged
+            }
             total = sum(self.config.weights[name] * value for name, value in parts.items())
             reason = "; ".join(f"{name} {parts[name]:.3g}: {told}" for name, told in why.items())
             if self.config.kind == "format_only":

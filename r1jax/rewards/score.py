@@ -32,7 +32,8 @@ class Score(NamedTuple):
 
     Attributes:
       total: what the learner gets, in reward units.
-      parts: unweighted values by name, such as {"accuracy": 1.0, "format": 0.0}.
+      parts: unweighted values by name, such as {"accuracy": 1.0, "format": 0.0}; what a reward
+        model was not asked, or could not judge, is not among them.
       reason: why, for a person: "accuracy 1: 42 equals 42; format 0: no <think>".
       error: the judge failed, so that `total` says nothing; the reason says why.
       answer: the one that was judged; None where the completion gives none.

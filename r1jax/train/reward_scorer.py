@@ -16,6 +16,7 @@ from r1jax import sharding
 from r1jax.config import ExecutionConfig, ModelConfig
 from r1jax.data import preferences
 from r1jax.data.completions import OPEN
+from r1jax.data.selection import filled
 from r1jax.data.templates import PromptConfig
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.io import shards
@@ -87,8 +88,8 @@ class IdScorer:
             mine = [i for i, w in enumerate(widths) if w == width]
             for start in range(0, len(mine), self.batch):
                 rows = mine[start : start + self.batch]
-                filled = [texts[rows[i % len(rows)]] for i in range(self.batch)]
-                tokens, lengths = padded(filled, width, self.pad_id)
+                asked = [texts[i] for i in filled(rows, self.batch)]
+                tokens, lengths = padded(asked, width, self.pad_id)
                 put = partial(sharding.put, mesh=self.mesh, what="reward batch")
                 score_B = to_host(
                     self._score(

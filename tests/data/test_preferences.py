@@ -148,9 +148,13 @@ def test_balanced_pairs_tell_nothing_by_length():
 
 
 def test_turns_of_one_conversation_stay_on_one_side():
-    turns = lambda n: "".join(f"Q{n}\n\nAssistant: a\n\nHuman: more{i}" for i in range(2))
-    questions = [text for n in range(20) for text in (f"Q{n}", turns(n))]
+    begun = lambda n: f"\n\nHuman: Q{n}\n\nAssistant:"
+    dialogues = [text for n in range(20) for text in (begun(n), f"{begun(n)} a{begun('more')}")]
+    told = [{"chosen": f"{text} yes", "rejected": f"{text} no"} for text in dialogues]
+    questions = [preferences.pair_of(row, "")[0] for row in told]
+    assert questions[:2] == ["Q0", "Human: Q0\n\nAssistant: a\n\nHuman: Qmore"]
+    assert [preferences.turns_of_user(q) for q in questions[:2]] == [["Q0"], ["Q0", "Qmore"]]
     rows = [encoded(i, 3, 4, question) for i, question in enumerate(questions)]
     train, held_out = preferences.hold_out(rows, 8)
-    begun = lambda rows: {row.row.question.partition("\n")[0] for row in rows}
-    assert len(held_out) >= 8 and not begun(train) & begun(held_out)
+    numbers = lambda rows: {row.row.position // 2 for row in rows}
+    assert len(held_out) >= 8 and not numbers(train) & numbers(held_out)

@@ -108,5 +108,15 @@ def test_runs_that_are_not_seeds_of_one_another_are_refused(tmp_path):
     other = left_by(tmp_path, 1, (0.6, 0.5), models=("C", "B"))
     with pytest.raises(ValueError, match=r"got models \['C', 'B'\], wanted \['A', 'B'\]"):
         stage_claims.aggregate([one, other], level=0.95)
+    other = left_by(tmp_path, 1, (0.6, 0.5))
+    told = json.loads((other / "results.json").read_text())
+    for change in ({"offset": 0.5}, {"left": "A.y"}):
+        asked = [{**told["claims"][0], **change}]
+        (other / "results.json").write_text(json.dumps({**told, "claims": asked}))
+        with pytest.raises(ValueError, match=rf"got claims .*{next(iter(change))}"):
+            stage_claims.aggregate([one, other], level=0.95)
+    (other / "results.json").write_text(json.dumps({**told, "level": 0.5}))
+    with pytest.raises(ValueError, match=r"got level 0.5, wanted 0\.\d"):
+        stage_claims.aggregate([one, other], level=0.95)
     with pytest.raises(ValueError, match="got no run"):
         stage_claims.aggregate([], level=0.95)

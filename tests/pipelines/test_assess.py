@@ -43,10 +43,10 @@ def finished(config, tmp_path_factory):
 
 def test_every_exam_is_a_row_and_the_form_comes_from_one(finished):
     results = json.loads((finished / "results.json").read_text())
-    rows = {"reasoning", "general", "safety", "format", "readability", "language"}
+    rows = {"reasoning", "general", "safety", *assess.FORM}
     assert results["columns"].keys() == rows
     assert {n: c["n"] for n, c in results["columns"].items() if n != "general"} == {
-        "reasoning": 4, "safety": 2, "format": 4, "readability": 4, "language": 4,
+        "reasoning": 4, "safety": 2, "format": 4, "own_format": 4, "readability": 4, "language": 4,
     }  # fmt: skip
     assert all(0 <= c["low"] <= c["mean"] <= c["high"] <= 1 for c in results["columns"].values())
     assert results["answers"] == 16 and results["columns"]["format"]["mean"] == 0
@@ -75,11 +75,13 @@ def test_another_request_in_the_same_directory_is_refused(config, finished):
         assess.run(dataclasses.replace(config, seed=1), finished)
 
 
+PARTS = {"accuracy": 0.0, "format": 1.0, "language": 1.0, "repetition": 0.0}
+
+
 def answer(exam: str, question: str, completion: str, **more) -> dict:
-    parts = {"accuracy": 0.0, "format": 1.0, "language": 1.0, "repetition": 0.0}
     usual = dict(
         id=f"{exam}: {question}", exam=exam, question=question, completion=completion, value=0.0,
-        stratum="", parts=parts, error=False, tokens=5, truncated=False,
+        stratum="", parts=PARTS, error=False, tokens=5, truncated=False, opened=False,
     )  # fmt: skip
     return usual | more
 
@@ -106,16 +108,35 @@ def test_raw_scores_of_a_reward_model_have_an_interval_unless_all_are_equal(conf
     judge = PreferenceConfig(model="a", judges="helpful", scale="raw", buckets=(64,), batch=2)
     named = dataclasses.replace(config, preferences={"varied": judge, "flat": judge})
     rows = [
-        answer("reasoning", q, "4", parts={"format": 1.0, "language": 1.0, "repetition": 0.0,
-                                           "varied": score, "flat": 3.0})
+        answer("reasoning", q, "4", parts={**PARTS, "varied": score, "flat": 3.0})
         for q, score in (("a", -4.0), ("b", 2.0), ("c", 5.0))
     ]  # fmt: skip
+    # what a reward model could not judge has no score
+    rows.append(answer("reasoning", "d", "4", error=True))
     columns = assess.measured(rows, named)["columns"]
     # mean 1, standard error sqrt(21 / 3), Student's t of 2 degrees of freedom 4.302653
     reach = 4.302653 * 7**0.5
     got = [columns["varied"][k] for k in ("mean", "low", "high")]
     assert got == pytest.approx([1, 1 - reach, 1 + reach])
     assert columns["flat"] == {"mean": 3.0, "low": None, "high": None, "n": 3}
+
+
+def test_a_models_own_format_is_a_row_beside_the_layout_for_readers(config):
+    tagged = "<think>2 + 2</think><answer>4</answer>"
+    rows = [answer("reasoning", q, tagged, parts={**PARTS, "format": 0.0}) for q in "ab"]
+    zero = dataclasses.replace(config, own_format="think_answer")
+    for asked, paid in ((zero, 1.0), (config, 0.0)):
+        columns = assess.measured(rows, asked)["columns"]
+        assert (columns["format"]["mean"], columns["own_format"]["mean"]) == (0.0, paid)
+
+
+def test_a_thought_that_the_prompt_opened_and_nobody_closed_has_no_content(config):
+    rows = [
+        answer("general", "color of grass?", "The color of grass is green.", opened=True),
+        answer("general", "color of coal?", "hm</think>The color of coal is black.", opened=True),
+    ]  # fmt: skip
+    columns = assess.measured([*rows, answer("reasoning", "a", "4")], config)["columns"]
+    assert columns["general"]["mean"] == 0.5
 
 
 PREFERENCE = {"reasoning": configs.build(assess.AssessExam, exam(asked("fact"), "preference", 2))}
@@ -127,7 +148,10 @@ PREFERENCE = {"reasoning": configs.build(assess.AssessExam, exam(asked("fact"), 
         ({"form": "poetry"}, "form: got 'poetry'"),
         ({"exams": PREFERENCE}, "measure 'preference' wants preferences"),
         ({"samples_at_once": 3}, "no multiple of samples_at_once 3"),
-        ({"batch": 3}, "batch 3 is no multiple of the sampler's streams 2"),
+        ({"batch": 3}, "batch 3: got 2 streams on 1 devices"),
+        ({"samples_at_once": 0}, "got {'samples_at_once': 0}: need at least 1"),
+        ({"level": 95.0}, "level 95.0: wanted between 0 and 1"),
+        ({"own_format": "prose"}, "own_format: got 'prose', wanted one of"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, change, message):

@@ -68,18 +68,21 @@ def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_pat
 def test_a_planted_question_is_caught_in_what_rl_asks_and_in_dialogues(make, tmp_path):
     planted = asked("test", 3)
     config = make([conversation("hi")] * 2, [{"question": "ho"}])
-    chat = f"\n\nHuman: {planted}\n\nAssistant: "
-    pairs = write(tmp_path / "hh.jsonl", [{"chosen": chat + "3", "rejected": chat + "4"}])
-    with pytest.raises(ValueError, match=r"hh.jsonl:1: is world/0:test-3"):
-        contamination.run(
-            dataclasses.replace(config, training={"hh": pairs}), tmp_path / "dialogue"
-        )
+    for turn, before in enumerate(("", "\n\nHuman: hi\n\nAssistant: ho")):
+        chat = f"{before}\n\nHuman: {planted}\n\nAssistant: "
+        pairs = write(tmp_path / "hh.jsonl", [{"chosen": chat + "3", "rejected": chat + "4"}])
+        with pytest.raises(ValueError, match=r"hh.jsonl:1: is world/0:test-3"):
+            contamination.run(
+                dataclasses.replace(config, training={"hh": pairs}), tmp_path / f"turn{turn}"
+            )
     rows = data.rows(
         write(tmp_path / "rl.jsonl", [{"q": planted, "a": "1"}]), question="q", answer="a"
     )
     task = configs.build(TaskConfig, data.task(mine=data.files(train=rows)))
     with pytest.raises(ValueError, match=r"is world/0:test-3 of the exam 'reasoning'"):
         contamination.run(dataclasses.replace(config, tasks={"rl": task}), tmp_path / "asked")
+    found = json.loads((tmp_path / "asked" / "results.json").read_text())["first"]
+    assert found[0]["id"].endswith("/rl:1")
 
 
 def test_rows_that_ask_nothing_are_refused(make, tmp_path):

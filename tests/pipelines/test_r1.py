@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -32,6 +32,8 @@ class ExamineConfig:
     pipeline: Literal["examine"]
     model: str
     nested: dict[str, object]
+    level: ClassVar = 0.95
+    measures: ClassVar = frozenset({"reasoning"})
 
 
 def make(config: MakeConfig, workdir: Path) -> None:
@@ -100,8 +102,13 @@ CLAIM = {
 
 
 def built(stages=STAGES, seed=5, only="", models=None):
-    report = {"title": "stubs", "models": models or {"Second": "exam"}, "level": 0.95,
-              "claims": [CLAIM]}  # fmt: skip
+    models = {"Second": "exam"} if models is None else models
+    report = {
+        "title": "stubs",
+        "models": models,
+        "level": 0.95,
+        "claims": [CLAIM] if models else [],
+    }
     values = {"pipeline": "r1", "seed": seed, "stages": stages, "only": only, "report": report}
     return configs.build(r1.R1Config, values)
 
@@ -163,7 +170,7 @@ def test_done_json_holds_no_path_of_the_run_and_hashes_what_was_left(whole):
 
 
 def test_a_seed_of_minus_one_is_the_runs_and_another_stays(tmp_path):
-    r1.run(built((making("a"), making("b", seed=7)), models={"Second": "a"}, seed=11), tmp_path)
+    r1.run(built((making("a"), making("b", seed=7)), models={}, seed=11), tmp_path)
     seeds = [json.loads(told)["config"]["seed"] for told in done(tmp_path).values()]
     assert seeds == [11, 7]
 
@@ -233,7 +240,7 @@ def test_files_from_outside_are_fingerprinted_and_watched(tmp_path):
     outside = tmp_path / "data.jsonl"
     outside.write_text("{}\n")
     stages = (making("first", str(outside)),)
-    config, workdir = built(stages, models={"Second": "first"}), tmp_path / "run"
+    config, workdir = built(stages, models={}), tmp_path / "run"
     r1.run(config, workdir)
     entry = json.loads((workdir / "lineage.json").read_text())["externals"][str(outside)]
     assert entry["read_by"] == ["first"]
@@ -288,7 +295,7 @@ def test_a_wrong_reference_is_told_before_any_work(stages, message):
 def test_a_reference_to_nothing_that_was_left_is_told(tmp_path):
     stages = (making("a"), making("b", "stage:a/modle"))
     with pytest.raises(ValueError, match=r"'stage:a/modle': stage 'a' left nothing there, but \["):
-        r1.run(built(stages, models={"Second": "a"}), tmp_path)
+        r1.run(built(stages, models={}), tmp_path)
 
 
 def test_an_unknown_key_in_the_last_stage_is_told_before_any_work(tmp_path):
@@ -314,6 +321,17 @@ def test_a_report_names_a_stage_that_is_there():
         built(models={"Second": "exma"})
     with pytest.raises(ValueError, match=r"claim 'any': got 'Second.reasoning', wanted MODEL"):
         built(models={"Third": "exam"})
+
+
+def test_a_column_that_no_exam_fills_is_told_before_any_work(tmp_path, monkeypatch):
+    message = r"report.models.Second: stage 'second' is a 'make', wanted one that examines a model"
+    with pytest.raises(ValueError, match=message):
+        r1.run(built(models={"Second": "second"}), tmp_path)
+    monkeypatch.setitem(globals(), "CLAIM", {**CLAIM, "left": "Second.raesoning"})
+    message = r"claim 'any': Second has no 'raesoning', wanted one of \['reasoning'\]"
+    with pytest.raises(ValueError, match=message):
+        r1.run(built(), tmp_path)
+    assert not (tmp_path / "stages").exists()
 
 
 def test_the_report_shows_models_claims_and_stages(whole):

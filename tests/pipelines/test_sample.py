@@ -130,10 +130,22 @@ def test_what_is_mixed_in_keeps_its_fields_but_no_evaluation_question(sampled):
         1,
     )
     talk = [row for _, row in iter_training_rows(sampled / "sft") if row["source"] == "talk"]
-    assert talk and "g4" not in {row["id"] for row in talk}
+    assert talk and "talk/g4" not in {row["id"] for row in talk}
     for row in talk:
         assert row["kind"] == "greeting" and row["provenance"] == {"mixed_in_from": "chat"}
         assert questions_of(row)[0].startswith("Hello")
+
+
+def test_ids_of_parts_do_not_clash_and_one_part_has_each_once(nano_base, general, tmp_path):
+    both = mixed(general) | {"chat": mixed(general)["talk"]}
+    sample.run(settings(nano_base, mixture=both), tmp_path / "both")
+    ids = [row["id"] for _, row in iter_training_rows(tmp_path / "both" / "sft")]
+    assert len(set(ids)) == len(ids) and {"chat", "talk"} < {i.partition("/")[0] for i in ids}
+    twice = tmp_path / "twice.jsonl"
+    twice.write_text(general.read_text() * 2)
+    message = r"mixture.talk: .*twice.jsonl:11: id 'g0' is an earlier row's too"
+    with pytest.raises(ValueError, match=message):
+        sample.run(settings(nano_base, mixture=mixed(twice)), tmp_path / "twice")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 17])
@@ -207,7 +219,7 @@ def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path)
         ({"samples_at_once": 3}, "samples 4 are no multiple of samples_at_once 3"),
         ({"mixture": {"zero": sample_config.mixed("x", share=0.1)}}, "are sources of the task too"),
         ({"mixture": mixed("x", share=1.0)}, "share 1.0: wanted more than 0 and less than 1"),
-        ({"reward": {"kind": "random"}}, "samples are judged by rules"),
+        ({"reward": {"kind": "random"}}, "answers are judged by rules"),
         ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
         ({"level": 1.0}, "level 1.0"),
     ],

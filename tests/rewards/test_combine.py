@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from contextlib import closing
 from itertools import pairwise
 
@@ -141,6 +142,16 @@ def test_what_could_not_be_judged_is_an_error_and_no_silent_0(monkeypatch):
     fine, failed = scores([said(GOOD), said(FAILS, answer=r"\sqrt{3}")], judge=judge)
     assert (fine.error, failed.error) == (False, True)
     assert "NOT JUDGED" in failed.reason and "processor time" in failed.reason
+
+
+def test_a_score_that_a_model_could_not_give_is_no_part_and_an_error():
+    helpful = {"helpful": lambda completions: [1.0, math.nan, None]}
+    rows = [said(GOOD), said(GOOD), said(GOOD)]
+    given, failed, not_asked = scores(rows, learned=helpful, weights=weights(helpful=0.5))
+    assert given.parts["helpful"] == 1.0
+    assert "helpful" not in failed.parts and "helpful" not in not_asked.parts
+    assert (given.error, failed.error, not_asked.error) == (False, True, False)
+    assert "NOT JUDGED by ['helpful']" in failed.reason
 
 
 def test_the_kind_changes_the_total_and_keeps_the_parts():
