@@ -49,24 +49,34 @@ def digest(tree: Tree) -> str:
     return sha.hexdigest()
 
 
+WHOLE = 2**28  # bytes of the largest file of tensors that is read wholly for its fingerprint
+
+
+def without_maker(config: bytes) -> bytes:
+    """Returns a model's config.json as it is hashed: without "made_by", where it was made."""
+    if b'"made_by"' not in config:
+        return config
+    content = {k: v for k, v in json.loads(config).items() if k != "made_by"}
+    return canonical(content).encode()
+
+
 def fingerprint(path: str | Path) -> str:
     """Returns a sha256 of names, sizes and contents of the files at a path, below it too.
 
-    Of tensors (.safetensors, .gguf) the first and last MiB: enough to notice that a model was
-    changed, without reading all of a big one. Where it was made,
-    which our config.json tells as "made_by", makes no difference.
+    Of a file of tensors (.safetensors, .gguf) with more than `WHOLE` bytes the first and last MiB:
+    enough to notice another model, without reading all of a big one. Where it was made, which our
+    config.json tells as "made_by", makes no difference.
     """
     top, sha = Path(path), hashlib.sha256()
     files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
     for file in files:
         size = file.stat().st_size
         if file.name == "config.json" and b'"made_by"' in (text := file.read_bytes()):
-            content = {k: v for k, v in json.loads(text).items() if k != "made_by"}
-            sha.update(canonical(content).encode())
+            sha.update(without_maker(text))
             continue
         sha.update(f"{file.relative_to(top.parent)} {size}\n".encode())
         with file.open("rb") as opened:
-            if file.suffix not in (".safetensors", ".gguf"):
+            if file.suffix not in (".safetensors", ".gguf") or size <= WHOLE:
                 while chunk := opened.read(2**20):
                     sha.update(chunk)
                 continue

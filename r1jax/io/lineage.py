@@ -14,24 +14,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from r1jax.io.digests import canonical, fingerprint
+from r1jax.io.digests import canonical, fingerprint, without_maker
 
 # What a stage leaves for others and what depends on its config alone. Not the rest: checkpoints
 # (many, kept or dropped by age), tensorboard, timing.jsonl, summary.json, report.* and pictures
-# (times, machines), request.json and model/config.json (paths of this place), jax_cache, metrics
-# and evaluations (to look at, read by no stage).
+# (times, machines), request.json (paths of this place), jax_cache, metrics and evaluations (to look
+# at, read by no stage).
 ARTEFACTS = (
+    "model/config.json",
     "model/weights.safetensors",
     "model/tokenizer*",
     "model/score_head.safetensors",
     "model/reward.json",
+    "hugging_face/config.json",
     "hugging_face/*.safetensors",
     "hugging_face/tokenizer*",
     "results.json",
     "*.jsonl",
     "sft/*.jsonl",
 )
+CONFIG = "config.json"
 NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl")
+
+# keys of configs whose texts, or those right below them, are paths though they look like words
+PATHS = {"base", "model", "student", "teacher", "data", "path", "input", "place", "training"}
 
 # What of a stage's summary.json is kept with it: nothing that holds a time, a rate or a path.
 KEPT = (
@@ -60,7 +66,13 @@ def sha256(document: Any) -> str:
 
 
 def artefact(path: Path) -> dict[str, Any]:
-    """Returns sha256 and bytes of a file, and its rows if it is JSON lines."""
+    """Returns sha256 and bytes of a file, and its rows if it is JSON lines.
+
+    A model's config.json counts without where the model was made.
+    """
+    if path.name == CONFIG:
+        config = without_maker(path.read_bytes())
+        return {"sha256": hashlib.sha256(config).hexdigest(), "bytes": len(config)}
     sha, size, rows = hashlib.sha256(), 0, 0
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -69,6 +81,13 @@ def artefact(path: Path) -> dict[str, Any]:
             rows += block.count(b"\n")
     told = {"sha256": sha.hexdigest(), "bytes": size}
     return {**told, "rows": rows} if path.suffix == ".jsonl" else told
+
+
+def size(path: Path) -> int | None:
+    """Returns the bytes of a file as `artefact` counts them; None if it is not there."""
+    if not path.is_file():
+        return None
+    return artefact(path)["bytes"] if path.name == CONFIG else path.stat().st_size
 
 
 def artefact_names(workdir: str | Path) -> list[str]:
@@ -155,20 +174,21 @@ def code_state(package: Path) -> dict[str, Any]:
     }
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yields each text anywhere in a config behind the keys that lead to it."""
     if isinstance(value, str):
-        yield value
+        yield path, value
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
+        for key, inner in value.items():
+            yield from _texts(inner, (*path, str(key)))
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner)
+            yield from _texts(inner, path)
 
 
 def references(config: Any) -> list[str]:
     """Returns the texts anywhere in a stage's config that name what another stage left."""
-    return sorted({text for text in _texts(config) if text.startswith("stage:")})
+    return sorted({text for _, text in _texts(config) if text.startswith("stage:")})
 
 
 def _matching(path: Path) -> list[Path]:
@@ -186,13 +206,13 @@ def external_sha256(written: str, assets: Path) -> str | None:
     return fingerprint(found[0]) if found == [path] else sha256([fingerprint(p) for p in found])
 
 
-def _names_something(text: str) -> bool:
+def _names_something(path: tuple[str, ...], text: str) -> bool:
     """Whether a text of a config is a path, or a pattern of files, at which there is something."""
-    if text.startswith("stage:") or "\n" in text or not ("/" in text or Path(text).suffix):
+    bare = not ("/" in text or Path(text).suffix)
+    if text.startswith("stage:") or "\n" in text or (bare and not PATHS & {*path[-2:]}):
         return text.startswith("package:")
     if "*" in text:
-        folder, pattern = os.path.split(text)
-        return bool(Path(pattern).suffix) and "**" not in text and os.path.isdir(folder or ".")
+        return "**" not in text and os.path.isdir(os.path.dirname(text) or ".")
     return os.path.exists(text)
 
 
@@ -200,9 +220,9 @@ def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
     """Returns {path as written: fingerprint} of files and models outside the run that a config
     names.
 
-    Paths are the texts with a "/" or a suffix (or "package:") at which there is something: a word
-    like "test" is none, though there be a directory of that name; nor is a directory that holds the
-    run itself.
+    Paths are the texts with a "/" or a suffix (or "package:"), and those of the keys `PATHS`, at
+    which there is something: a word like "test" elsewhere is none, though there be a directory of
+    that name; nor is a directory that holds the run itself.
 
     Args:
       config: of a stage, as written.
@@ -210,8 +230,8 @@ def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
       assets: where "package:NAME" is looked for.
     """
     found = {}
-    for text in _texts(config):
-        if not _names_something(text):
+    for path, text in _texts(config):
+        if not _names_something(path, text):
             continue
         around = workdir.resolve().is_relative_to(Path(text).resolve())
         sha = None if around else external_sha256(text, assets)

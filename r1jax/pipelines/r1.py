@@ -96,11 +96,22 @@ class _Stages:
             raise ValueError(f"stage {stage.name!r} was made from other things{mend}{lines}")
         for name, file in told.get("artefacts", {}).items():
             path = folder / name
-            size = path.stat().st_size if path.is_file() else None
-            if size != file["bytes"]:
+            if (size := lineage.size(path)) != file["bytes"]:
                 raise ValueError(
                     f"stage {stage.name!r}: {path}: got {size} bytes, wanted {file['bytes']}{mend}"
                 )
+
+    def check_read(self, stage: StageConfig) -> None:
+        """Raises unless what a stage is about to read is to the bit what other stages left."""
+        for reference in references(stage):
+            source, place = lineage.split_reference(reference)
+            folder = self.folder / source
+            for name, sha in lineage.covered(place, self.done[source]["artefacts"]).items():
+                if lineage.artefact(folder / name)["sha256"] != sha:
+                    raise ValueError(
+                        f"stage {stage.name!r}: {reference!r}: {folder / name} is not as stage "
+                        f"{source!r} left it; to run that again: rm -r {shlex.quote(str(folder))}"
+                    )
 
     def stale(self) -> list[str]:
         """The stages that are done, but not from what is there now, in their order."""
@@ -140,6 +151,7 @@ class _Stages:
         """Runs a stage, or goes on with it, and writes its done.json."""
         folder = self.folder / stage.name
         begun, made_by = folder / "begun.json", self.made_by(stage)
+        self.check_read(stage)
         folder.mkdir(parents=True, exist_ok=True)
         going_on = begun.exists()
         if going_on:

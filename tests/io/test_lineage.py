@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 
 import pytest
@@ -8,8 +9,8 @@ from r1jax.io import lineage
 
 def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
     kept = ["model/weights.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
-            "sft/00000.jsonl", "answers.jsonl", "results.json"]  # fmt: skip
-    left = ["model/config.json", "metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
+            "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json"]  # fmt: skip
+    left = ["metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
             "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
             "sft.part/00000.jsonl"]  # fmt: skip
     for name in kept + left:
@@ -20,6 +21,20 @@ def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp
     assert list(got) == sorted(kept)
     assert got["answers.jsonl"] == {"sha256": sha, "bytes": 4, "rows": 2}
     assert got["results.json"] == {"sha256": sha, "bytes": 4}
+
+
+def test_a_models_config_is_an_artefact_without_where_it_was_made(tmp_path):
+    def told(name: str, **document) -> tuple[dict, int | None]:
+        path = tmp_path / name / "model" / "config.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(document))
+        return lineage.artefacts(tmp_path / name)["model/config.json"], lineage.size(path)
+
+    here, size = told("a", model={"theta": 10_000}, made_by={"base": "runs/a"})
+    assert size == here["bytes"]
+    assert told("b", model={"theta": 10_000}, made_by={"base": "runs/elsewhere"}) == (here, size)
+    assert told("c", model={"theta": 10}, made_by={"base": "runs/a"})[0]["sha256"] != here["sha256"]
+    assert lineage.size(tmp_path / "nothing") is None
 
 
 THERE = {
@@ -66,6 +81,12 @@ def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypat
              "**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]  # fmt: skip
     got = lineage.externals({"x": texts}, workdir=tmp_path / "run", assets=tmp_path / "assets")
     assert set(got) == {"rows.jsonl", "*.jsonl", "package:tiny"}
+    (tmp_path / "test" / "part").write_text("")
+    named = {"base": "test", "training": {"mine": "test"}, "prompt": {"style": "test"},
+             "files": {"place": "test/*"}, "data": "nothing"}  # fmt: skip
+    found = lambda config: set(lineage.externals(config, workdir=tmp_path / "run", assets=tmp_path))
+    assert found(named) == {"test", "test/*"}
+    assert found({"prompt": named["prompt"], "name": "test"}) == set()
 
 
 def test_metrics_hold_no_time_and_no_path():

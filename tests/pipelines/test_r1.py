@@ -50,7 +50,7 @@ def make(config: MakeConfig, workdir: Path) -> None:
     (workdir / "model").mkdir(exist_ok=True)
     weights = f"{config.seed} {config.rows} {read}"
     (workdir / "model" / "weights.safetensors").write_bytes(weights.encode())
-    (workdir / "model" / "config.json").write_text(str(workdir))
+    (workdir / "model" / "config.json").write_text(json.dumps({"made_by": str(workdir)}))
     (workdir / "metrics.jsonl").write_text("{}\n")
     summary = {"steps": config.rows, "seconds": {"all": 1.5}, "config": {"path": str(workdir)}}
     (workdir / "summary.json").write_text(json.dumps(summary))
@@ -162,11 +162,13 @@ def test_a_stage_is_told_with_its_number_and_what_it_does(tmp_path, capsys):
 def test_done_json_holds_no_path_of_the_run_and_hashes_what_was_left(whole):
     told = json.loads((whole / "stages" / "second" / "done.json").read_text())
     assert str(whole) not in json.dumps(told)
-    assert set(told["artefacts"]) == {"model/weights.safetensors", "rows.jsonl"}
+    model = {"model/config.json", "model/weights.safetensors"}
+    assert set(told["artefacts"]) == {*model, "rows.jsonl"}
     assert told["artefacts"]["rows.jsonl"]["rows"] == 3
     assert told["metrics"] == {"steps": 3} and told["seed"] == 5 and told["code"] == CODE
     first = json.loads((whole / "stages" / "first" / "done.json").read_text())["artefacts"]
-    assert told["inputs"] == {f"stage:first/{name}": file["sha256"] for name, file in first.items()}
+    read = ("rows.jsonl", "model/weights.safetensors")
+    assert told["inputs"] == {f"stage:first/{name}": first[name]["sha256"] for name in read}
 
 
 def test_a_seed_of_minus_one_is_the_runs_and_another_stays(tmp_path):
@@ -234,6 +236,16 @@ def test_an_artefact_that_is_gone_or_cut_is_refused(whole):
     path.unlink()
     with pytest.raises(ValueError, match=r"rows.jsonl: got None bytes, wanted .*rm -r"):
         r1.run(built(), whole)
+
+
+def test_what_was_changed_at_the_same_size_is_read_by_no_stage(tmp_path):
+    r1.run(built(only="first"), tmp_path)
+    path = tmp_path / "stages" / "first" / "rows.jsonl"
+    path.write_text(path.read_text().replace('"row": 1', '"row": 9'))
+    message = r"'second': 'stage:first/rows.jsonl': .*rows.jsonl is not as stage 'first' left it;"
+    with pytest.raises(ValueError, match=message):
+        r1.run(built(), tmp_path)
+    assert set(done(tmp_path)) == {"first"}
 
 
 def test_files_from_outside_are_fingerprinted_and_watched(tmp_path):
@@ -349,7 +361,7 @@ def checked(run, tmp_path):
 
 def test_the_check_passes_what_is_whole(whole, tmp_path, capsys):
     checked(whole, tmp_path)
-    assert "3 stages, 5 artefacts, all as they were" in capsys.readouterr().out
+    assert "3 stages, 7 artefacts, all as they were" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
