@@ -49,7 +49,7 @@ def run(config: RewardModelConfig, workdir: Path) -> None:
 def _examine(trainer: Trainer, here: Run, weights: Weights) -> tuple[float, list[list[float]]]:
     """The held-out accuracy, and the scores that it is of."""
     with here.phase("evaluate"):
-        scores = trainer.scores(weights)
+        scores = trainer.scores(weights, here.progress.say)
         row = trainer.told(scores)
     here.flush()
     here.evaluated(row)
@@ -81,7 +81,7 @@ def _fit(trainer: Trainer, here: Run, workdir: Path) -> None:
         here.after_update(state, extra={}, score=score)
     here.flush()
     # a run that was killed after its last update has no scores yet
-    scores = trainer.scores(state.weights) if scores is None else scores
+    scores = trainer.scores(state.weights, here.progress.say) if scores is None else scores
     _leave(trainer, here, state.weights, scores, workdir)
 
 

@@ -1,6 +1,8 @@
 """The rows, the batches, the programs and the held-out results of a reward model's run."""
 
 import dataclasses
+import time
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,6 +23,7 @@ from r1jax.train.state import initial_state
 from r1jax.types import Weights
 
 SPLIT = "validation"
+SILENCE = 30.0  # seconds, after which a long look at the held-out rows says how far it is
 
 
 def read_data(
@@ -107,9 +110,17 @@ class Trainer:
         rows = [self.train[i] for i in order[number]]
         return make_batch(rows, c.length_buckets, self.tokenizer.pad_id)
 
-    def scores(self, weights: Weights) -> list[list[float]]:
-        """Of each reply of the held-out rows."""
-        flat = iter(self.scorer(weights, [ids for row in self.held_out for ids in row.ids]))
+    def scores(self, weights: Weights, say: Callable[[str], None]) -> list[list[float]]:
+        """Of each reply of the held-out rows; says how far it is where that takes long."""
+        texts, said = [ids for row in self.held_out for ids in row.ids], time.monotonic()
+
+        def tell(scored: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > SILENCE:
+                said = time.monotonic()
+                say(f"held out: {scored:,} of {len(texts):,} replies scored")
+
+        flat = iter(self.scorer(weights, texts, tell=tell))
         return [[next(flat) for _ in row.ids] for row in self.held_out]
 
     def told(self, scores: list[list[float]]) -> dict[str, Any]:

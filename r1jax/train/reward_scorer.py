@@ -1,7 +1,7 @@
 """A reward model on disk, and texts scored by it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,17 @@ class IdScorer:
 
         self._score = jax.jit(counted)
 
-    def __call__(self, weights: Weights, texts: Sequence[list[int]]) -> list[float]:
+    def __call__(
+        self,
+        weights: Weights,
+        texts: Sequence[list[int]],
+        *,
+        tell: Callable[[int], None] = lambda scored: None,
+    ) -> list[float]:
         """Returns the score of each text, a logit, whatever the others are.
+
+        Args:
+          tell: is told after each batch how many texts are scored.
 
         Raises:
           ValueError: if a text fits no bucket; says which.
@@ -82,7 +91,7 @@ class IdScorer:
                 widths.append(bucket(len(ids), self.buckets))
             except ValueError as error:
                 raise ValueError(f"text {number}: {error}") from error
-        scores = [0.0] * len(texts)
+        scores, scored = [0.0] * len(texts), 0
         # a text is always scored in its own bucket: its score is then a function of it alone
         for width in sorted(set(widths)):
             mine = [i for i, w in enumerate(widths) if w == width]
@@ -100,6 +109,7 @@ class IdScorer:
                 )
                 for i, value in zip(rows, score_B, strict=False):
                     scores[i] = float(value)
+                tell(scored := scored + len(rows))
         return scores
 
 

@@ -12,7 +12,7 @@ from r1jax import config as configs
 from r1jax.config import ExecutionConfig
 from r1jax.io import reward_report
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import reward_model
+from r1jax.pipelines import reward_model, reward_model_trainer
 from r1jax.pipelines.reward_model_trainer import batches
 from r1jax.train.loop import Run, Stopped
 from r1jax.train.reward_scorer import RewardScorer
@@ -164,12 +164,14 @@ def test_other_rows_under_the_same_name_are_refused(finished):
     path.write_bytes(before)
 
 
-def test_labels_are_fitted_too(config, tmp_path, monkeypatch):
+def test_labels_are_fitted_too(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reward_model_trainer, "SILENCE", -1.0)  # tells after each batch
     monkeypatch.setattr(reward_report, "plot_reward", lambda *args, **more: None)
     c = dataclasses.replace(config("labels"), sees="all", epochs=1)
     reward_model.run(c, tmp_path)
     after = json.loads((tmp_path / "summary.json").read_text())["after"]
     assert 0 <= after["auc"] <= 1 and after["accuracy"]["rows"] == 6
+    assert "held out: 6 of 6 replies scored" in capsys.readouterr().out
     assert "AUC" in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "model/reward.json").read_text())["kind"] == "labels"
 
