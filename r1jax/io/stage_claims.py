@@ -116,7 +116,7 @@ def _asked(claim: Mapping[str, Any]) -> dict[str, Any]:
 def _of_claim(runs: Sequence[Mapping[str, Any]], number: int, level: float) -> dict[str, Any]:
     mine = [run["claims"][number] for run in runs]
     known = [claim["margin"] for claim in mine if claim["margin"] is not None]
-    claim = _asked(mine[0])
+    claim = {**_asked(mine[0]), "seed_verdicts": [claim["verdict"] for claim in mine]}
     if len(known) < len(mine):
         return {**claim, "margin": None, "low": None, "high": None, "verdict": UNKNOWN}
     told = over_seeds(known, level=level)
@@ -142,7 +142,8 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
       level: nominal coverage of the intervals: Student's t over seeds.
 
     Returns:
-      As `results`, each measure with n seeds and their values in "seeds"; and the seeds. A model or
+      As `results`, each measure with n seeds and their values in "seeds", each claim with what each
+      seed says by its own interval over questions in "seed_verdicts"; and the seeds. A model or
       measure that a run lacks is averaged over those that have it, and n says so.
 
     Raises:

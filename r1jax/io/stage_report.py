@@ -1,5 +1,6 @@
 """A run of stages on one page: its picture, its models side by side, its claims, its lineage."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,6 +160,11 @@ def _bound(claim: Mapping[str, Any]) -> str:
     return f"{claim['left']} {claim['relation']} {right}"
 
 
+def _counted(verdicts: Sequence[str]) -> str:
+    """How many seeds say what: "3 holds", or "2 holds, 1 within noise"."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).most_common())
+
+
 def claims_table(told: Mapping[str, Any]) -> list[str]:
     """Returns the lines of a table of claims, each with its two sides, its margin and verdict."""
     body = []
@@ -168,9 +174,12 @@ def claims_table(told: Mapping[str, Any]) -> list[str]:
             margin += f" [{claim['low']:+.3f}, {claim['high']:+.3f}]"
         sides = [_span(claim[side]) for side in ("left_told", "right_told") if side in claim]
         words = [claim["name"], claim["statement"], _bound(claim)]
-        body.append([*words, *sides, margin, f"**{claim['verdict']}**"])
-    sides = ["left", "right"] if any("left_told" in claim for claim in told["claims"]) else []
-    header = ["claim", "in words", "in numbers", *sides, "margin", "verdict"]
+        seeds = [_counted(claim["seed_verdicts"])] if "seed_verdicts" in claim else []
+        body.append([*words, *sides, margin, f"**{claim['verdict']}**", *seeds])
+    some = lambda key: any(key in claim for claim in told["claims"])
+    sides = ["left", "right"] if some("left_told") else []
+    seeds = ["seed by seed"] if some("seed_verdicts") else []
+    header = ["claim", "in words", "in numbers", *sides, "margin", "verdict", *seeds]
     return _left(markdown_table(header, body), 3)
 
 

@@ -92,7 +92,9 @@ def test_seeds_are_merged_with_students_t_over_their_means(tmp_path):
     (c,) = got["claims"]
     assert c["verdict"] == "holds" and c["margin"] == pytest.approx(0.1) and c["low"] > 0.08
     assert "| x | 0.600 [" in "\n".join(stage_report.stage_table(got))
-    assert "+0.100 [" in "\n".join(stage_report.claims_table(got))
+    table = "\n".join(stage_report.claims_table(got))
+    assert "+0.100 [" in table and "| seed by seed |" in table
+    assert c["seed_verdicts"] == ["holds"] * 3 and "| 3 holds |" in table
 
 
 def test_one_seed_has_no_interval(tmp_path):
