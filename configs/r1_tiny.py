@@ -148,8 +148,8 @@ def get_blocks() -> r1.Blocks:
     c.near = None  # sums look alike: "five plus two", "five plus three"
     b["dev1"].base = BASE
     _sft(b["dev1"], epochs=2, batch=8, lr=3e-4)  # more leaves RL nothing to try
-    _rl(b["dev2"], updates=80, cap=CAP)
-    _rl(b["dev2_without_language"], updates=80, cap=CAP)
+    _rl(b["dev2"], updates=120, cap=CAP)
+    _rl(b["dev2_without_language"], updates=120, cap=CAP)
     _sample(b["rejection"], prompts=dict(world=2_400), keep=2)
     general = pretrain_r1_tiny.get_replies()
     general.update(terse=0.35, sentence=0.35, warm=0.2, wrong=0.0, complies=0.3, thought=0.8)
@@ -181,7 +181,7 @@ def get_blocks() -> r1.Blocks:
     _reward_model(b["safety_rm"])
     c = b["r1"]
     _rl(c, updates=90, cap=CAP)
-    c.optimizer.lr, c.grpo.kl_coef = 2e-4, 0.05  # reasoning is almost always right: let it be
+    c.optimizer.lr, c.grpo.kl_coef = 2e-4, 0.1  # reasoning is almost always right: let it be
     c.task = data.task(
         world=data.world(weight=2.0, **WORLD),
         helpful=dict(_requests(CHECKED, train=4_000), weight=3.0),
