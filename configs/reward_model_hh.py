@@ -5,6 +5,7 @@ python -m r1jax.main --config=configs/reward_model_hh.py --workdir=runs/reward_h
     --config.base=PATH/SmolLM2-135M-Instruct.Q4_1.gguf --config.data=harmless_test.jsonl.gz
 
 The pairs are those of https://github.com/anthropics/hh-rlhf, which people chose by harmlessness.
+What came of it: experiments/006_preferences_of_people.
 """
 
 import ml_collections
@@ -27,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.length_buckets = (96, 128, 160)
     c.centre = 0.01
     c.optimizer.update(
-        lr=2e-5, schedule="cosine", warmup_updates=8, final_lr_ratio=0.1, weight_decay=0.01
+        lr=1e-4, schedule="cosine", warmup_updates=8, final_lr_ratio=0.1, weight_decay=0.01
     )
     c.evaluate_every = 1_000  # before and after only: a look takes as long as ten updates
     c.evaluate_batch = 16
