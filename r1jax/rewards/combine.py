@@ -174,13 +174,9 @@ class Rewarder:
         scores = []
         for i, (completion, its) in enumerate(zip(completions, judged, strict=True)):
             parts, why = self._parts(completion, its, cap)
-            given = {name: values[i] for name, values in learned.items()}
-            unjudged = [n for n, value in given.items() if value is not None and math.isnan(value)]
-            parts |= {
-                name: float(value)
-                for name, value in given.items()
-                if value is not None and name not in unjudged
-            }
+            asked = {n: v for n, values in learned.items() if (v := values[i]) is not None}
+            unjudged = [name for name, value in asked.items() if math.isnan(value)]
+            parts |= {name: float(v) for name, v in asked.items() if name not in unjudged}
             total = sum(self.config.weights[name] * value for name, value in parts.items())
             reason = "; ".join(f"{name} {parts[name]:.3g}: {told}" for name, told in why.items())
             if self.config.kind == "format_only":
