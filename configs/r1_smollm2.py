@@ -17,10 +17,10 @@ import ml_collections
 from configs import data, r1, sft
 
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
-CAP, BUCKET = 96, 352  # tokens of a completion, of a prompt
-CHARS = 260  # of a question: what is longer fits no prompt
+CAP, BUCKET = 96, 360  # tokens of a completion, of a prompt
+CHARS = 260  # of a question: with these every prompt fits
 ZERO_FORM = "\n\nReply in this form: <think> your steps </think> <answer> the answer </answer>"
-FORM = "\n\nThink between <think> and </think>, then put the answer in \\boxed{}."
+FORM = "\n\nThink between <think> and </think>, then reply; a result goes into \\boxed{}."
 ASKED = "Ben walks 5 km a day. How far does he walk in a week?"
 THOUGHT = "<think> A week has 7 days. 5 * 7 = 35. </think>"
 # so small a model is seldom right: what is asked of a sample is that it is right, no more
@@ -109,8 +109,10 @@ def _sample(c: ml_collections.ConfigDict, folder: str, prompts: dict, *, zero: b
 
 
 def _sft(c: ml_collections.ConfigDict) -> None:
-    c.prompt = dict(template="chat", instruction=FORM, examples=())
-    c.epochs, c.batch, c.length, c.packing_bins, c.micro_batches = 1, 2, 512, 4, 2
+    # general rows are no problems to think about: none is told to
+    c.prompt = dict(template="chat", instruction="", examples=())
+    # a row at a time: few samples are right, and they may fill no more
+    c.epochs, c.batch, c.length, c.packing_bins, c.micro_batches = 1, 1, 512, 4, 1
     c.validation, c.too_long = 0, "drop"
     c.loss.update(logit_chunk=128, balance=0.0)
     c.optimizer.update(lr=2e-5)
@@ -177,7 +179,7 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
     general = _short({**general, "filters": (short,)}, "instruction")
     _sample(b["rejection"], folder, reasoning, zero=False)
     b["rejection"].mixture["general"].update(path="stage:general/rows.jsonl", share=0.25)
-    helpful = data.files(train=_requests(folder, "user_oriented"))
+    helpful = data.files(train=_requests(folder, "user_oriented"), weight=4.0)
     # it is no judge; the truth about HH-RLHF's pairs is people's, and they are at hand
     b["helpful_rm"].update(data=f"{folder}/hh_rlhf/harmless_test.jsonl.gz", first=48, sees="all")
     _reward_model(b["helpful_rm"])

@@ -37,9 +37,10 @@ class FilesTask:
 
     Attributes:
       train: file of the training questions.
-      test: file of the test questions; None leaves the test to other sources.
-      validation: questions held out of `train`, after its filters; 0 for none. Files are often
-        sorted, so they are drawn (`_held_out`): the same ones in every run, whatever its seed.
+      test: file of the test questions; None leaves the test to other sources. Files are often
+        sorted, by subject say, and exams may ask the first of them only, so they are asked in a
+        drawn order (`_drawn`): the same in every run, whatever its seed.
+      validation: questions held out of `train`, after its filters, drawn likewise; 0 for none.
     """
 
     train: FileSource
@@ -119,13 +120,12 @@ def _world(w: WorldTask) -> Splits:
     return {split: make(split, n) for split, n in sizes.items()}
 
 
-def _held_out(n: int, count: int) -> list[int]:
+def _drawn(what: str, n: int, count: int) -> list[int]:
     """The `count` of n positions whose sha256 is smallest, in the order of these.
 
-    A larger count holds out the same and more, and rows added to a file put few others in. The
-    order is the drawn one too, since exams may ask the first of them only.
+    A larger count draws the same and more, and rows added to a file put few others in.
     """
-    digest = lambda position: hashlib.sha256(f"validation {position}".encode()).digest()
+    digest = lambda position: hashlib.sha256(f"{what} {position}".encode()).digest()
     return sorted(range(n), key=digest)[:count] if count else []
 
 
@@ -135,12 +135,12 @@ def _files(f: FilesTask) -> Splits:
         raise ValueError(
             f"{f.train.path}: {len(train)} questions cannot spare {f.validation} to validate"
         )
-    drawn = _held_out(len(train), f.validation)
+    drawn = _drawn("validation", len(train), f.validation)
     out = set(drawn)
     return {
         "train": [problem for i, problem in enumerate(train) if i not in out],
         "validation": [train[i] for i in drawn],
-        "test": test,
+        "test": [test[i] for i in _drawn("test", len(test), len(test))],
     }
 
 

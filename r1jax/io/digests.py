@@ -53,11 +53,17 @@ WHOLE = 2**28  # bytes of the largest file of tensors that is read wholly for it
 
 
 def without_maker(config: bytes) -> bytes:
-    """Returns a model's config.json as it is hashed: without "made_by", where it was made."""
-    if b'"made_by"' not in config:
+    """Returns a model's config.json as it is hashed: without "made_by", where it was made.
+
+    What is no JSON object, such as half a file, is hashed as it is.
+    """
+    try:
+        content = json.loads(config) if b'"made_by"' in config else None
+    except ValueError:
         return config
-    content = {k: v for k, v in json.loads(config).items() if k != "made_by"}
-    return canonical(content).encode()
+    if not isinstance(content, dict):
+        return config
+    return canonical({k: v for k, v in content.items() if k != "made_by"}).encode()
 
 
 def fingerprint(path: str | Path) -> str:

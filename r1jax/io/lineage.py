@@ -21,14 +21,8 @@ from r1jax.io.digests import canonical, fingerprint, without_maker
 # (times, machines), request.json (paths of this place), jax_cache, metrics and evaluations (to look
 # at, read by no stage).
 ARTEFACTS = (
-    "model/config.json",
-    "model/weights.safetensors",
-    "model/tokenizer*",
-    "model/score_head.safetensors",
-    "model/reward.json",
-    "hugging_face/config.json",
-    "hugging_face/*.safetensors",
-    "hugging_face/tokenizer*",
+    "model/*",
+    "hugging_face/*",
     "results.json",
     "*.jsonl",
     "sft/*.jsonl",
@@ -192,8 +186,10 @@ def references(config: Any) -> list[str]:
 
 
 def _matching(path: Path) -> list[Path]:
-    pattern = "*" in path.name
-    return sorted(path.parent.glob(path.name)) if pattern else [path] if path.exists() else []
+    """What is at a path, or the files of a pattern."""
+    if "*" in path.name:
+        return sorted(found for found in path.parent.glob(path.name) if found.is_file())
+    return [path] if path.exists() else []
 
 
 def external_sha256(written: str, assets: Path) -> str | None:

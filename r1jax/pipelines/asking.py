@@ -1,10 +1,12 @@
 """What runs that ask a model questions have in common in their configs."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig
 from r1jax.data.templates import PromptConfig
 from r1jax.rewards.combine import RewardConfig
+from r1jax.train.preferences import PreferenceConfig
 
 
 @runtime_checkable
@@ -54,8 +56,22 @@ class Asking(Protocol):
     def mesh(self) -> MeshConfig: ...
 
 
-def check_asking(c: Asking) -> None:
-    """Raises ValueError unless questions can be asked, judged and counted so."""
+def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) -> None:
+    """Raises ValueError unless reward models read what is that long, in tokens, and its end."""
+    for name, preference in learned.items():
+        if max(preference.buckets) <= longest:
+            raise ValueError(
+                f"preferences.{name}: the largest bucket is {max(preference.buckets)}, wanted "
+                f"more than the {longest} tokens of the longest prompt and completion"
+            )
+
+
+def check_asking(c: Asking, *, learned: Mapping[str, PreferenceConfig]) -> None:
+    """Raises ValueError unless questions can be asked, judged and counted so.
+
+    Args:
+      learned: the reward models that judge too, by name.
+    """
     names = ("samples", "samples_at_once", "batch", "max_new_tokens")
     if low := {name: getattr(c, name) for name in names if getattr(c, name) < 1}:
         raise ValueError(f"got {low}: need at least 1")
@@ -65,7 +81,8 @@ def check_asking(c: Asking) -> None:
         )
     if not 0 < c.level < 1:
         raise ValueError(f"level {c.level}: wanted between 0 and 1")
-    c.reward.check_cap(c.max_new_tokens)
+    c.reward.check(cap=c.max_new_tokens, learned=learned)
+    check_preferences(learned, longest=max(c.prompt_buckets) + c.max_new_tokens)
     if c.reward.kind != "rule":
         raise ValueError(f"reward.kind {c.reward.kind!r}: answers are judged by rules")
     rows = c.mesh.data * c.mesh.expert

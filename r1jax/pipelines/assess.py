@@ -119,7 +119,7 @@ class AssessConfig:
     mesh: MeshConfig
 
     def __post_init__(self):
-        check_asking(self)
+        check_asking(self, learned=self.preferences)
         if self.own_format not in FORMATS:
             raise ValueError(f"own_format: got {self.own_format!r}, wanted one of {list(FORMATS)}")
         if self.form not in self.exams:

@@ -73,7 +73,7 @@ class ModelRewriterConfig:
                 f"batch {self.batch}: wanted a multiple of {streams} streams and of the {rows} "
                 "devices for rows"
             )
-        self.reward.check_cap(self.max_new_tokens)
+        self.reward.check(cap=self.max_new_tokens, learned=())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,7 +65,7 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
         if "messages" in row:
             asked = questions_of(row)
         elif isinstance(row.get("question"), str):
-            asked = [row["question"]]
+            asked = turns_of_user(row["question"])
         elif "chosen" in row:
             asked = turns_of_user(pair_of(row, where)[0])
         else:

@@ -134,7 +134,7 @@ class DistillConfig:
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
-        self.reward.check_cap(min(s.max_new_tokens for s in self.stages))
+        self.reward.check(cap=min(s.max_new_tokens for s in self.stages), learned=())
 
     def _check_sizes(self) -> None:
         shards, pieces = self.mesh.data * self.mesh.expert, self.loss.micro_batches

@@ -60,7 +60,7 @@ class EvaluateConfig:
     def __post_init__(self):
         if (self.file is None) == (self.source is None):
             raise ValueError("wanted questions of a file or of a source, got both or neither")
-        check_asking(self)
+        check_asking(self, learned={})
         if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
             raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
         if self.first < 0 or self.draws < 1:

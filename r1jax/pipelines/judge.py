@@ -43,7 +43,7 @@ class JudgeRunConfig:
     def __post_init__(self):
         if self.batch < 1 or self.cap < 1:
             raise ValueError(f"batch {self.batch}, cap {self.cap}: need at least 1")
-        self.reward.check_cap(self.cap)
+        self.reward.check(cap=self.cap, learned=())
         if self.reward.kind == "random":
             raise ValueError("reward.kind 'random' judges nothing")
 

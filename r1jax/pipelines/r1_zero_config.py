@@ -6,6 +6,7 @@ from typing import Literal
 from r1jax.config import CheckpointConfig, ExecutionConfig, MeshConfig, OptimizerConfig
 from r1jax.data.tasks import TaskConfig
 from r1jax.data.templates import PromptConfig
+from r1jax.pipelines.asking import check_preferences
 from r1jax.rewards.combine import RewardConfig
 from r1jax.train.evaluation import EvalConfig
 from r1jax.train.grpo_step import GrpoConfig
@@ -119,8 +120,9 @@ class R1ZeroConfig:
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
-        self._check_preferences(longest)
-        self.reward.check_cap(min(s.max_new_tokens for s in self.stages))
+        check_preferences(self.preferences, longest=longest)
+        shortest = min(s.max_new_tokens for s in self.stages)
+        self.reward.check(cap=shortest, learned=self.preferences)
         shards = self.mesh.data * self.mesh.expert
         if (
             self.grpo.rows_per_update // self.grpo.micro_batches % shards
@@ -135,14 +137,6 @@ class R1ZeroConfig:
                 raise ValueError(
                     f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
                     "devices, wanted a divisor, and 1 on a mesh"
-                )
-
-    def _check_preferences(self, longest: int) -> None:
-        for name, preference in self.preferences.items():
-            if max(preference.buckets) <= longest:  # its end token too
-                raise ValueError(
-                    f"preferences.{name}: the largest bucket is {max(preference.buckets)}, wanted "
-                    f"more than the {longest} tokens of the longest prompt and completion"
                 )
 
     def _check_sources(self, sampled: list[StageConfig]) -> None:

@@ -81,10 +81,28 @@ class Trainer:
           ValueError: says which split and problem, or which split is too small.
         """
         self.exam.check()
-        rollouts_ = range(self.config.updates // self.config.grpo.updates_per_rollout)
-        self.exam.examiner.check(
-            self.splits["train"], sorted({i for r in rollouts_ for i in self.drawn(r)}), "train"
-        )
+        rollouts = range(self.config.updates // self.config.grpo.updates_per_rollout)
+        drawn = [self.drawn(number) for number in rollouts]
+        self._check_sources(drawn)
+        asked = sorted(set(itertools.chain(*drawn)))
+        self.exam.examiner.check(self.splits["train"], asked, "train")
+
+    def _check_sources(self, drawn: list[list[int]]) -> None:
+        """Raises unless each stage asks every source that it names, at least once."""
+        g, ends = self.config.grpo, [*itertools.accumulate(self.data.sizes)]
+        asked = {stage.from_update: set[str]() for stage in self.config.stages}
+        for number, problems in enumerate(drawn):
+            stage = self.config.stage(number * g.updates_per_rollout)
+            asked[stage.from_update] |= {
+                self.data.names[bisect.bisect_right(ends, i)] for i in problems
+            }
+        for stage in self.config.stages:
+            if idle := sorted(set(stage.sources) - asked[stage.from_update]):
+                raise ValueError(
+                    f"stages: from update {stage.from_update} on none of the rollouts, of "
+                    f"{g.prompts_per_rollout} prompts, asks the sources {idle}: wanted more "
+                    "weight for them, more prompts or more updates"
+                )
 
     def close(self) -> None:
         """Ends the workers that judge."""

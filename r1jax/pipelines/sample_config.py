@@ -82,7 +82,7 @@ class SampleConfig:
         return self.pipeline
 
     def __post_init__(self):
-        check_asking(self)
+        check_asking(self, learned={})
         if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
             raise ValueError(f"got {low}: need at least 1")
         if unknown := sorted(set(self.prompts) - set(self.task.sources)):

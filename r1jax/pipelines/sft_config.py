@@ -54,7 +54,7 @@ class ExamConfig:
     reflective_words: tuple[str, ...]
 
     def __post_init__(self):
-        self.reward.check_cap(self.max_new_tokens)
+        self.reward.check(cap=self.max_new_tokens, learned=())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from r1jax.rewards import format, language, length, repetition
@@ -88,12 +88,23 @@ class RewardConfig:
         if self.repetition_n < 1:
             raise ValueError(f"repetition_n {self.repetition_n}: need at least 1")
 
-    def check_cap(self, cap: int) -> None:
-        """Raises ValueError unless the length part can be told under a length cap in tokens."""
+    def check(self, *, cap: int, learned: Collection[str]) -> None:
+        """Raises ValueError unless each weight's part can be told.
+
+        Args:
+          cap: length cap of the completions, in tokens.
+          learned: names of the parts that models give.
+        """
+        self.check_weights(learned)
         if self.overlong and not 1 <= self.overlong.buffer <= cap:
             raise ValueError(
                 f"reward.overlong.buffer {self.overlong.buffer}: wanted 1 to the length cap {cap}"
             )
+
+    def check_weights(self, learned: Collection[str]) -> None:
+        """Raises ValueError if a weight's part is given by nobody, or a learned one has none."""
+        if (known := {*PARTS, *learned}) != set(self.weights):
+            raise ValueError(f"weights: got {sorted(self.weights)}, wanted {sorted(known)}")
 
 
 class Completion(NamedTuple):
@@ -143,8 +154,7 @@ class Rewarder:
     """
 
     def __init__(self, config: RewardConfig, learned: Mapping[str, Learned]):
-        if (known := {*PARTS, *learned}) != set(config.weights):
-            raise ValueError(f"weights: got {sorted(config.weights)}, wanted {sorted(known)}")
+        config.check_weights(learned)
         # a wrong name or a missing package is told now, not after the first rollout
         language.consistency("a probe", question="", **dataclasses.asdict(config.language))
         self.config, self.learned = config, learned

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from r1jax.config import ExecutionConfig
 from r1jax.rewards.combine import Completion
-from r1jax.train.reward_scorer import RewardScorer
+from r1jax.train.reward_scorer import RewardScorer, quietly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Preference:
         for i in mine:
             values[i] = math.nan
         short = [ids for ids in texts if len(ids) <= longest]
-        for i, score in zip(fits, self.score.ids(self.score.weights, short), strict=True):
+        scores = self.score.ids(self.score.weights, short, tell=quietly)
+        for i, score in zip(fits, scores, strict=True):
             raw = self.config.scale == "raw"
             values[i] = score if raw else 0.5 * (1 + math.tanh(score / 2))  # the sigmoid, stable
         return values

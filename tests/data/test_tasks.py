@@ -60,7 +60,8 @@ def test_validation_is_drawn_and_the_rest_keeps_its_order(tmp_path):
     # ordered by: printf 'validation 3' | sha256sum
     assert questions["validation"] == [f"train {i}?" for i in (3, 4, 5, 9)]
     assert questions["train"] == [f"train {i}?" for i in (0, 1, 2, 6, 7, 8)]
-    assert questions["test"] == [f"test {i}?" for i in range(3)]
+    # likewise: printf 'test 0' | sha256sum
+    assert questions["test"] == [f"test {i}?" for i in (0, 2, 1)]
     assert made["validation"][0].answer == "3"
     assert asked(sources(build(main=files(tmp_path)))["train"]) == questions["train"]
 
@@ -156,7 +157,7 @@ def test_a_problem_may_stand_in_one_place_only(tmp_path):
     with pytest.raises(ValueError, match=r"/train:1 is in a, train and in b, train"):
         load_task(build(a=one, b=one))
     same = data.files(train=one["files"]["train"], test=one["files"]["train"], validation=2)
-    with pytest.raises(ValueError, match=r"/train:1 is in a, train and in a, test"):
+    with pytest.raises(ValueError, match=r"/train:\d+ is in a, train and in a, test"):
         load_task(build(a=same))
     with pytest.raises(ValueError, match="world/0:train-0 is in a, train and in b, train"):
         load_task(build(a=data.world(**WORLD), b=data.world(**WORLD | {"train": 9})))
@@ -272,7 +273,7 @@ def test_one_file_may_be_cut_into_splits_by_filters(tmp_path):
     whole = rows(tmp_path / "x.jsonl", *"abcdef")
     cut = lambda *which: whole | {"filters": ({"field": "q", "op": "one_of", "value": which},)}
     made = sources(build(main=data.files(train=cut(*"acf"), test=cut(*"bde"), validation=1)))
-    assert [asked(made[s]) for s in made] == [["a", "c"], ["f"], ["b", "d", "e"]]
+    assert [asked(made[s]) for s in made] == [["a", "c"], ["f"], ["b", "e", "d"]]
 
 
 LONG = "if a plane travels twelve hundred miles in three hours how far in {}?"

@@ -9,7 +9,9 @@ from r1jax.io import lineage
 
 def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
     kept = ["model/weights.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
-            "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json"]  # fmt: skip
+            "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json",
+            "model/chat_template.jinja", "model/generation_config.json",
+            "hugging_face/special_tokens_map.json"]  # fmt: skip
     left = ["metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
             "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
             "sft.part/00000.jsonl"]  # fmt: skip
@@ -35,6 +37,15 @@ def test_a_models_config_is_an_artefact_without_where_it_was_made(tmp_path):
     assert told("b", model={"theta": 10_000}, made_by={"base": "runs/elsewhere"}) == (here, size)
     assert told("c", model={"theta": 10}, made_by={"base": "runs/a"})[0]["sha256"] != here["sha256"]
     assert lineage.size(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("left", ['{"made_by": {"base": "ru', '["made_by"]'])
+def test_a_config_that_is_no_json_object_is_hashed_as_it_is(tmp_path, left):
+    path = tmp_path / "config.json"
+    path.write_text(left)
+    sha = hashlib.sha256(left.encode()).hexdigest()
+    assert lineage.artefact(path) == {"sha256": sha, "bytes": len(left)}
+    assert lineage.size(path) == len(left)
 
 
 THERE = {
@@ -87,6 +98,14 @@ def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypat
     found = lambda config: set(lineage.externals(config, workdir=tmp_path / "run", assets=tmp_path))
     assert found(named) == {"test", "test/*"}
     assert found({"prompt": named["prompt"], "name": "test"}) == set()
+
+
+def test_a_pattern_is_its_files_whatever_folders_match_too(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("{}")
+    before = lineage.external_sha256(f"{tmp_path}/*", tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.txt").write_text("going on")
+    assert lineage.external_sha256(f"{tmp_path}/*", tmp_path) == before
 
 
 def test_metrics_hold_no_time_and_no_path():

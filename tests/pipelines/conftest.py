@@ -35,7 +35,8 @@ def trainer() -> Callable[[r1_zero.R1ZeroConfig], r1_zero.Trainer]:
     fresh = r1_zero.Trainer
 
     def of(config: r1_zero.R1ZeroConfig, mesh: Mesh | None = None) -> r1_zero.Trainer:
-        key = repr(dataclasses.replace(config, reward=ANY_REWARD))  # dicts in it have no hash
+        plain = dataclasses.replace(config, reward=ANY_REWARD, preferences={})
+        key = repr((plain, config.preferences))  # dicts in it have no hash
         if key not in made:
             made[key] = fresh(config, mesh)
         made[key].config = config

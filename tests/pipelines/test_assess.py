@@ -104,9 +104,24 @@ def test_measures_are_means_over_distinct_questions(config):
     assert columns["readability"]["mean"] == 0.5
 
 
+def judged(config, *names: str, bucket: int) -> assess.AssessConfig:
+    judge = PreferenceConfig(model="a", judges="helpful", scale="raw", buckets=(bucket,), batch=2)
+    weights = {**config.reward.weights, **dict.fromkeys(names, 1.0)}
+    return dataclasses.replace(
+        config, preferences=dict.fromkeys(names, judge),
+        reward=dataclasses.replace(config.reward, weights=weights),
+    )  # fmt: skip
+
+
+def test_reward_models_have_weights_and_read_the_longest_reply(config):
+    with pytest.raises(ValueError, match=r"weights: got .*'kindness'.*, wanted"):
+        dataclasses.replace(judged(config, "kindness", bucket=640), preferences={})
+    with pytest.raises(ValueError, match=r"preferences.kindness: the largest bucket is 8, wanted"):
+        judged(config, "kindness", bucket=8)
+
+
 def test_raw_scores_of_a_reward_model_have_an_interval_unless_all_are_equal(config):
-    judge = PreferenceConfig(model="a", judges="helpful", scale="raw", buckets=(64,), batch=2)
-    named = dataclasses.replace(config, preferences={"varied": judge, "flat": judge})
+    named = judged(config, "varied", "flat", bucket=640)
     rows = [
         answer("reasoning", q, "4", parts={**PARTS, "varied": score, "flat": 3.0})
         for q, score in (("a", -4.0), ("b", 2.0), ("c", 5.0))

@@ -75,6 +75,10 @@ def test_a_planted_question_is_caught_in_what_rl_asks_and_in_dialogues(make, tmp
             contamination.run(
                 dataclasses.replace(config, training={"hh": pairs}), tmp_path / f"turn{turn}"
             )
+    labelled = [{"question": f"Human: hi\n\nAssistant: ho\n\nHuman: {planted}"}]
+    labels = {"labels": write(tmp_path / "labels.jsonl", labelled)}
+    with pytest.raises(ValueError, match=r"labels.jsonl:1: is world/0:test-3"):
+        contamination.run(dataclasses.replace(config, training=labels), tmp_path / "labels")
     rows = data.rows(
         write(tmp_path / "rl.jsonl", [{"q": planted, "a": "1"}]), question="q", answer="a"
     )

@@ -370,7 +370,7 @@ class Lengths:
         assert len(questions) == len(replies) == len(opened) > 0
         return [[0] * len(text) for text in replies]
 
-    def ids(self, weights, texts):
+    def ids(self, weights, texts, *, tell):
         return [float(len(ids)) for ids in texts]
 
 
@@ -432,11 +432,22 @@ def test_stages_name_sources_that_are_there_and_leave_none_out(mixed):
             dataclasses.replace(mixed, stages=(first, late))
 
 
-def test_a_reward_model_needs_a_weight(mixed, monkeypatch):
+def test_a_source_that_a_stage_names_and_never_asks_is_told_before_any_work(mixed, monkeypatch):
     monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    rare = dataclasses.replace(mixed.task.sources["general"], weight=0.01)
+    task = dataclasses.replace(mixed.task, sources={**mixed.task.sources, "general": rare})
+    trainer = r1_zero.Trainer(dataclasses.replace(mixed, task=task), None)
+    with pytest.raises(ValueError, match=r"from update 2 on none .* asks .* \['general'\]"):
+        trainer.check()
+    trainer.close()
+
+
+def test_a_reward_model_needs_a_weight_and_a_weight_somebody_who_gives_its_part(mixed):
     reward = dataclasses.replace(mixed.reward, weights=dict(mixed.reward.weights, kindness=1.0))
-    with pytest.raises(ValueError, match="kindness"):
-        r1_zero.Trainer(dataclasses.replace(mixed, reward=reward), None)
+    with pytest.raises(ValueError, match=r"weights: got .*'kindness'.*, wanted"):
+        dataclasses.replace(mixed, reward=reward)
+    with pytest.raises(ValueError, match=r"weights: got .*'helpfulness'.*, wanted"):
+        dataclasses.replace(mixed, preferences={})
 
 
 def test_a_reply_that_fits_no_bucket_of_its_reward_model_was_not_judged(mixed, monkeypatch):
