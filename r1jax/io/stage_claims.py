@@ -9,13 +9,21 @@ from typing import Any
 from scipy import stats
 
 Columns = Mapping[str, Mapping[str, Mapping[str, Any]] | None]  # model -> measure -> mean, low, ...
+Answers = Mapping[str, Mapping[str, Mapping[str, float]]]  # model -> measure -> question -> mean
 
+ROUNDING = 1e-9  # intervals that are narrower have no width
 HOLDS, FAILS, NOISE, UNKNOWN = "holds", "does not hold", "within noise", "not measured"
 
 
-def _side(columns: Columns, side: str) -> Mapping[str, Any] | None:
-    """The measure that "model.measure" names; None where it was not measured."""
+def _names(side: str) -> tuple[str, str]:
+    """The model and the measure that "model.measure" names."""
     model, _, measure = side.rpartition(".")
+    return model, measure
+
+
+def _side(columns: Columns, side: str) -> Mapping[str, Any] | None:
+    """The measure that a side names; None where it was not measured."""
+    model, measure = _names(side)
     told = (columns.get(model) or {}).get(measure)
     return None if told is None or told["mean"] is None else told
 
@@ -46,65 +54,87 @@ def verdict(relation: str, margin: float, reach: float | None) -> str:
     return FAILS if fails else NOISE
 
 
-def judge_claim(columns: Columns, claim: Mapping[str, Any], *, level: float) -> dict[str, Any]:
+def _paired(answers: Answers, claim: Mapping[str, Any], level: float) -> float | None:
+    """The reach of the margin's interval over questions that both models answered; None unless
+    they answered the same ones and the margin differs between these."""
+    names = (_names(claim[side]) for side in ("left", "right"))
+    left, right = (answers.get(model, {}).get(measure, {}) for model, measure in names)
+    if len(left) < 2 or left.keys() != right.keys():
+        return None
+    told = over([value - claim["factor"] * right[q] for q, value in left.items()], level=level)
+    return told["high"] - told["mean"] if told["high"] - told["low"] > ROUNDING else None
+
+
+def _independent(
+    sides: Sequence[Mapping[str, Any]], claim: Mapping[str, Any], level: float
+) -> float | None:
+    """The reach of the margin's interval from those of its sides; None if one has none."""
+    z = float(stats.norm.ppf((1 + level) / 2))
+    errors = [standard_error(told, z) for told in sides]
+    known = [e for e in errors if e is not None]
+    weights = (1.0, claim["factor"])
+    reach = z * math.hypot(*(w * e for w, e in zip(weights, known, strict=False)))
+    return reach if len(known) == len(errors) else None
+
+
+def judge_claim(
+    columns: Columns, answers: Answers, claim: Mapping[str, Any], *, level: float
+) -> dict[str, Any]:
     """Returns a claim with its two sides, its margin and what they say of it.
 
-    The margin left - (factor * right + offset) has a normal interval from the two intervals, taken
-    as independent. Models examined on the same questions mostly rise and fall together, so this
-    calls too much noise rather than too little.
+    The interval of the margin left - (factor * right + offset) is Student's t over its differences
+    question by question, where both models answered the same questions: they rise and fall
+    together. Else it is a normal one from the two intervals, taken as independent.
 
     Args:
       columns: measures of each model.
+      answers: the same, question by question, of those for which that is known.
       claim: name, statement, left, right, relation, factor, offset.
       level: nominal coverage of the intervals, and of the margin's.
 
     Returns:
-      The claim with left_told and right_told (mean, low, high or None), margin, low, high and
-      verdict.
+      The claim with left_told and right_told (mean, low, high or None), margin, low, high, whether
+      it is paired, and verdict.
     """
     sides = {
         "left_told": _side(columns, claim["left"]),
         "right_told": _side(columns, claim["right"]) if claim["right"] else None,
     }
+    blank = {"margin": None, "low": None, "high": None, "paired": False, "verdict": UNKNOWN}
     left, right = sides.values()
-    blank = {"margin": None, "low": None, "high": None, "verdict": UNKNOWN}
     if left is None or (claim["right"] and right is None):
         return {**claim, **sides, **blank}
     margin = left["mean"] - claim["offset"] - claim["factor"] * (right["mean"] if right else 0.0)
-    z = float(stats.norm.ppf((1 + level) / 2))
-    errors = [standard_error(told, z) for told in sides.values() if told is not None]
-    known = [e for e in errors if e is not None]
-    weights = (1.0, claim["factor"])
-    reach = z * math.hypot(*(w * e for w, e in zip(weights, known, strict=False)))
-    reach = reach if len(known) == len(errors) else None
+    paired = _paired(answers, claim, level)
+    there = [told for told in (left, right) if told is not None]
+    reach = _independent(there, claim, level) if paired is None else paired
     ends = (None, None) if reach is None else (margin - reach, margin + reach)
-    told = {"margin": margin, "low": ends[0], "high": ends[1]}
+    told = {"margin": margin, "low": ends[0], "high": ends[1], "paired": paired is not None}
     return {**claim, **sides, **told, "verdict": verdict(claim["relation"], margin, reach)}
 
 
 def results(
-    columns: Columns, claims: Sequence[Mapping[str, Any]], *, level: float
+    columns: Columns, answers: Answers, claims: Sequence[Mapping[str, Any]], *, level: float
 ) -> dict[str, Any]:
     """Returns what results.json of a run of stages holds: the measures of the models, the claims
-    judged, and the level of all intervals."""
-    judged = [judge_claim(columns, claim, level=level) for claim in claims]
+    judged as `judge_claim` does, and the level of all intervals."""
+    judged = [judge_claim(columns, answers, claim, level=level) for claim in claims]
     return {"level": level, "models": dict(columns), "claims": judged}
 
 
-def over_seeds(values: Sequence[float], *, level: float) -> dict[str, Any]:
-    """Returns mean and Student's t interval of one number a seed; no interval for one seed."""
+def over(values: Sequence[float], *, level: float) -> dict[str, Any]:
+    """Returns mean and Student's t interval of n values; no interval of one."""
     n, mean = len(values), math.fsum(values) / len(values)
     if n < 2:
-        return {"mean": mean, "low": None, "high": None, "n": n, "seeds": list(values)}
+        return {"mean": mean, "low": None, "high": None, "n": n}
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * spread / math.sqrt(n)
-    return {
-        "mean": mean,
-        "low": mean - reach,
-        "high": mean + reach,
-        "n": n,
-        "seeds": list(values),
-    }
+    return {"mean": mean, "low": mean - reach, "high": mean + reach, "n": n}
+
+
+def over_seeds(values: Sequence[float], *, level: float) -> dict[str, Any]:
+    """Returns `over` of one number a seed, with these."""
+    return {**over(values, level=level), "seeds": list(values)}
 
 
 def _asked(claim: Mapping[str, Any]) -> dict[str, Any]:

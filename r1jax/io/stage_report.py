@@ -284,7 +284,8 @@ def write_stage_report(
         "",
         *(claims_table(results) if results["claims"] else ["None."]),
         "",
-        "The margin is by how much the left side exceeds the right. A claim holds or does not hold "
+        "The margin is by how much the left side exceeds the right, its interval over questions "
+        "that both models answered where these are the same. A claim holds or does not hold "
         "where the margin's whole interval says so; else it is within noise.",
         "",
         "## Stages",

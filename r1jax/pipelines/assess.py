@@ -209,7 +209,7 @@ def run(config: AssessConfig, workdir: Path) -> None:
 
 
 def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]:
-    """Returns each measure as a mean over questions with its interval, and by stratum.
+    """Returns each measure as a mean over questions with its interval, by stratum and by question.
 
     An answer whose judge failed counts for no accuracy, one that a reward model could not judge
     for none of its scores; the other measures need neither. Raw scores of reward models, which
@@ -233,23 +233,29 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
             note("readability", row, float(readable(row["completion"], parts)))
         for name in [name for name in config.preferences if name in row["parts"]]:
             note(name, row, row["parts"][name])
-    columns, strata = {}, {}
+    columns, strata, by_question = {}, {}, {}
     for column, questions in kept.items():
         means = {q: float(np.mean([v for _, v in told])) for q, told in questions.items()}
         judge = config.preferences.get(column)
         bounded = judge is None or judge.scale == "sigmoid"
         columns[column] = _interval(list(means.values()), config.level, bounded=bounded)
+        by_question[column] = {_short_name(q): mean for q, mean in means.items()}
         labels: dict[str, list[float]] = {}
         for q, told in questions.items():
             labels.setdefault(told[0][0], []).append(means[q])
         strata[column] = {k: float(np.mean(v)) for k, v in sorted(labels.items()) if k}
     lengths = [row["tokens"] for row in rows if row["exam"] == config.form]
     return {
-        "model": config.name, "columns": columns, "by_stratum": strata, "level": config.level,
+        "model": config.name, "columns": columns, "by_stratum": strata,
+        "by_question": by_question, "level": config.level,
         "answers": len(rows), "errors": sum(row["error"] for row in rows),
         "truncation": float(np.mean([row["truncated"] for row in rows])),
         "mean_length": float(np.mean(lengths)),
     }  # fmt: skip
+
+
+def _short_name(question: str) -> str:
+    return hashlib.sha256(question.encode()).hexdigest()[:16]
 
 
 def _interval(values: list[float], level: float, *, bounded: bool) -> dict[str, Any]:

@@ -282,7 +282,8 @@ def _report(config: R1Config, stages: _Stages, seconds: Mapping[str, float]) -> 
     shown = sorted(config.report.models.items(), key=lambda item: order.index(item[1]))
     columns = {column: found.get(name, {}).get("columns") for column, name in shown}
     claims = [dataclasses.asdict(claim) for claim in config.report.claims]
-    results = stage_report.results(columns, claims, level=config.report.level)
+    answers = {column: found.get(name, {}).get("by_question", {}) for column, name in shown}
+    results = stage_report.results(columns, answers, claims, level=config.report.level)
     # all stages of the whole command were checked one by one
     stale = stages.stale() if config.only else []
     if stale:

@@ -19,7 +19,7 @@ def claim(left, relation, right, factor=1.0, offset=0.0):
 
 
 def judged(columns, *args, **more):
-    return stage_claims.judge_claim(columns, claim(*args, **more), level=0.95)
+    return stage_claims.judge_claim(columns, {}, claim(*args, **more), level=0.95)
 
 
 COLUMNS = {"R1": {"reasoning": told(0.8)}, "Dev 3.1": {"reasoning": told(0.5)}, "None": None}
@@ -54,6 +54,29 @@ def test_the_margins_interval_is_that_of_the_difference_of_two_normal_means():
     np.testing.assert_allclose([got["low"], got["high"]], wanted, rtol=1e-12)
 
 
+def test_models_that_answered_the_same_questions_are_compared_question_by_question():
+    columns = {"A": {"x": told(0.55, 0.4)}, "B": {"x": told(0.5, 0.4)}}
+    answers = {"A": {"x": {"p": 0.15, "q": 0.56, "r": 0.94}},
+               "B": {"x": {"r": 0.9, "q": 0.5, "p": 0.1}}}  # fmt: skip
+    asked = claim("A.x", ">", "B.x")
+    of = lambda answers: stage_claims.judge_claim(columns, answers, asked, level=0.95)
+    assert of({})["verdict"] == "within noise" and not of({})["paired"]
+    got = of(answers)
+    assert got["verdict"] == "holds" and got["paired"]
+    low, high = stats.t.interval(0.95, 2, 0.05, stats.sem([0.05, 0.06, 0.04]))
+    np.testing.assert_allclose([got["low"], got["high"]], [low, high], rtol=1e-9)
+    halved = {**asked, "factor": 0.5}
+    got = stage_claims.judge_claim(columns, answers, halved, level=0.95)
+    reach = stats.t.ppf(0.975, 2) * stats.sem([0.1, 0.31, 0.49])
+    assert got["high"] - got["margin"] == pytest.approx(reach)
+    for others in ({"p": 0.1, "q": 0.5}, {"p": 0.1, "q": 0.5, "other": 0.9}):
+        assert not of({**answers, "B": {"x": others}})["paired"]
+    # differences that are all equal tell no spread
+    assert not of({**answers, "B": {"x": {q: v - 0.05 for q, v in answers["A"]["x"].items()}}})[
+        "paired"
+    ]
+
+
 def test_a_cut_interval_counts_with_its_wider_side():
     cut = {"mean": 1.0, "low": 0.9, "high": 1.0, "n": 9}
     assert stage_claims.standard_error(cut, Z) == pytest.approx(0.1 / Z)
@@ -72,7 +95,7 @@ def test_without_doubt_only_the_strict_relation_needs_more_than_equality():
 
 def left_by(tmp_path, seed, values, models=("A", "B")):
     columns = {m: {"x": told(v)} for m, v in zip(models, values, strict=True)}
-    known = stage_claims.results(columns, [claim("A.x", ">=", "B.x")], level=0.95)
+    known = stage_claims.results(columns, {}, [claim("A.x", ">=", "B.x")], level=0.95)
     folder = tmp_path / f"{seed}-{len(values)}-{models[0]}"
     folder.mkdir()
     (folder / "results.json").write_text(json.dumps({"seed": seed, **known}))

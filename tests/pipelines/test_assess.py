@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from configs import data, r1_tiny
@@ -49,6 +50,9 @@ def test_every_exam_is_a_row_and_the_form_comes_from_one(finished):
         "reasoning": 4, "safety": 2, "format": 4, "own_format": 4, "readability": 4, "language": 4,
     }  # fmt: skip
     assert all(0 <= c["low"] <= c["mean"] <= c["high"] <= 1 for c in results["columns"].values())
+    for column, told in results["columns"].items():
+        means = results["by_question"][column].values()
+        assert len(means) == told["n"] and np.mean([*means]) == pytest.approx(told["mean"])
     assert results["answers"] == 16 and results["columns"]["format"]["mean"] == 0
     assert "| reasoning |" in (finished / "report.md").read_text()
 

@@ -60,7 +60,9 @@ def examine(config: ExamineConfig, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     size = len((Path(config.model) / "weights.safetensors").read_bytes()) % 10
     told = {"mean": size / 10, "low": size / 10 - 0.05, "high": size / 10 + 0.05, "n": 9}
-    (workdir / "results.json").write_text(json.dumps({"columns": {"reasoning": told}}))
+    questions = {"reasoning": {"a": size / 20, "b": 3 * size / 20}}
+    document = {"columns": {"reasoning": told}, "by_question": questions}
+    (workdir / "results.json").write_text(json.dumps(document))
 
 
 stop_at: tuple[str, int] | None = None
@@ -101,13 +103,13 @@ CLAIM = {
 }  # fmt: skip
 
 
-def built(stages=STAGES, seed=5, only="", models=None):
+def built(stages=STAGES, seed=5, only="", models=None, claims=(CLAIM,)):
     models = {"Second": "exam"} if models is None else models
     report = {
         "title": "stubs",
         "models": models,
         "level": 0.95,
-        "claims": [CLAIM] if models else [],
+        "claims": claims if models else (),
     }
     values = {"pipeline": "r1", "seed": seed, "stages": stages, "only": only, "report": report}
     return configs.build(r1.R1Config, values)
@@ -335,14 +337,13 @@ def test_a_report_names_a_stage_that_is_there():
         built(models={"Third": "exam"})
 
 
-def test_a_column_that_no_exam_fills_is_told_before_any_work(tmp_path, monkeypatch):
+def test_a_column_that_no_exam_fills_is_told_before_any_work(tmp_path):
     message = r"report.models.Second: stage 'second' is a 'make', wanted one that examines a model"
     with pytest.raises(ValueError, match=message):
         r1.run(built(models={"Second": "second"}), tmp_path)
-    monkeypatch.setitem(globals(), "CLAIM", {**CLAIM, "left": "Second.raesoning"})
     message = r"claim 'any': Second has no 'raesoning', wanted one of \['reasoning'\]"
     with pytest.raises(ValueError, match=message):
-        r1.run(built(), tmp_path)
+        r1.run(built(claims=({**CLAIM, "left": "Second.raesoning"},)), tmp_path)
     assert not (tmp_path / "stages").exists()
 
 
@@ -352,6 +353,15 @@ def test_the_report_shows_models_claims_and_stages(whole):
         assert text in report
     told = json.loads((whole / "results.json").read_text())
     assert told["seed"] == 5 and told["models"]["Second"]["reasoning"]["n"] == 9
+
+
+def test_models_are_compared_question_by_question(tmp_path):
+    stages = (*STAGES, examining("exam-of-first", "stage:first/model"))
+    models = {"First": "exam-of-first", "Second": "exam"}
+    claim = {**CLAIM, "right": "First.reasoning"}
+    r1.run(built(stages, models=models, claims=(claim,)), tmp_path)
+    (told,) = json.loads((tmp_path / "results.json").read_text())["claims"]
+    assert told["paired"] and told["margin"] != 0
 
 
 def checked(run, tmp_path):
