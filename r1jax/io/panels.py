@@ -97,7 +97,7 @@ def smooth(values: np.ndarray) -> np.ndarray:
 
 
 def lines(rows: Rows, wanted: Sequence[Line], scale: Scale) -> Callable[[Axes], bool]:
-    """Returns what draws the curves: raw points faint, smoothed line on top.
+    """Returns what draws the curves: raw points faint, smoothed line on top; a lone point is plain.
 
     Args:
       rows: of metrics.jsonl or timing.jsonl.
@@ -113,10 +113,13 @@ def lines(rows: Rows, wanted: Sequence[Line], scale: Scale) -> Callable[[Axes], 
                 values = np.where(values > 0, values, np.nan)
             if not np.isfinite(values).any():
                 continue
+            drawn += 1
+            if np.isfinite(values).sum() == 1:
+                ax.plot(updates, values, "o", color=line.colour, ms=4, label=line.label)
+                continue
             shown = np.exp(smooth(np.log(values))) if scale.log else smooth(values)
             ax.plot(updates, values, ".", color=line.colour, alpha=0.3, ms=4, mew=0)
             ax.plot(updates, shown, color=line.colour, lw=1.8, label=line.label)
-            drawn += 1
         if scale.log and drawn:
             log_axis(ax)
         if scale.bounds is not None:
@@ -177,6 +180,9 @@ def stack(rows: Rows, wanted: Sequence[Line]) -> Callable[[Axes], bool]:
             return False
         updates = np.array([row["update"] for row in whole])
         layers = [smooth(series(whole, line.metric)[1]) for line in known]
+        if len(whole) == 1:  # an area needs a width
+            updates = updates[0] + np.array([-0.4, 0.4])
+            layers = [np.repeat(layer, 2) for layer in layers]
         ax.stackplot(
             updates,
             layers,
@@ -194,6 +200,9 @@ def stack(rows: Rows, wanted: Sequence[Line]) -> Callable[[Axes], bool]:
 def log_axis(ax: Axes) -> None:
     """Makes the vertical axis logarithmic, with plain numbers, enough of them on a short range."""
     ax.set_yscale("log")
+    low, high = ax.dataLim.intervaly
+    if high < 1.01 * low:  # one value, or as good as one: matplotlib would zoom in on its rounding
+        ax.set_ylim(low / 2, 2 * high)
     low, high = ax.get_ylim()
     subs = (1, 2, 3, 5) if high < 10 * low else (1, 3) if high < 100 * low else (1,)
     ax.yaxis.set_major_locator(ticker.LogLocator(subs=subs))

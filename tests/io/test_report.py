@@ -73,6 +73,23 @@ def test_a_logarithmic_axis_drops_what_has_no_logarithm():
     assert ax.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("value", [19.276952743530273, 100.0, 1e-5])
+def test_a_run_of_one_update_is_seen(value):
+    rows = [{"update": 1, "a": value}]
+    wanted = [Line("a", "a", COLOURS[0])]
+    for scale, room in ((LINEAR, 1.04), (LOG, 1.9)):
+        ax = axes()
+        assert lines(rows, wanted, scale)(ax)
+        (point,) = ax.lines
+        assert point.get_marker() == "o" and point.get_alpha() is None
+        low, high = ax.get_ylim()
+        assert low < value / room < room * value < high
+    ax = axes()
+    assert stack(rows, wanted)(ax)
+    width = np.ptp(ax.collections[0].get_paths()[0].vertices[:, 0])
+    np.testing.assert_allclose(width, 0.8)
+
+
 def test_series_leaves_out_rows_without_the_metric():
     updates, values = series([{"update": 1}, {"update": 2, "a": 5}], "a")
     assert updates.tolist() == [2] and values.tolist() == [5]
