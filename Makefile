@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+WORKERS ?= 2
 
 .PHONY: demo test slow reference smollm2 lm_eval lint bench clean
 
@@ -21,8 +22,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 demo: .venv/.installed  ## R1-Zero on the synthetic world, from the shipped base to a report
 	$(BIN)/python -m r1jax.main --config=configs/r1_zero_tiny.py --workdir=runs/demo
 
-test: .venv/.test
-	$(BIN)/python -m pytest
+test: .venv/.test  ## a file is one worker's; they begin in order, the long ones early
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: .venv/.test  ## kills and resumes real processes, remakes a small base
 	$(BIN)/python -m pytest -m slow
