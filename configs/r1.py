@@ -117,6 +117,8 @@ def reasoning_rl(base: str) -> ml_collections.ConfigDict:
     c.reward.judge.places = ("boxed", "answer_tag")
     c.reward.weights.language = 1.0  # added directly; its weight is not published
     c.grpo.clip_low = c.grpo.clip_high = 10.0  # epsilon of the first RL stage
+    c.stages = c.stages[:1]  # 65,536 tokens are R1-Zero's alone
+    c.length_buckets = (4096, 8192, 16_384, 34_816)
     return c
 
 
@@ -199,7 +201,8 @@ def get_blocks() -> Blocks:
     b["dev3"] = tuned(BASE, "stage:rejection/sft")
     b["candidates"] = sampled("stage:dev3/model")
     b["candidates"].task = data.task(
-        helpful=data.files(train=data.rows("data/helpful.jsonl", answer="", kind="helpful"))
+        helpful=data.files(train=data.rows("data/helpful.jsonl", answer="", kind="helpful")),
+        decontamination=_exams(),
     )
     b["candidates"].prompts = dict(helpful=66_000)
     b["candidates"].samples = b["candidates"].samples_at_once = 4
@@ -215,12 +218,14 @@ def get_blocks() -> Blocks:
     )  # fmt: skip
     b["r1"] = all_scenario_rl("stage:dev3/model")
     b["student"] = tuned(STUDENT, "stage:rejection/sft")
+    b["student"].prompt.template = "chat"  # its own: Qwen's tokenizer has no token for R1's turns
     b["student"].update(batch=64, micro_batches=64)  # v2, B.4.3
     b["student"].optimizer.lr = 8e-5  # of 7B; v2, table 6
     b["student_rl"] = reasoning_rl(STUDENT)
+    b["student_rl"].prompt.template = "r1_zero"  # a base has never seen R1's layout
+    b["student_rl"].reward.format = "think_answer"
     # of 512 samples each: as many as were drawn for the student's data
     b["student_rl"].updates = b["student_rl"].optimizer.total_updates = 2_496
-    b["student_rl"].stages = b["student_rl"].stages[:1]
     for name in ("zero", "dev2", "dev2_without_language", "student_rl"):
         b[name].task.decontamination = _exams()
     return b
@@ -249,7 +254,6 @@ def all_scenario_rl(base: str) -> ml_collections.ConfigDict:
         dict(from_update=0, sources=("reasoning",), **sizes),
         dict(from_update=1_296, sources=("reasoning", "helpful", "harmless"), **sizes),
     )
-    c.length_buckets = (4096, 8192, 16_384, 34_816)
     judged = dict(scale="sigmoid", buckets=(1024, 2048, 8192, 34_817), batch=64)  # not published
     c.preferences = dict(
         helpfulness=dict(model="stage:helpful_rm/model", judges="helpful", **judged),

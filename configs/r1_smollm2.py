@@ -179,13 +179,15 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
     general = _short({**general, "filters": (short,)}, "instruction")
     _sample(b["rejection"], folder, reasoning, zero=False)
     b["rejection"].mixture["general"].update(path="stage:general/rows.jsonl", share=0.25)
-    helpful = data.files(train=_requests(folder, "user_oriented"), weight=4.0)
+    helpful = data.files(train=_requests(folder, "user_oriented"))
     # it is no judge; the truth about HH-RLHF's pairs is people's, and they are at hand
     b["helpful_rm"].update(data=f"{folder}/hh_rlhf/harmless_test.jsonl.gz", first=48, sees="all")
     _reward_model(b["helpful_rm"])
     c = b["r1"]
     _rl(c, folder, zero=False)
     c.task = data.task(**_sources(folder), helpful=helpful)
+    for source in c.task.sources.values():
+        source.weight = 1.0  # of four prompts one each
     sizes = dict(max_new_tokens=CAP, temperature=0.7)
     c.stages = (
         dict(from_update=0, sources=("maths", "code", "stem"), **sizes),

@@ -199,7 +199,6 @@ def get_blocks() -> r1.Blocks:
     _sft(b["student"], epochs=3, batch=16, lr=1.5e-3)
     b["student_rl"].base = STUDENT
     _rl(b["student_rl"], updates=144, cap=CAP)  # about the tokens that `rejection` samples
-    b["student_rl"].reward.format = "think_answer"  # Zero's: a base has never seen R1's layout
     ordered = {}
     for name, block in b.items():
         if name == "rejection":

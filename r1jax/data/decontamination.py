@@ -49,6 +49,23 @@ class DecontaminationConfig:
             )
 
 
+class Evaluation(NamedTuple):
+    """Evaluation questions by set and id.
+
+    Attributes:
+      said: what the data say; n words in a row of theirs are a meeting.
+      asked: as a model is asked, where words of a template or options are added. A training
+        question may be equal to one, but to share n words with it says nothing: they may be ours.
+    """
+
+    said: Mapping[str, Mapping[str, str]]
+    asked: Mapping[str, Mapping[str, str]]
+
+    def index(self, *, n: int | None) -> dict[str, tuple[str, str]]:
+        """Returns where each gram comes from, as `index_grams`."""
+        return index_grams(self.asked, n=None) | index_grams(self.said, n=n)
+
+
 class Hit(NamedTuple):
     """A training question that was taken out: its id, what it shares, set and id of the other."""
 
@@ -111,16 +128,16 @@ def find_hits(
 
 
 def planted(
-    rows: Iterable[Mapping[str, Any]], evaluation: Mapping[str, Mapping[str, str]], *, n: int | None
+    rows: Iterable[Mapping[str, Any]], evaluation: Evaluation, *, n: int | None
 ) -> list[Hit]:
     """Returns which training rows put an evaluation question in a turn of their user.
 
     Args:
       rows: of training, with `id` and `messages` (`training_rows`).
-      evaluation: questions by set and id.
+      evaluation: what they may not put.
       n: words in a row that make a meeting; None looks for equal questions.
     """
-    index = index_grams(evaluation, n=n)
+    index = evaluation.index(n=n)
     hits = []
     for row in rows:
         asked = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]
@@ -128,9 +145,7 @@ def planted(
     return hits
 
 
-def check_not_planted(
-    path: str | Path, evaluation: Mapping[str, Mapping[str, str]], *, n: int | None
-) -> int:
+def check_not_planted(path: str | Path, evaluation: Evaluation, *, n: int | None) -> int:
     """Looks through a file of training rows, or all of a folder, as `planted`.
 
     Returns:

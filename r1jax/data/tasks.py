@@ -72,7 +72,7 @@ def files_digest(config: TaskConfig) -> str:
 Questions = dict[str, dict[str, dict[str, str]]]  # source, split and id to what the data say
 
 
-def _texts(source: SourceConfig) -> dict[str, str]:
+def own_texts(source: SourceConfig) -> dict[str, str]:
     """By id, questions that the data say otherwise than `Problem.question`; read once more."""
     files = [source.files.train, source.files.test] if source.files is not None else []
     texts: dict[str, str] = {}
@@ -168,7 +168,7 @@ def load_task(config: TaskConfig) -> TaskData:
     check_ids(made)
     report, notes = {}, []
     generated = all(s.world is not None or s.requests is not None for s in config.sources.values())
-    texts = {name: _texts(config.sources[name]) for name in made}
+    texts = {name: own_texts(config.sources[name]) for name in made}
     if config.decontamination is not None:
         made, report["decontamination"] = _decontaminated(made, texts, config.decontamination)
         notes.append(decontamination.summary(report["decontamination"]))

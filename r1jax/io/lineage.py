@@ -50,8 +50,27 @@ KEPT = (
     "after",
     "divergence",
     "agreement",
+    "tokens",
 )
-KEPT_RESULTS = ("questions", "samples", "pass_at_1", "rates")  # of an exam's "results"
+# of the "results" of an exam, of a column of the stage table, of judged pairs and labels
+KEPT_RESULTS = (
+    "questions",
+    "samples",
+    "pass_at_1",
+    "rates",
+    "columns",
+    "answers",
+    "errors",
+    "truncation",
+    "mean_length",
+    "judgements",
+    "read",
+    "kept",
+    "same_winner",
+    "longer_chosen",
+    "chosen_is_truly_better",
+    "safe",
+)
 
 
 def sha256(document: Any) -> str:

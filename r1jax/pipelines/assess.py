@@ -34,6 +34,7 @@ from r1jax.pipelines.asking import check_asking
 from r1jax.pipelines.evaluate_exam import Exam, ask
 from r1jax.rewards.combine import RewardConfig, Rewarder
 from r1jax.rewards.format import FORMATS
+from r1jax.rewards.judge import OPEN
 from r1jax.train import statistics
 from r1jax.train.artifacts import resolve
 from r1jax.train.preferences import Preference, PreferenceConfig
@@ -56,6 +57,7 @@ MEASURES: dict[str, Callable[[Row], float]] = {
     "helpfulness": lambda row: requests.helpfulness(row["question"], _whole(row)),
     "safety": lambda row: 1.0 - requests.harmful(row["question"], _whole(row)),
 }
+OF_REQUESTS = ("content", "helpfulness", "safety")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +140,20 @@ class AssessConfig:
         return {*exams, *FORM, *self.preferences}
 
 
+def _check_measure(name: str, measure: str, problem: Problem) -> None:
+    """Raises if this can never be measured of a reply to it; before anything is sampled."""
+    if measure == "accuracy" and problem.kind in OPEN:
+        raise ValueError(
+            f"exams.{name}: {problem.id} is of the kind {problem.kind!r}, which has no answer to "
+            "be right about: wanted another measure than 'accuracy'"
+        )
+    if measure in OF_REQUESTS:
+        try:
+            requests.request_of(problem.question)
+        except ValueError as error:
+            raise ValueError(f"exams.{name}: measure {measure!r}: {problem.id}: {error}") from error
+
+
 def _questions(config: AssessConfig) -> dict[str, list[Problem]]:
     """Those of each exam, with the exam's name before their ids: a question may be in two."""
     found = {}
@@ -149,6 +165,8 @@ def _questions(config: AssessConfig) -> dict[str, list[Problem]]:
                 f"exams.{name}: first {exam.first}: only {len(there)} questions in {exam.split}"
             )
         asked = [there[i] for i in range(exam.first)]
+        for problem in asked:
+            _check_measure(name, exam.measure, problem)
         found[name] = [p._replace(id=f"{name}: {p.id}") for p in asked]
     return found
 
@@ -192,14 +210,15 @@ def run(config: AssessConfig, workdir: Path) -> None:
 
             right = lambda row: row["value"] >= 1
             ask(here, workdir / "answers.jsonl", finish=finish, counts=right, shown="right")
-    results = measured(read_jsonl(workdir / "answers.jsonl"), config)
+    rows = read_jsonl(workdir / "answers.jsonl")
+    results = measured(rows, config)
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     (workdir / "results.json").write_text(text + "\n")
     write_summary(
         workdir,
         {
             "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
-            "seconds": here.phases, "tokens": {"sampled": here.tokens},
+            "seconds": here.phases, "tokens": {"sampled": sum(row["tokens"] for row in rows)},
             "peak_memory_bytes": peak_memory_bytes(), "results": results,
         },
     )  # fmt: skip

@@ -14,7 +14,8 @@ from typing import Any
 from r1jax.config import flatten
 from r1jax.data import decontamination, tasks
 from r1jax.data.completions import split_completion
-from r1jax.data.evaluation_questions import Questions, evaluation_questions
+from r1jax.data.decontamination import Evaluation
+from r1jax.data.evaluation_questions import evaluation_questions
 from r1jax.data.filters import active
 from r1jax.data.rewriting import clean
 from r1jax.data.training_rows import ShardWriter
@@ -49,14 +50,14 @@ def _request(config: ColdStartConfig) -> dict[str, Any]:
     }
 
 
-def _evaluation(config: ColdStartConfig) -> Questions:
-    return {} if config.task is None else evaluation_questions(
-        config.task, tasks.load_task(config.task)
-    )  # fmt: skip
+def _evaluation(config: ColdStartConfig) -> Evaluation:
+    if config.task is None:
+        return Evaluation({}, {})
+    return evaluation_questions(config.task, tasks.load_task(config.task))
 
 
 def _all_steps(
-    config: ColdStartConfig, found: list[Candidate], evaluation: Questions, workdir: Path
+    config: ColdStartConfig, found: list[Candidate], evaluation: Evaluation, workdir: Path
 ) -> Steps:
     """Goes through the steps, each shown as it is done."""
     c, rule = config, config.task and config.task.decontamination

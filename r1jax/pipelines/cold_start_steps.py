@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from r1jax.data import decontamination
 from r1jax.data.completions import split_completion
-from r1jax.data.evaluation_questions import Questions
+from r1jax.data.decontamination import Evaluation
 from r1jax.data.filters import FIELDS, FilterConfig, rejections
 from r1jax.data.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.data.rewriting import clean, laid_out, overlap, script, summarize, word_grams
@@ -109,10 +109,10 @@ def filtered(candidates: list[Candidate], config: FilterConfig) -> Iterable[Cand
 
 
 def without_evaluation_questions(
-    candidates: list[Candidate], evaluation: Questions, *, n: int | None
+    candidates: list[Candidate], evaluation: Evaluation, *, n: int | None
 ) -> Iterable[Candidate | Dropped]:
     """Drops rows whose question meets an evaluation question."""
-    index = decontamination.index_grams(evaluation, n=n)
+    index = evaluation.index(n=n)
     met: dict[str, bool] = {}
     for candidate in candidates:
         question = candidate.row["question"]

@@ -16,7 +16,7 @@ from r1jax.data import decontamination
 from r1jax.data.files import read_rows
 from r1jax.data.preferences import pair_of, turns_of_user
 from r1jax.data.splits import SourceConfig, each, splits_of
-from r1jax.data.tasks import TaskConfig, load_task
+from r1jax.data.tasks import TaskConfig, load_task, own_texts
 from r1jax.data.training_rows import questions_of
 from r1jax.io.summary import check_writable, facts, write_summary
 
@@ -39,7 +39,8 @@ class ContaminationConfig:
         with a `question` (labelled replies).
       tasks: what RL asks, by name; all training questions that `load_task` leaves.
       exams: by name.
-      n: words in a row that make a meeting, beside equal questions; None for equal ones alone.
+      n: words in a row, of those that the exams' data say, that make a meeting, beside equal
+        questions; None for equal ones alone.
     """
 
     pipeline: Literal["contamination"]
@@ -84,17 +85,18 @@ def _training(config: ContaminationConfig) -> Iterator[tuple[str, Iterator[tuple
         yield name, ((problem.id, problem.question) for problem in asked)
 
 
-def _evaluation(config: ContaminationConfig) -> dict[str, dict[str, str]]:
-    found = {}
+def _evaluation(config: ContaminationConfig) -> decontamination.Evaluation:
+    said, asked = {}, {}
     for name, exam in config.exams.items():
         there = splits_of(exam.source).get(exam.split, [])
         if not 1 <= exam.first <= len(there):
             raise ValueError(
                 f"exams.{name}: first {exam.first}: {len(there)} questions in {exam.split}"
             )
-        asked = [there[i] for i in range(exam.first)]
-        found[name] = {problem.id: problem.question for problem in asked}
-    return found
+        texts, problems = own_texts(exam.source), [there[i] for i in range(exam.first)]
+        said[name] = {p.id: texts.get(p.id, p.question) for p in problems}
+        asked[name] = {p.id: p.question for p in problems if p.id in texts}
+    return decontamination.Evaluation(said, asked)
 
 
 def run(config: ContaminationConfig, workdir: Path) -> None:
@@ -105,7 +107,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     """
     check_writable(workdir)
     evaluation = _evaluation(config)
-    index = decontamination.index_grams(evaluation, n=config.n)
+    index = evaluation.index(n=config.n)
     counts, hits = {}, []
     for name, questions in _training(config):
         counts[name] = 0
@@ -113,7 +115,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
             counts[name] += 1
             found = decontamination.find_hits({where: question}, index, n=config.n)
             hits += [{"file": name, **hit._asdict()} for hit in found]
-    asked = {name: len(set(questions.values())) for name, questions in evaluation.items()}
+    asked = {name: len(set(questions.values())) for name, questions in evaluation.said.items()}
     results: dict[str, Any] = {
         "n": config.n, "questions": counts, "evaluation": asked, "meetings": len(hits),
     }  # fmt: skip

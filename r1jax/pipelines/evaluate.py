@@ -26,6 +26,7 @@ from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_sum
 from r1jax.pipelines.evaluate_config import EvaluateConfig
 from r1jax.pipelines.evaluate_exam import Exam, ask
 from r1jax.rewards.combine import Rewarder
+from r1jax.rewards.judge import OPEN
 from r1jax.train import exam
 from r1jax.train.artifacts import resolve
 
@@ -40,6 +41,10 @@ def _questions(config: EvaluateConfig) -> list[Problem]:
             raise ValueError(f"split {config.split!r}: the source has {sorted(splits)}")
         source = splits[config.split]
         found = [source[i] for i in range(min(config.first or len(source), len(source)))]
+    if open_ := [q for q in found if q.kind in OPEN]:
+        raise ValueError(
+            f"{open_[0].id} is of the kind {open_[0].kind!r}, which has no answer to be right about"
+        )
     if len(found) < max(config.first, 1):
         raise ValueError(f"first {config.first}: only {len(found)} questions there")
     return found[: config.first or None]
@@ -109,7 +114,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     known = facts()
     summary = {
         "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **known,
-        "seconds": here.phases, "tokens": {"sampled": here.tokens},
+        "seconds": here.phases, "tokens": {"sampled": sum(row["tokens"] for row in rows)},
         "peak_memory_bytes": peak_memory_bytes(), "results": results, "comparison": comparison,
     }  # fmt: skip
     write_summary(workdir, summary)

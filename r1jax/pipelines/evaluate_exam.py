@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from r1jax import keys
+from r1jax.data.jsonl import iter_jsonl
 from r1jax.data.problems import Problem
 from r1jax.data.selection import filled
 from r1jax.io.batches import RowFile
@@ -146,6 +147,11 @@ class Exam:
 
 
 Row = dict[str, Any]
+
+
+def tokens_sampled(answers: Path) -> int:
+    """Returns how many tokens the stored answers have, whichever process sampled them."""
+    return sum(row["tokens"] for row in iter_jsonl(answers))
 
 
 def ask(

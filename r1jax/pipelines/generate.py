@@ -15,7 +15,7 @@ from r1jax import keys, sharding
 from r1jax.config import ExecutionConfig, MeshConfig, SamplerConfig, flatten
 from r1jax.data import templates
 from r1jax.data.completions import split_completion
-from r1jax.data.jsonl import numbered_jsonl
+from r1jax.data.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.data.selection import filled
 from r1jax.data.templates import Prompt, PromptConfig
 from r1jax.data.tokenizer import Tokenizer
@@ -196,12 +196,13 @@ def _answer_file(config: GenerateConfig, workdir: Path, mesh: Mesh | None) -> No
             rollout = batches.draw([prompt.ids for _, prompt in batch], number)
             file.write(_rows(batch, rollout, tokenizer, config.samples))
             progress.advance(number + 1, tokens_per_s=batches.tokens / batches.seconds)
+    sampled = sum(len(row["completion_ids"]) for row in iter_jsonl(path))
     write_summary(
         workdir,
         {
             "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
             "prompts": len(rows), "completions": len(rows) * config.samples,
-            "seconds": {"sample": batches.seconds}, "tokens": {"sampled": batches.tokens},
+            "seconds": {"sample": batches.seconds}, "tokens": {"sampled": sampled},
             "peak_memory_bytes": peak_memory_bytes(),
         },
     )  # fmt: skip

@@ -40,14 +40,15 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
       Shares of judgements that could be read, and of pairs kept; how often two judgements of a pair
       agree, on the level and on who is better; how often the reply shown first is preferred (0.5
       is fair; a tie half) and its mean lead in levels; mean lengths of chosen and rejected replies,
-      and how often the longer one is chosen. Where the truth is known also how often the chosen
-      reply is truly the better one.
+      and how often the longer one is chosen, in characters of what the judge saw (tokens are those
+      of the whole sample). Where the truth is known also how often the chosen reply is truly the
+      better one.
     """
     verdicts = [(v, row) for row in rows for v in row["verdicts"] if v is not None]
     couples = [c for row in rows for c in itertools.combinations(deltas(row), 2)]
     won = lambda x: (float(np.sign(x)) + 1) / 2
     names = [row["question_id"] for row in good]
-    ahead = {key: [] for key in ("tokens", "characters", "truths")}
+    ahead = {key: [] for key in ("characters", "truths")}
     lengths: dict[str, list[float]] = defaultdict(list)
     for row in good:
         chosen, rejected = (0, 1) if row["delta"] > 0 else (1, 0)
@@ -71,7 +72,7 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
             str(level): sum(v == level for v, _ in verdicts) for level in range(2, -3, -1)
         },
         "mean_lengths": {name: _mean(values) for name, values in lengths.items()},
-        "longer_chosen": _share(ahead["tokens"], names),
+        "longer_chosen": _share(ahead["characters"], names),
     }
     if "truths" in rows[0]:
         told["chosen_is_truly_better"] = _share(ahead["truths"], names)

@@ -36,8 +36,6 @@ PACKAGE = Path(__file__).parents[1]
 ASSETS = PACKAGE / "assets"
 MADE_BY = ("pipeline", "seed", "config", "config_sha256", "inputs", "externals")
 
-Done = Mapping[str, dict[str, Any]]
-
 
 class _Stages:
     """The stages of a run and what is done of them.

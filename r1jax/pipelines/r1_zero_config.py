@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from r1jax.config import CheckpointConfig, ExecutionConfig, MeshConfig, OptimizerConfig
+from r1jax.data.mixing import mixed_indices
 from r1jax.data.tasks import TaskConfig
 from r1jax.data.templates import PromptConfig
 from r1jax.pipelines.asking import check_preferences
@@ -145,6 +146,32 @@ class R1ZeroConfig:
             raise ValueError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
         if all(s.sources for s in sampled) and (idle := sorted(there - asked)):
             raise ValueError(f"stages: no rollout asks the sources {idle}")
+        for stage in self.stages:
+            if idle := sorted(set(stage.sources) - self._asked(stage)):
+                raise ValueError(
+                    f"stages: from update {stage.from_update} on none of the rollouts, of "
+                    f"{self.grpo.prompts_per_rollout} prompts, asks the sources {idle}: wanted "
+                    "more weight for them, more prompts or more updates"
+                )
+
+    def _asked(self, stage: StageConfig) -> set[str]:
+        """Which of the sources that a stage names its rollouts ask."""
+        names, asked = sorted(stage.sources), set[str]()
+        weights = [self.task.sources[name].weight for name in names]
+        per_rollout = self.grpo.updates_per_rollout
+        for update in range(0, self.updates, per_rollout):
+            if len(asked) == len(names):
+                break
+            if self.stage(update) == stage:
+                # which source stands where depends on weights alone: one problem of each will do
+                asked |= {
+                    names[i]
+                    for i in mixed_indices(
+                        [1] * len(names), weights, seed=0, step=update // per_rollout,
+                        batch=self.grpo.prompts_per_rollout,
+                    )
+                }  # fmt: skip
+        return asked
 
     def stage(self, update: int) -> StageConfig:
         """The stage that a rollout starting after `update` updates belongs to."""

@@ -17,6 +17,7 @@ from r1jax.model import forward
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.pipelines.training_exam import TrainingExam, examiners
 from r1jax.rewards.combine import Rewarder
+from r1jax.rewards.judge import OPEN
 from r1jax.train.artifacts import open_model, resolve
 from r1jax.train.grpo_step import grpo_step, sequence_logps
 from r1jax.train.preferences import Preference
@@ -78,30 +79,19 @@ class Trainer:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
-          ValueError: says which split and problem, or which split is too small.
+          ValueError: says which split and problem, or which split is too small; or which problem's
+            replies nothing but the form would be judged of.
         """
         self.exam.check()
         rollouts = range(self.config.updates // self.config.grpo.updates_per_rollout)
-        drawn = [self.drawn(number) for number in rollouts]
-        self._check_sources(drawn)
-        asked = sorted(set(itertools.chain(*drawn)))
+        asked = sorted(set(itertools.chain(*map(self.drawn, rollouts))))
         self.exam.examiner.check(self.splits["train"], asked, "train")
-
-    def _check_sources(self, drawn: list[list[int]]) -> None:
-        """Raises unless each stage asks every source that it names, at least once."""
-        g, ends = self.config.grpo, [*itertools.accumulate(self.data.sizes)]
-        asked = {stage.from_update: set[str]() for stage in self.config.stages}
-        for number, problems in enumerate(drawn):
-            stage = self.config.stage(number * g.updates_per_rollout)
-            asked[stage.from_update] |= {
-                self.data.names[bisect.bisect_right(ends, i)] for i in problems
-            }
-        for stage in self.config.stages:
-            if idle := sorted(set(stage.sources) - asked[stage.from_update]):
+        judged = {preference.judges for preference in self.config.preferences.values()}
+        for problem in (self.splits["train"][i] for i in asked):
+            if problem.kind in OPEN and problem.kind not in judged:
                 raise ValueError(
-                    f"stages: from update {stage.from_update} on none of the rollouts, of "
-                    f"{g.prompts_per_rollout} prompts, asks the sources {idle}: wanted more "
-                    "weight for them, more prompts or more updates"
+                    f"train: problem {problem.id} is of the kind {problem.kind!r}, which no rule "
+                    f"can judge; preferences judge {sorted(judged)}"
                 )
 
     def close(self) -> None:

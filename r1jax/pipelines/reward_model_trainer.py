@@ -41,6 +41,7 @@ def read_data(
     )  # fmt: skip
     if len(rows) < max(config.first, 1):
         raise ValueError(f"{config.data}: first {config.first}: only {len(rows)} rows are left")
+    beyond = len(rows) - config.first if config.first else 0
     rows = rows[: config.first or None]
     train, held_out = preferences.hold_out(rows, config.validation)
     before = len(train)
@@ -52,7 +53,8 @@ def read_data(
         )
     counts = {
         "read": len(found), "dropped_too_long": told["dropped"], "cut": told["cut"],
-        "dropped_same": told["same"], "dropped_to_balance": before - len(train),
+        "dropped_same": told["same"], "beyond_first": beyond,
+        "dropped_to_balance": before - len(train),
         "train": len(train), "held_out": len(held_out),
     }  # fmt: skip
     return train, held_out, counts

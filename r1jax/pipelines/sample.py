@@ -17,7 +17,8 @@ from typing import Any
 from r1jax import sharding
 from r1jax.config import flatten
 from r1jax.data import decontamination, tasks
-from r1jax.data.evaluation_questions import Questions, evaluation_questions
+from r1jax.data.decontamination import Evaluation
+from r1jax.data.evaluation_questions import evaluation_questions
 from r1jax.data.filters import active, rejections
 from r1jax.data.jsonl import iter_jsonl
 from r1jax.data.problems import Problem
@@ -27,7 +28,7 @@ from r1jax.io.batches import check_request, write_request
 from r1jax.io.digests import fingerprint
 from r1jax.io.sample_report import write_sample_report
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.pipelines.evaluate_exam import Exam, ask
+from r1jax.pipelines.evaluate_exam import Exam, ask, tokens_sampled
 from r1jax.pipelines.sample_config import MixtureConfig, SampleConfig
 from r1jax.pipelines.sample_mixture import Mixture
 from r1jax.pipelines.sample_tally import Tally
@@ -49,9 +50,9 @@ def _questions(config: SampleConfig, data: tasks.TaskData) -> Iterator[tuple[str
         start += size
 
 
-def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Questions) -> None:
+def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) -> None:
     """Raises if a question that is asked is an evaluation question, before any work."""
-    index = decontamination.index_grams(evaluation, n=None)
+    index = evaluation.index(n=None)
     hits = decontamination.find_hits({p.id: p.question for _, p in asked}, index, n=None)
     if hits:
         raise ValueError(
@@ -188,7 +189,8 @@ def _tell(config: SampleConfig, workdir: Path, here: Exam, tally: Tally, mixture
         {
             "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **known,
             "counts": counts, "domains": told, "composition": composition,
-            "mixture": mixture.told, "seconds": here.phases, "tokens": {"sampled": here.tokens},
+            "mixture": mixture.told, "seconds": here.phases,
+            "tokens": {"sampled": tokens_sampled(workdir / "answers.jsonl")},
             "peak_memory_bytes": peak_memory_bytes(),
         },
     )  # fmt: skip

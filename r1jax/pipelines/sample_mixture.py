@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from r1jax.data import decontamination
-from r1jax.data.evaluation_questions import Questions
+from r1jax.data.decontamination import Evaluation
 from r1jax.data.selection import drawn, mixture_sizes, repeated
 from r1jax.data.tokenizer import Tokenizer
 from r1jax.data.training_rows import iter_training_rows, replies_of, rounds_of
@@ -40,7 +40,7 @@ class Mixture:
       ValueError: names the file and line that is no training row, or a part without any.
     """
 
-    def __init__(self, config: SampleConfig, evaluation: Questions):
+    def __init__(self, config: SampleConfig, evaluation: Evaluation):
         self.config = config
         self.parts: dict[str, list[Row]] = {}
         self.told: dict[str, dict[str, Any]] = {}

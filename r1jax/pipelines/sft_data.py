@@ -63,7 +63,7 @@ def held_out_questions(rows: Sequence[TrainingRow], count: int) -> set[tuple[str
     the data put few others in.
     """
     if count >= len(rows):
-        raise ValueError(f"validation {count}: there are {len(rows)} rows in all")
+        raise ValueError(f"validation {count}: {len(rows)} rows are short enough")
     of: dict[tuple[str, ...], int] = {}
     for row in rows:
         of[row.asked] = of.get(row.asked, 0) + 1
@@ -99,15 +99,20 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
         also if nothing is left to train on, or less than a batch.
     """
     rows = _read(config.data)
-    out = held_out_questions([row for row, _ in rows], config.validation)
+    encoded = [encode(tokenizer, config.prompt, row) for row, _ in rows]
+    fits = [_fits(examples, row, config) for examples, (row, _) in zip(encoded, rows, strict=True)]
+    fitting = [row for (row, _), fit in zip(rows, fits, strict=True) if fit]
+    if not fitting:
+        raise ValueError(f"data: all {len(rows)} rows are longer than length {config.length}")
+    out = held_out_questions(fitting, config.validation)
     sources = tuple(sorted({row.source for row, _ in rows}))
     by_source = {source: dict.fromkeys(COUNTED, 0) for source in sources}
     train: list[Document] = []
     held_out: list[Document] = []
-    for row, repeats in rows:
-        examples, mine = encode(tokenizer, config.prompt, row), by_source[row.source]
+    for (row, repeats), examples, fit in zip(rows, encoded, fits, strict=True):
+        mine = by_source[row.source]
         mine["read"] += 1
-        if not _fits(examples, row, config):
+        if not fit:
             mine["dropped"] += 1
             continue
         documents = [Document(e.ids, e.targets, sources.index(row.source)) for e in examples]
@@ -121,12 +126,6 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
         mine["target_tokens"] += repeats * sum(sum(e.targets) for e in examples)
         train += repeats * documents
     counts = {name: sum(of[name] for of in by_source.values()) for name in COUNTED}
-    if not train or (out and not held_out):
-        raise ValueError(
-            f"data: of {counts['read']} rows {counts['rows']} are left to train on and "
-            f"{counts['held_out']} to validate, {counts['dropped']} are longer than length "
-            f"{config.length}"
-        )
     packed = _packed(train, config)
     if len(packed) < config.batch:
         raise ValueError(

@@ -13,6 +13,7 @@ from r1jax.data.tokenizer import Tokenizer
 from r1jax.pipelines.distill_config import DistillConfig
 from r1jax.pipelines.r1_zero_config import R1ZeroConfig
 from r1jax.rewards.combine import Rewarder
+from r1jax.rewards.judge import OPEN
 from r1jax.sampling.sampler import Sampler
 from r1jax.train.evaluation import EvalConfig, evaluate
 from r1jax.train.examiner import Examiner
@@ -57,7 +58,14 @@ class TrainingExam:
             if wanted > there:
                 raise ValueError(f"{self.where}.{split}: {wanted} problems wanted, {there} there")
             if wanted:
-                self.examiner.check(self.splits[split], range(wanted), split)
+                asked = self.splits[split]
+                self.examiner.check(asked, range(wanted), split)
+                answered = sum(asked[i].kind not in OPEN for i in range(wanted))
+                if answered < 2:
+                    raise ValueError(
+                        f"{self.where}.{split}: {answered} of {wanted} questions have an answer to "
+                        "be right about: wanted 2 for an interval, or 0 questions for no exam"
+                    )
 
     def ask(
         self, weights: Weights, here: Run, split: str, count: int, *, cap: int

@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 from r1jax import keys
 from r1jax.config import SamplerConfig
 from r1jax.data.problems import ProblemSource
+from r1jax.rewards.judge import OPEN
 from r1jax.train import statistics
 from r1jax.train.examiner import Answered, Examiner, known_to_all, mean, rates
 from r1jax.types import Weights
@@ -96,9 +97,11 @@ def _sampled(
 
 
 def _consensus(examiner: Examiner, whole: Answered, samples: int, votes: int) -> float | None:
-    """cons@k over all questions, k = `votes`."""
+    """cons@k over all questions that have an answer, k = `votes`."""
     shares = []
     for start in range(0, len(whole.scores), samples):
+        if whole.problems[start].kind in OPEN:
+            continue
         scores = whole.scores[start : start + samples]
         cast = examiner.rewarder.votes([s.answer for s in scores], whole.problems[start])
         right = [None if s.error else s.parts["accuracy"] == 1 for s in scores]
@@ -123,14 +126,18 @@ def evaluate(
     Returns:
       A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths,
       by_stratum), and the first samples of the first questions, to be read. What could not be
-      judged is left out of pass@1, and told as error_rate.
+      judged is left out of pass@1, and told as error_rate; so are questions that have no answer.
     """
     whole = _sampled(
         examiner, weights, source, key, split=split, count=count, config=config, cap=cap
     )
     k = config.samples
-    known = lambda s: np.nan if s.error else float(s.parts["accuracy"] == 1)
-    correct_QK = np.array([known(s) for s in whole.scores]).reshape(count, k)
+    judged = [
+        not s.error and p.kind not in OPEN
+        for s, p in zip(whole.scores, whole.problems, strict=True)
+    ]
+    right = [s.parts["accuracy"] == 1 for s in whole.scores]
+    correct_QK = np.where(judged, right, np.nan).reshape(count, k)
     judged_Q = ~np.isnan(correct_QK).all(axis=1)
     if judged_Q.sum() < 2:
         failures = [s.reason for s in whole.scores if s.error]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special, stats
 
-from r1jax.data.preferences import Encoded, Kind
+from r1jax.data.preferences import Encoded, Kind, turns_of_user
 from r1jax.train.statistics import mean_interval
 
 BINS = 10
@@ -164,7 +164,8 @@ def results(
       longer, the shorter, or of equal length; how often the rule "the longer one wins" is right;
       and correlations with length, of scores over all replies, and of differences within pairs.
     """
-    questions = [row.row.question for row in rows]
+    # turns of one conversation, as `preferences.hold_out` has it, are one
+    questions = [turns_of_user(row.row.question)[0] for row in rows]
     scores_BG = np.array(scores, np.float64)
     lengths_BG = np.array([row.lengths for row in rows], np.float64)
     if kind == "pairs":

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from r1jax.data.decontamination import (
     DecontaminationConfig,
+    Evaluation,
     check_not_planted,
     find_hits,
     grams,
@@ -130,7 +131,7 @@ def asking(name: str, *questions: str) -> dict:
     return {"id": name, "source": "s", "messages": turns}
 
 
-EVALUATION = {"test": {"t1": "What is 3 + 4?", "t2": "a b c d"}}
+EVALUATION = Evaluation(said={"test": {"t1": "What is 3 + 4?", "t2": "a b c d"}}, asked={})
 
 
 def test_a_planted_evaluation_question_is_caught_in_any_turn_of_the_user():
@@ -142,6 +143,17 @@ def test_a_planted_evaluation_question_is_caught_in_any_turn_of_the_user():
         ("second", "test", "t1"), ("gram", "test", "t2")
     ]  # fmt: skip
     assert planted([clean], EVALUATION, n=None) == []
+
+
+def test_words_of_a_template_are_no_meeting_but_the_same_question_in_it_is():
+    said, asked = {"x": {"e": "Sum a list."}}, {"x": {"e": "Write one function. Sum a list."}}
+    rows = [
+        asking("other", "Write one function. Sort a list."),
+        asking("same", "Write one function.\n\nSum a list"),
+    ]
+    hits = planted(rows, Evaluation(said, asked), n=3)
+    assert [(hit.id, hit.evaluation_id) for hit in hits] == [("same", "e")]
+    assert planted(rows[:1], Evaluation(asked, {}), n=3)  # in the data's own words it would be
 
 
 def test_a_training_file_with_a_planted_question_is_refused(tmp_path):

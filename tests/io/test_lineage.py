@@ -113,6 +113,8 @@ def test_metrics_hold_no_time_and_no_path():
                "results": {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}}  # fmt: skip
     wanted = {"steps": 4, "counts": {"rows": 2}, "results": {"pass_at_1": {"mean": 1.0}}}
     assert lineage.metrics(summary) == wanted
+    column = {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}, "by_question": {"q": 1}}}
+    assert lineage.metrics(column) == {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}}}
 
 
 def test_the_code_is_told_by_its_commit_whether_it_changed_and_its_hash(tmp_path):

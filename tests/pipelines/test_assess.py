@@ -72,6 +72,8 @@ def test_a_killed_assessment_goes_on_to_the_same_bytes(config, finished, tmp_pat
     assess.run(config, tmp_path)
     for name in ("answers.jsonl", "results.json", "report.md"):
         assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
+    once, again = (json.loads((w / "summary.json").read_text()) for w in (finished, tmp_path))
+    assert once["tokens"] == again["tokens"] and once["tokens"]["sampled"] > 0
 
 
 def test_another_request_in_the_same_directory_is_refused(config, finished):
@@ -184,6 +186,23 @@ def test_an_exam_of_more_questions_than_there_are_is_refused(config, tmp_path):
     }
     with pytest.raises(ValueError, match=r"exams.general: first 9: only 8 questions in test"):
         assess.run(dataclasses.replace(config, exams=exams), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "measure", "message"),
+    [
+        (asked("fact"), "accuracy", r"is of the kind 'helpful', which has no answer"),
+        (data.world(train=1, validation=1, test=4, ood=0, seed=0, search_share=0.25), "safety",
+         r"measure 'safety': world/0:test-0: .* is no request of the synthetic world"),
+    ],
+)  # fmt: skip
+def test_what_can_never_be_measured_is_told_before_anything_is_sampled(
+    config, tmp_path, source, measure, message
+):
+    bad = configs.build(assess.AssessExam, exam(source, measure, 2))
+    with pytest.raises(ValueError, match=rf"exams.bad: .*{message}"):
+        assess.run(dataclasses.replace(config, exams={**config.exams, "bad": bad}), tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def written(**change) -> assistant_data.AssistantDataConfig:

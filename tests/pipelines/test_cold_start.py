@@ -5,6 +5,7 @@ import pytest
 from configs import cold_start as cold_config
 from configs import data
 from r1jax import config as configs
+from r1jax.data.decontamination import Evaluation
 from r1jax.data.jsonl import read_jsonl
 from r1jax.data.training_rows import iter_training_rows
 from r1jax.pipelines import cold_start
@@ -101,7 +102,8 @@ def test_the_same_request_gives_the_same_bytes_and_another_is_refused(answers, t
 def test_an_evaluation_question_is_dropped_and_a_row_that_holds_one_is_caught(
     answers, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(cold_start, "evaluation_questions", lambda *_: {"exam": {"e": EN.upper()}})
+    planted = Evaluation(said={"exam": {"e": EN.upper()}}, asked={})
+    monkeypatch.setattr(cold_start, "evaluation_questions", lambda *_: planted)
     cold_start.run(settings(answers), tmp_path / "run")
     assert [*replies(tmp_path / "run")] == ["zero/q-zh#0"]
     # the check of what was written does not rely on the step

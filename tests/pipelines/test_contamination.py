@@ -102,3 +102,34 @@ def test_an_exam_of_more_questions_than_there_are_is_refused(make, tmp_path):
     exams = {"reasoning": dataclasses.replace(config.exams["reasoning"], first=11)}
     with pytest.raises(ValueError, match=r"exams.reasoning: first 11: 10 questions in test"):
         contamination.run(dataclasses.replace(config, exams=exams), tmp_path / "run")
+
+
+def test_options_that_two_questions_share_are_no_meeting(tmp_path):
+    options = ["True, True", "False, False", "True, False", "False, True"]
+
+    def asked(name: str, question: str) -> dict:
+        row = {"question": question, "options": options, "answer": "A"}
+        path = write(tmp_path / name / "q.jsonl", [row])
+        return data.rows(path, options="options", kind="choice")
+
+    clean = "Is every group of prime order cyclic, and is its centre trivial?"
+    exam = "Statement 1: a ring has a unit. Statement 2: an ideal is closed under sums."
+    words = "\n".join(f"({letter}) {text}" for letter, text in zip("ABCD", options, strict=True))
+
+    def looked(question: str, place: str) -> None:
+        rows = write(tmp_path / "sft" / "0.jsonl", [conversation(f"{question}\n{words}")])
+        rl, there = (asked(name, text) for name, text in (("rl", question), ("exam", exam)))
+        source = data.files(train=there, test=there)
+        exams = dict(general=dict(source=source, split="test", first=1))
+        values = dict(
+            pipeline="contamination",
+            training=dict(rows=rows),
+            tasks=dict(rl=data.task(stem=data.files(train=rl))),
+            exams=exams,
+            n=5,
+        )
+        contamination.run(configs.build(ContaminationConfig, values), tmp_path / place)
+
+    looked(clean, "clean")
+    with pytest.raises(ValueError, match="is exam/q:1 of the exam 'general', the first of 2"):
+        looked(exam + " Which hold?", "planted")

@@ -95,6 +95,8 @@ def test_a_killed_exam_goes_on_to_the_same_bytes(cut, examined, nano_base, tmp_p
     evaluate.run(settings(nano_base), tmp_path)
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (examined / name).read_bytes(), name
+    once, again = (json.loads((w / "summary.json").read_text()) for w in (examined, tmp_path))
+    assert once["tokens"] == again["tokens"] and once["tokens"]["sampled"] > 0
 
 
 def test_workers_killed_in_mid_exam_change_no_answer(nano_base, tmp_path, no_picture, monkeypatch):
@@ -192,6 +194,14 @@ def test_stored_answers_are_judged_again_to_the_same_scores(examined, tmp_path):
 def test_settings_that_cannot_work_are_refused(changes, told, nano_base):
     with pytest.raises(ValueError, match=told):
         settings(nano_base, **changes)
+
+
+def test_questions_that_have_no_answer_are_refused(nano_base, tmp_path):
+    path = tmp_path / "wishes.jsonl"
+    path.write_text('{"question": "Write a poem."}\n')
+    wishes = data.rows(str(path), answer="", kind="helpful")
+    with pytest.raises(ValueError, match="is of the kind 'helpful', which has no answer"):
+        evaluate.run(settings(nano_base, file=wishes, source=None, first=0), tmp_path / "run")
 
 
 def test_more_questions_than_there_are_is_an_error(nano_base, tmp_path):

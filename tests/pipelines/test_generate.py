@@ -87,6 +87,8 @@ def test_a_killed_run_goes_on_to_the_same_file(lines, finished, nano_base, tmp_p
     path.write_bytes(b"".join(kept[:lines]) + kept[lines][:20])  # killed within a line
     asked(nano_base, tmp_path / "run", rows=ROWS)
     assert path.read_bytes() == whole
+    once, again = (json.loads((w / "summary.json").read_text()) for w in (workdir, path.parent))
+    assert once["tokens"] == again["tokens"]
 
 
 def test_another_request_is_refused_where_one_was_answered(nano_base, tmp_path):

@@ -67,8 +67,28 @@ def test_clear_pairs_are_kept_with_the_better_reply_chosen(tmp_path):
     }  # fmt: skip
     assert told["results"]["same_level"] == 1.0
     assert told["results"]["chosen_is_truly_better"]["mean"] == 1.0
+    assert told["results"]["longer_chosen"]["mean"] == 1.0
     rows = read_preferences(tmp_path / "run" / "pairs.jsonl", "pairs")
     assert len(rows) == 24 and rows[0].id == kept[0]["id"]
+
+
+def test_the_length_of_a_reply_is_that_of_what_the_judge_saw(tmp_path):
+    """The better reply is long, the worse one thought for long before it."""
+    texts = (("aa bb cc", 9), ("hm</think>a", 90))
+    rows = [
+        {
+            "id": f"q{q}", "sample": sample, "question": f"{q}+1?", "opened": sample == 1,
+            "completion": text, "kind": "helpful", "domain": "requests", "tokens": tokens,
+        }
+        for q in range(4) for sample, (text, tokens) in enumerate(texts)
+    ]  # fmt: skip
+    c = dataclasses.replace(
+        built(tmp_path, rows=rows), rules=preference.RulesJudge(4.0, 0.0, 0.0), sees="summary"
+    )
+    preference.run(c, tmp_path / "run")
+    told = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
+    assert told["longer_chosen"]["mean"] == 1.0
+    assert told["mean_lengths"]["chosen_tokens"] < told["mean_lengths"]["rejected_tokens"]
 
 
 @pytest.mark.parametrize("module", [preference_config, preference_labels])

@@ -432,12 +432,20 @@ def test_stages_name_sources_that_are_there_and_leave_none_out(mixed):
             dataclasses.replace(mixed, stages=(first, late))
 
 
-def test_a_source_that_a_stage_names_and_never_asks_is_told_before_any_work(mixed, monkeypatch):
-    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+def test_a_source_that_a_stage_names_and_never_asks_is_told_before_any_work(mixed):
     rare = dataclasses.replace(mixed.task.sources["general"], weight=0.01)
     task = dataclasses.replace(mixed.task, sources={**mixed.task.sources, "general": rare})
-    trainer = r1_zero.Trainer(dataclasses.replace(mixed, task=task), None)
     with pytest.raises(ValueError, match=r"from update 2 on none .* asks .* \['general'\]"):
+        dataclasses.replace(mixed, task=task)
+
+
+def test_prompts_of_which_nothing_but_the_form_would_be_judged_are_refused(mixed, monkeypatch):
+    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    harmless = dataclasses.replace(mixed.preferences["helpfulness"], judges="harmless")
+    trainer = r1_zero.Trainer(
+        dataclasses.replace(mixed, preferences={"helpfulness": harmless}), None
+    )
+    with pytest.raises(ValueError, match=r"kind 'helpful', which no rule .* judge \['harmless'\]"):
         trainer.check()
     trainer.close()
 

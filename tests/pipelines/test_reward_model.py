@@ -13,7 +13,8 @@ from r1jax.config import ExecutionConfig
 from r1jax.io import reward_report
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import reward_model, reward_model_trainer
-from r1jax.pipelines.reward_model_trainer import batches
+from r1jax.pipelines.reward_model_trainer import batches, read_data
+from r1jax.train.artifacts import load_model
 from r1jax.train.loop import Run, Stopped
 from r1jax.train.reward_scorer import RewardScorer
 
@@ -83,6 +84,14 @@ def test_it_leaves_results_before_and_after_a_report_and_a_picture(finished, sum
     assert (workdir / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "the longer one wins" in (workdir / "report.md").read_text()
     assert len((workdir / "held_out.jsonl").read_text().splitlines()) == 6
+
+
+def test_every_row_is_in_one_count(config, nano_base):
+    c = dataclasses.replace(config("pairs"), first=20)
+    counts = read_data(c, load_model(str(nano_base))[2])[2]
+    read = counts.pop("read")
+    assert counts.pop("beyond_first") == 4 and counts.pop("cut") == 0
+    assert read == 24 == sum(counts.values()) + 4
 
 
 def test_a_pass_takes_every_row_at_most_once():

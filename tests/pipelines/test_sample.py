@@ -157,6 +157,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cut, sampled, nano_base, general
     (tmp_path / "sft.part" / "00009.jsonl").write_text("half")
     sample.run(settings(nano_base, mixture=mixed(general)), tmp_path)
     assert bytes_of(tmp_path) == bytes_of(sampled)
+    once, again = (
+        json.loads((workdir / "summary.json").read_text())["tokens"]
+        for workdir in (sampled, tmp_path)
+    )
+    rows = read_jsonl(sampled / "answers.jsonl")
+    assert once == again == {"sampled": sum(row["tokens"] for row in rows)}
 
 
 def test_answers_that_are_there_are_chosen_from_anew_but_not_by_other_filters(
@@ -195,7 +201,9 @@ def test_an_evaluation_question_among_the_training_ones_is_told_before_any_work(
 
     def planted(config, there):
         last = there.splits["train"][len(there.splits["train"]) - 1]
-        return {**honest(config, there), "exam": {"e7": last.question.upper()}}
+        evaluation = honest(config, there)
+        said = {**evaluation.said, "exam": {"e7": last.question.upper()}}
+        return evaluation._replace(said=said)
 
     monkeypatch.setattr(sample, "evaluation_questions", planted)
     prompts = {"zero": 9, "one": 4}

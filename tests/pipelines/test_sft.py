@@ -174,7 +174,7 @@ def test_rows_of_one_question_are_held_out_together():
     few, more = held_out_questions(rows, 4), held_out_questions(rows, 10)
     assert (len(few), len(more)) == (2, 4) and few < more
     assert held_out_questions(rows[::-1], 4) == few and held_out_questions(rows, 0) == set()
-    with pytest.raises(ValueError, match="validation 30: there are 30 rows in all"):
+    with pytest.raises(ValueError, match="validation 30: 30 rows are short enough"):
         held_out_questions(rows, 30)
     with pytest.raises(ValueError, match="would hold out all 10 questions"):
         held_out_questions(rows, 28)
@@ -204,8 +204,14 @@ def test_a_row_that_is_too_long_is_named_or_dropped_and_counted(small):
     counts = small(rows, too_long="drop").counts
     assert (counts["rows"], counts["dropped"]) == (1, 1)
     assert counts["by_source"]["b"]["dropped"] == 1
-    with pytest.raises(ValueError, match="of 2 rows 0 are left to train on"):
+    with pytest.raises(ValueError, match="all 2 rows are longer than length"):
         small(rows, too_long="drop", length=4)
+
+
+def test_the_rows_held_out_are_at_least_those_asked_for_whatever_is_dropped(small):
+    rows = [row(i, "a", f"q{i}", "r" if i % 2 else "123456789 " * 20) for i in range(40)]
+    counts = small(rows, too_long="drop", validation=9, evaluate_every=1).counts
+    assert (counts["dropped"], counts["held_out"], counts["rows"]) == (20, 9, 11)
 
 
 def test_an_id_that_stands_twice_is_refused(small):

@@ -10,6 +10,7 @@ from r1jax.config import SamplerConfig
 from r1jax.data import templates
 from r1jax.data.problems import Problem
 from r1jax.data.sentencepiece_export import to_hugging_face
+from r1jax.pipelines.training_exam import TrainingExam
 from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
 from r1jax.rewards.score import Score
 from r1jax.sampling.sampler import Sampler
@@ -196,6 +197,29 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
     assert row["error_rate"] == 2 / 16
     assert row["pass_at_1"] == np.mean([1, 0, 0.25, 0])
     assert row["by_stratum"] == {"s0": 0.625, "s1": 0.0}
+
+
+def test_questions_without_an_answer_are_neither_right_nor_wrong(examiner, base, monkeypatch):
+    """p0 is always answered rightly, p3 never; p1 and p2 are wishes."""
+    scripted(examiner, monkeypatch)
+    wish = lambda i: PROBLEMS[i]._replace(kind="helpful", stratum="wish")
+    row, _ = evaluate(
+        examiner, base[0], [PROBLEMS[0], wish(1), wish(2), PROBLEMS[3]], jax.random.key(0),
+        split="test", count=4, config=CONFIG, reflective=(), cap=60,
+    )  # fmt: skip
+    assert row["pass_at_1"] == row["cons_at_2"] == 0.5 and row["error_rate"] == 0
+    assert row["by_stratum"] == {"s0": 1.0, "s1": 0.0}
+
+
+def test_an_exam_of_wishes_alone_is_refused_before_any_work(examiner):
+    wishes = [p._replace(kind="helpful") for p in PROBLEMS[:3]]
+    exam = lambda source: TrainingExam(
+        examiner, {"validation": source, "test": source}, config=CONFIG, reflective=(), seed=0,
+        where="evaluation",
+    )  # fmt: skip
+    exam(PROBLEMS).check()
+    with pytest.raises(ValueError, match=r"evaluation.validation: 1 of 4 questions have an answer"):
+        exam([*wishes, PROBLEMS[3]]).check()
 
 
 def test_a_vote_that_could_not_be_judged_counts_as_the_others_of_its_key(

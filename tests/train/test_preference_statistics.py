@@ -31,6 +31,13 @@ def test_results_of_pairs_are_those_by_hand():
     assert told["difference_correlation"] == pytest.approx(np.corrcoef(ahead, [2, -2, 0, 8])[0, 1])
 
 
+def test_turns_of_one_conversation_are_one_unit_of_the_interval():
+    turns = ["Q", "Human: Q\n\nAssistant: a\n\nHuman: more"]
+    rows = [row(question, (5, 3)) for question in [*turns, "R"]]
+    told = statistics.results(rows, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], kind="pairs", level=0.95)
+    assert told["accuracy"]["questions"] == 2 and told["accuracy"]["mean"] == 0.5
+
+
 def test_equal_scores_are_half_right_and_correlate_with_nothing():
     rows = [row(f"q{i}", (i + 1, 3)) for i in range(5)]
     told = statistics.results(rows, [[0.0, 0.0]] * 5, kind="pairs", level=0.95)
