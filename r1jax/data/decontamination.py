@@ -61,7 +61,7 @@ class Evaluation(NamedTuple):
     said: Mapping[str, Mapping[str, str]]
     asked: Mapping[str, Mapping[str, str]]
 
-    def index(self, *, n: int | None) -> dict[str, tuple[str, str]]:
+    def indexed(self, *, n: int | None) -> dict[str, tuple[str, str]]:
         """Returns where each gram comes from, as `index_grams`."""
         return index_grams(self.asked, n=None) | index_grams(self.said, n=n)
 
@@ -137,7 +137,7 @@ def planted(
       evaluation: what they may not put.
       n: words in a row that make a meeting; None looks for equal questions.
     """
-    index = evaluation.index(n=n)
+    index = evaluation.indexed(n=n)
     hits = []
     for row in rows:
         asked = [turn["content"] for turn in row["messages"] if turn["role"] == "user"]

@@ -112,7 +112,7 @@ def without_evaluation_questions(
     candidates: list[Candidate], evaluation: Evaluation, *, n: int | None
 ) -> Iterable[Candidate | Dropped]:
     """Drops rows whose question meets an evaluation question."""
-    index = evaluation.index(n=n)
+    index = evaluation.indexed(n=n)
     met: dict[str, bool] = {}
     for candidate in candidates:
         question = candidate.row["question"]

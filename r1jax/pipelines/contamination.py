@@ -107,7 +107,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     """
     check_writable(workdir)
     evaluation = _evaluation(config)
-    index = evaluation.index(n=config.n)
+    index = evaluation.indexed(n=config.n)
     counts, hits = {}, []
     for name, questions in _training(config):
         counts[name] = 0

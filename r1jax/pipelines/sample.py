@@ -52,7 +52,7 @@ def _questions(config: SampleConfig, data: tasks.TaskData) -> Iterator[tuple[str
 
 def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) -> None:
     """Raises if a question that is asked is an evaluation question, before any work."""
-    index = evaluation.index(n=None)
+    index = evaluation.indexed(n=None)
     hits = decontamination.find_hits({p.id: p.question for _, p in asked}, index, n=None)
     if hits:
         raise ValueError(
