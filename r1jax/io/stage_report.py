@@ -112,7 +112,7 @@ def key_figure(stage: Stage) -> str:
         if score is not None:
             return f"{name} {score:.1%}"
     steps = _mean(known, "steps")
-    return _rows(stage.done) if steps is None else f"{steps:,} updates"
+    return _rows(stage.done) if steps is None else f"{steps:,} update{'s' * (steps != 1)}"
 
 
 def _span(told: Mapping[str, Any] | None) -> str:
