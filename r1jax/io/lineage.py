@@ -211,10 +211,14 @@ def _matching(path: Path) -> list[Path]:
     return [path] if path.exists() else []
 
 
+def _place(written: str, assets: Path) -> Path:
+    packaged = written.startswith("package:")
+    return assets / written.removeprefix("package:") if packaged else Path(written)
+
+
 def external_sha256(written: str, assets: Path) -> str | None:
     """Returns a fingerprint of a file, a directory or the files of a pattern; None if not there."""
-    packaged = written.startswith("package:")
-    path = assets / written.removeprefix("package:") if packaged else Path(written)
+    path = _place(written, assets)
     found = _matching(path)
     if not found:
         return None
@@ -253,6 +257,21 @@ def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
         if sha is not None:
             found[text] = sha
     return dict(sorted(found.items()))
+
+
+def missing(config: Any, assets: Path) -> list[str]:
+    """Returns "KEYS: TEXT" of what a config reads by the key itself and that is not there.
+
+    Args:
+      config: of a stage; what other stages are to leave is not looked for.
+      assets: where "package:NAME" lies.
+    """
+    return [
+        f"{'.'.join(path)}: {text}"
+        for path, text in _texts(config)
+        if path and path[-1] in PATHS and text and not text.startswith("stage:")
+        if not _matching(_place(text, assets))
+    ]
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -244,15 +244,19 @@ def run(config: R1Config, workdir: Path) -> None:
     """Runs the stages in order, each in workdir/stages/NAME; writes lineage and report.
 
     Raises:
-      ValueError: before any work if a stage's config cannot be built or its references name
-        nothing; later if what is done was made from something else.
+      ValueError: before any work if a stage's config cannot be built, its references name nothing
+        or a file that it reads is missing; later if what is done was made from something else.
       Stopped: as a stage raises it; the same command goes on.
     """
     workdir = workdir.absolute()  # paths in stages' configs do not depend on how it was written
     check_writable(workdir)
     start, ran = time.monotonic(), 0
     stages = _Stages(config, workdir)
-    for stage in _wanted(config, stages):
+    wanted = _wanted(config, stages)
+    for stage in [s for s in wanted if s.name not in stages.done]:
+        if missing := lineage.missing(written(stage, config.seed), ASSETS):
+            raise ValueError(f"stage {stage.name!r} reads what is not there: {', '.join(missing)}")
+    for stage in wanted:
         if stage.name in stages.done:
             stages.skip(stage)
         else:

@@ -132,6 +132,14 @@ def whole(tmp_path):
     return tmp_path / "whole"
 
 
+def test_a_file_that_a_late_stage_reads_is_missed_before_the_first(tmp_path):
+    stages = (making("first"), examining("exam", "nowhere/model"))
+    with pytest.raises(ValueError, match="'exam' reads what is not there: model: nowhere/model"):
+        r1.run(built(stages, models={}), tmp_path)
+    assert not (tmp_path / "stages").exists()
+    r1.run(built(stages, models={}, only="first"), tmp_path)  # which does not read it
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes_as_one_elsewhere(tmp_path, whole, monkeypatch):
     killed = tmp_path / "some" / "where" / "else"
     for place in (("first", 1), ("second", 2)):
