@@ -9,7 +9,7 @@ DATA is a folder with gsm8k/train.jsonl.gz, gsm8k/test.jsonl.gz, mbpp/mbpp.jsonl
 aqua/dev.jsonl.gz, mmlu/val.jsonl.gz, hh_rlhf/harmless_test.jsonl.gz, and in self_instruct
 seed_tasks.jsonl and user_oriented.jsonl, as their authors have them. It shows that the recipe runs
 on what people have, not that so small a model learns to reason: it can hardly do these sums, and
-each stage is a few updates. It takes 14 GB of memory, and 2.4 hours on one core
+each stage is a few updates. It takes 14 GB of memory, and 2.5 hours on one core
 (experiments/007_the_recipe_on_a_real_model).
 """
 

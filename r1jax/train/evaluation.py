@@ -126,7 +126,8 @@ def evaluate(
     Returns:
       A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths,
       by_stratum), and the first samples of the first questions, to be read. What could not be
-      judged is left out of pass@1, and told as error_rate; so are questions that have no answer.
+      judged is left out of pass@1, and told as error_rate; questions that have no answer are left
+      out too, and are no errors.
     """
     whole = _sampled(
         examiner, weights, source, key, split=split, count=count, config=config, cap=cap
