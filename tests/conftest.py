@@ -2,15 +2,18 @@
 
 import os
 
+from jaxlib.version import __version_info__ as jaxlib_version
+
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
-# compiling is the cost: old fusion emitters and no LLVM optimization make it 4 times cheaper
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=4 --xla_cpu_use_fusion_emitters=false"
-)
+flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4"]
+# Compiling is the cost: old fusion emitters and no LLVM optimization make it 4 times cheaper.
+# jaxlib 0.11 dropped the old ones, and ends the process at a flag that it does not know.
+if jaxlib_version < (0, 11):
+    flags.append("--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] = " ".join(flags)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from jaxtyping import install_import_hook
+from jaxtyping import install_import_hook  # noqa: E402
 
 hook = install_import_hook("r1jax", "beartype.beartype")
 

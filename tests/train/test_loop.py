@@ -148,6 +148,15 @@ def test_facts_that_changed_between_checkpoint_and_run_are_named(tmp_path):
         assert run.resume(state(0), fixed={"data_sha256": "a", "group_size": 4}) is not None
 
 
+@pytest.fixture
+def heard_interrupts():
+    """Python's own handler of SIGINT, which a shell's background job ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
 def test_a_second_interrupt_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt), open_run(tmp_path) as run:
         run.resume(state(0), fixed={})
