@@ -63,7 +63,10 @@ def _dataset(task: str, size: int, seed: int, options: dict[str, Any]) -> Any:
     try:
         from reasoning_gym.factory import DATASETS
     except ImportError as error:
-        raise ImportError("reasoning_gym is missing: pip install 'r1jax[tasks]'") from error
+        raise ImportError(
+            "reasoning_gym is missing: pip install 'r1jax[tasks]' "
+            "(it builds C code: wants a C compiler and Python's headers)"
+        ) from error
     make, config_type = DATASETS[task]
     known = {field.name for field in dataclasses.fields(config_type)} - {"seed", "size"}
     if unknown := sorted(set(options) - known):

@@ -1,5 +1,4 @@
 import re
-import sys
 from unittest.mock import ANY
 
 import pytest
@@ -7,6 +6,8 @@ import pytest
 from r1jax.data.reasoning_gym import TASKS, ReasoningGymSource
 from r1jax.rewards import maths
 from r1jax.rewards.judge import KINDS
+
+pytestmark = pytest.mark.reasoning_gym
 
 OPTIONS = {"basic_arithmetic": {"operators": ["+", "-", "*"]}}
 
@@ -129,9 +130,3 @@ def test_countdown_is_judged_by_its_numbers_and_not_by_one_solution():
 def test_an_index_outside_is_an_error(index):
     with pytest.raises(IndexError, match="wanted 0 to 199"):
         source("chain_sum")[index]
-
-
-def test_a_missing_package_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", None)
-    with pytest.raises(ImportError, match=r"r1jax\[tasks\]"):
-        source("chain_sum")

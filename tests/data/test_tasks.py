@@ -1,6 +1,7 @@
 import collections
 import itertools
 import json
+import sys
 
 import pytest
 
@@ -93,6 +94,7 @@ def test_a_file_that_cannot_spare_the_validation_is_named(tmp_path, validation):
         sources(build(main=files(tmp_path, validation=validation)))
 
 
+@pytest.mark.reasoning_gym
 def test_no_question_of_a_gym_returns_in_a_later_split():
     gym = data.gym(task="chain_sum", train=60, validation=40, test=40, seed=0, options=SUMS)
     made = {split: set(asked(source)) for split, source in sources(build(sums=gym)).items()}
@@ -101,6 +103,7 @@ def test_no_question_of_a_gym_returns_in_a_later_split():
     assert 0 < len(made["test"]) < 40
 
 
+@pytest.mark.reasoning_gym
 def test_a_gym_without_a_new_question_is_told():
     gym = data.gym(task="chain_sum", train=4000, validation=3, test=3, seed=0, options=SUMS)
     with pytest.raises(ValueError, match="chain_sum, validation: every question is also in"):
@@ -128,6 +131,14 @@ def test_a_task_needs_a_source_and_a_source_a_weight(tmp_path):
         build(main=files(tmp_path, weight=0.0))
 
 
+def test_a_gym_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "reasoning_gym.factory", None)
+    gym = data.gym(task="chain_sum", train=9, validation=3, test=3, seed=0, options={})
+    with pytest.raises(ImportError, match=r"r1jax\[tasks\]"):
+        sources(build(sums=gym))
+
+
+@pytest.mark.reasoning_gym
 def test_the_shipped_gym_config_has_questions_in_every_split():
     config = configs.build(TaskConfig, r1_zero_reasoning_gym_tiny.get_config().task.to_dict())
     sizes = {split: len(source) for split, source in sources(config).items()}
@@ -163,9 +174,13 @@ def test_a_problem_may_stand_in_one_place_only(tmp_path):
         load_task(build(a=data.world(**WORLD), b=data.world(**WORLD | {"train": 9})))
 
 
-def test_worlds_of_two_seeds_and_gyms_of_two_options_mix():
+def test_worlds_of_two_seeds_mix():
     worlds = build(a=data.world(**WORLD), b=data.world(**WORLD | {"seed": 1}))
     assert load_task(worlds).sizes == (30, 30)
+
+
+@pytest.mark.reasoning_gym
+def test_gyms_of_two_options_mix():
     gym = dict(task="chain_sum", train=9, validation=3, test=3, seed=0)
     longer = data.gym(**gym, options={"min_terms": 5, "max_terms": 6})
     made = load_task(build(a=data.gym(**gym, options={"max_terms": 4}), b=longer))
@@ -234,6 +249,7 @@ def test_a_question_held_out_of_one_source_trains_no_other(tmp_path):
     assert load_task(build(a=data.world(**WORLD), c=c)).sizes == (29, 1)
 
 
+@pytest.mark.reasoning_gym
 def test_gyms_of_two_sources_leak_nothing_into_each_other():
     gym = lambda seed: data.gym(
         task="chain_sum", train=60, validation=40, test=40, seed=seed, options=SUMS
