@@ -1,7 +1,7 @@
 """Makes the base model of configs/r1_tiny.py, from nothing, on two CPU cores.
 
-Its corpus (`r1jax.data.assistant`) holds reasoning in two languages and an assistant's replies. It
-ships as `package:tiny_r1_base`, in bfloat16:
+Its corpus (`r1jax.data.world.corpus`) holds reasoning in two languages and an assistant's replies.
+It ships as `package:tiny_r1_base`, in bfloat16:
 
 python -m r1jax.main --config=configs/pretrain_r1_tiny.py --workdir=runs/base
 python -m r1jax.main --config=configs/import_checkpoint.py --workdir=runs/ship \\
@@ -14,7 +14,7 @@ from configs import pretrain_tiny
 
 
 def get_replies() -> ml_collections.ConfigDict:
-    """How often a writer of the corpus replies how (`r1jax.data.requests.ReplyRates`)."""
+    """How often a writer of the corpus replies how (`r1jax.data.world.requests.ReplyRates`)."""
     return ml_collections.ConfigDict(
         dict(
             terse=0.4, sentence=0.25, warm=0.15, wrong=0.15, complies=0.6, refuses=0.1, thought=0.3

@@ -3,7 +3,7 @@
 python -m r1jax.main --config=configs/r1_tiny.py --workdir=runs/r1 [--config.seed=1]
 
 The same command goes on where it stopped. The base models come from configs/pretrain_r1_tiny.py and
-pretrain_r1_student_tiny.py; their corpus (`r1jax.data.assistant`) says what was planted.
+pretrain_r1_student_tiny.py; their corpus (`r1jax.data.world.corpus`) says what was planted.
 """
 
 from typing import Any

@@ -10,13 +10,14 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from r1jax import config as configs
-from r1jax.pipelines import lineage, r1, table
+from r1jax.pipelines import table
+from r1jax.pipelines.recipe import check_run, stages
 from r1jax.train.loop import Stopped
 
 PIPELINES = {
     **table.PIPELINES,
-    "lineage": (lineage.LineageConfig, lineage.run),
-    "r1": (r1.R1Config, r1.run),
+    "lineage": (check_run.LineageConfig, check_run.run),
+    "r1": (stages.R1Config, stages.run),
 }
 
 _CONFIG = config_flags.DEFINE_config_file(

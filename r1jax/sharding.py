@@ -5,6 +5,7 @@ error shows at trace time on any machine; without a mesh everything here is a no
 """
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -14,6 +15,16 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """Devices along each mesh axis; their product must be the number of devices."""
+
+    data: int
+    expert: int
+    model: int
+
 
 AnyBatch = TypeVar("AnyBatch", GrpoBatch, PackedBatch)
 MESH_AXES = ("data", "expert", "model")

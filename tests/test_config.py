@@ -6,7 +6,9 @@ import ml_collections
 import pytest
 
 from r1jax import config
-from r1jax.config import MoeConfig, OptimizerConfig, SamplerConfig
+from r1jax.model.config import MoeConfig
+from r1jax.sampling.config import SamplerConfig
+from r1jax.train.optimizer import OptimizerConfig
 
 
 @dataclasses.dataclass(frozen=True)

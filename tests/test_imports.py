@@ -1,3 +1,5 @@
+"""The house: which room may import which, how large a folder and a module may be."""
+
 import ast
 from pathlib import Path
 
@@ -6,12 +8,27 @@ import pytest
 ROOT = Path(__file__).parent.parent / "r1jax"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-# what may import what: a module imports its own layer and the ones below
-LAYERS = [
-    {"types"}, {"config", "keys", "sharding"}, {"model"}, {"rl", "losses"}, {"sampling"}, {"train"},
-    {"pipelines"}, {"main"},
-]  # fmt: skip
-BESIDE = {"data", "rewards", "io"}  # import nothing of ours above types, except each within itself
+# What the modules of a room may import beside their own room.
+TRUNK = {"types", "config", "keys", "sharding"}
+NETWORK = TRUNK | {"model", "rl", "sampling"}
+BELOW = {
+    "types": set(),
+    "config": {"types"},
+    "keys": {"types"},
+    "sharding": {"types"},
+    "model": TRUNK,
+    "rl": TRUNK | {"model"},
+    "sampling": TRUNK | {"model"},
+    "io": TRUNK,
+    "train": NETWORK | {"io", "rewards"},
+    "text": TRUNK,
+    "data": TRUNK | {"text"},
+    "rewards": TRUNK | {"text"},
+    "hub": TRUNK | {"model", "text", "io"},
+    "exams": NETWORK | {"train", "text", "data", "rewards", "hub", "io", "pipelines"},
+    "reports": TRUNK | {"io", "exams"},
+}
+ABOVE = {"pipelines", "integrations", "main"}  # may import every room of BELOW
 PURE = {"model", "rl"}
 IMPURE = {"absl", "logging", "time", "os", "ml_collections"}
 
@@ -32,23 +49,20 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def ours(path: Path) -> set[str]:
-    """Rooms of r1jax that a module imports."""
-    return {name.split(".")[1] for name in imports(path) if name.startswith("r1jax.")}
+def ours(path: Path) -> list[list[str]]:
+    """The names of r1jax that a module imports, in their parts below r1jax."""
+    return [name.split(".")[1:] for name in imports(path) if name.startswith("r1jax.")]
 
 
-def allowed(here: str) -> set[str]:
-    if here in BESIDE:
-        return {"types", here}
-    (height,) = [i for i, layer in enumerate(LAYERS) if here in layer]
-    below = set().union(*LAYERS[: height + 1])
-    return below | BESIDE if here in {"train", "pipelines", "main"} else below
+def rooms(path: Path) -> set[str]:
+    return {parts[0] for parts in ours(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_down(path):
-    if room(path) != "__init__":
-        assert ours(path) <= allowed(room(path))
+    here = room(path)
+    if here in BELOW:
+        assert rooms(path) <= BELOW[here] | {here}
 
 
 @pytest.mark.parametrize(
@@ -58,11 +72,30 @@ def test_the_maths_sees_no_clock_disk_log_or_config_dict(path):
     assert not {name.split(".")[0] for name in imports(path)} & IMPURE
 
 
+@pytest.mark.parametrize(
+    "path",
+    [p for p in MODULES if room(p) == "pipelines"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_a_pipeline_imports_no_other_but_recipe_and_table(path):
+    own = path.relative_to(ROOT / "pipelines").with_suffix("").parts[0]
+    if own != "table":
+        others = {parts[1] for parts in ours(path) if parts[0] == "pipelines"}
+        assert others <= {own, "recipe", "table"}
+
+
 def test_only_main_imports_pipelines():
-    users = {room(p) for p in MODULES if "pipelines" in ours(p)}
-    assert users <= {"main", "pipelines"}
+    users = {room(p) for p in MODULES if "pipelines" in rooms(p)}
+    assert users <= {"main", "pipelines", "exams"}
 
 
 def test_every_room_has_its_place():
-    rooms = {room(p) for p in MODULES} - {"__init__"}
-    assert rooms <= set().union(*LAYERS) | BESIDE
+    assert {room(p) for p in MODULES} - {"__init__"} <= BELOW.keys() | ABOVE
+
+
+def test_no_folder_has_more_than_18_entries():
+    for folder in {path.parent for path in MODULES}:
+        entries = {
+            p for p in folder.iterdir() if p.name not in ("__init__.py", "__pycache__", "assets")
+        }
+        assert len(entries) <= 18, folder

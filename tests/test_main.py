@@ -12,8 +12,10 @@ from absl import logging as absl_logging
 
 from r1jax import config as configs
 from r1jax import main
-from r1jax.data.world import WorldSource
-from r1jax.pipelines import pretrain, r1_config, r1_zero, table
+from r1jax.data.world.sums import WorldSource
+from r1jax.pipelines import pretrain, table
+from r1jax.pipelines.r1_zero import run as r1_zero
+from r1jax.pipelines.recipe import config as r1_config
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"

@@ -4,8 +4,8 @@ import pytest
 
 from configs.models import deepseek, dense
 from r1jax import config as configs
-from r1jax.config import ModelConfig
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
 
 COUNTS = {  # of the main model, without an MTP module
     "smollm2_135m": 134_515_008,

@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec
 from r1jax import sharding
 from r1jax.model import forward
 from r1jax.sampling.program import sample
-from r1jax.train.grpo_step import grpo_step
+from r1jax.train.grpo import grpo_step
 from r1jax.train.next_token import NextTokenLossConfig, next_token_step
 
 MESHES = [(4, 1, 1), (1, 4, 1), (1, 1, 4), (2, 2, 1), (2, 1, 2), (1, 2, 2)]

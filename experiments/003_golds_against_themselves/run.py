@@ -18,8 +18,8 @@ from absl import app, flags
 
 from configs import data, rewards
 from r1jax import config as configs
-from r1jax.data.mapping import FileSource, load_problems
-from r1jax.data.problems import Problem
+from r1jax.data.files.mapping import FileSource, load_problems
+from r1jax.data.tasks.problems import Problem
 from r1jax.rewards.judge import Judge, JudgeConfig
 
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 from absl import app, flags
 
 from r1jax.io.metrics import read_jsonl
-from r1jax.io.stage_claims import aggregate
-from r1jax.io.stage_report import claims_table, stage_table
+from r1jax.pipelines.recipe.claims import aggregate
+from r1jax.pipelines.recipe.report import claims_table, stage_table
 
 HERE = Path(__file__).parent
 ARMS = {  # RL 1 with and without the language reward, colours of Okabe and Ito

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from r1jax.config import ModelConfig
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
 
 WIDTH = {"float32": 4, "bfloat16": 2}  # bytes of a number
 

@@ -25,12 +25,11 @@ import numpy as np
 
 from configs.models import dense
 from r1jax import config as configs
-from r1jax.config import ExecutionConfig, ModelConfig
-from r1jax.data.sentencepiece_export import to_hugging_face
-from r1jax.data.tokenizer import train_sentencepiece
-from r1jax.io import shards
-from r1jax.model import convert, families
-from r1jax.train.artifacts import open_model
+from r1jax.hub import convert, families, safetensors
+from r1jax.hub.artifacts import open_model
+from r1jax.model.config import ExecutionConfig, ModelConfig
+from r1jax.text.sentencepiece_export import to_hugging_face
+from r1jax.text.tokenizer import train_sentencepiece
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 SHARD_BYTES = 400 * 10**6
@@ -52,7 +51,7 @@ def write_synthetic(directory: Path, *, layers: int, vocabulary: int) -> None:
         return bits.view(BF16)  # all within 0.0078 and 0.0157
 
     kinds = {name: (BF16, piece.shape) for name, piece in table.items()}
-    shards.write(directory, kinds, tensor, max_bytes=SHARD_BYTES)
+    safetensors.write(directory, kinds, tensor, max_bytes=SHARD_BYTES)
     document = families.document(model, dtype="bfloat16", max_positions=4096)
     (directory / "config.json").write_text(json.dumps(document))
     tokenizer = to_hugging_face(train_sentencepiece(["a b c"] * 9, vocab_size=270), chat=None)

@@ -25,14 +25,16 @@ from configs.models.benchmark import get_model
 from experiments.benchmarks import floor
 from experiments.benchmarks.floor import Machine, Work
 from r1jax import config as configs
-from r1jax.config import ModelConfig, OptimizerConfig, SamplerConfig
 from r1jax.io.summary import facts, peak_memory_bytes
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
 from r1jax.rl.advantages import group_advantages
+from r1jax.sampling.config import SamplerConfig
 from r1jax.sampling.sampler import Sampler
 from r1jax.train import optimizer, rollouts
-from r1jax.train.grpo_step import GrpoConfig, grpo_step, sequence_logps
+from r1jax.train.grpo import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
+from r1jax.train.optimizer import OptimizerConfig
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Weights
 
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from r1jax.config import MoeConfig
+from r1jax.model.config import MoeConfig
 
 # measured on two CPU cores, decoding 8 to 256 rows with 16 and 64 experts
 DENSE_ROWS, DENSE_FACTOR = 256, 3

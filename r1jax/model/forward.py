@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from r1jax.config import ModelConfig
 from r1jax.model import attention, rotary, transformer
+from r1jax.model.config import ModelConfig
 from r1jax.model.layers import embed, rms_norm
 from r1jax.sharding import constrain, out
 from r1jax.types import ForwardOut, LayerCache, Tree, Weights

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from r1jax import sharding
-from r1jax.config import MoeConfig
+from r1jax.model.config import MoeConfig
 from r1jax.model.experts import dispatch
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from r1jax.config import RopeConfig
+from r1jax.model.config import RopeConfig
 
 
 def frequencies(rope: RopeConfig, width: int) -> np.ndarray:

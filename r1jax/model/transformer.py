@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.config import AttentionConfig, ModelConfig
 from r1jax.model import attention, moe, rotary
+from r1jax.model.config import AttentionConfig, ModelConfig
 from r1jax.model.layers import project, rms_norm, swiglu
 from r1jax.sharding import constrain, out
 from r1jax.types import LayerCache, Tree

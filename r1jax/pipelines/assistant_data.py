@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1jax.config import flatten
-from r1jax.data import requests
-from r1jax.data.mapping import FileSource, load_problems
-from r1jax.data.requests import ReplyRates
+from r1jax.data.files.mapping import FileSource, load_problems
+from r1jax.data.world import requests
+from r1jax.data.world.requests import ReplyRates
 from r1jax.io.summary import check_writable, facts, write_summary
 
 TRIES = 50  # draws for a kind, in a row, that give no new question: there are none left

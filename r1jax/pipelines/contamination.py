@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1jax.config import flatten
-from r1jax.data import decontamination
-from r1jax.data.files import read_rows
-from r1jax.data.preferences import pair_of, turns_of_user
-from r1jax.data.splits import SourceConfig, each, splits_of
-from r1jax.data.tasks import TaskConfig, load_task, own_texts
-from r1jax.data.training_rows import questions_of
+from r1jax.data.files.files import read_rows
+from r1jax.data.rows.preferences import pair_of, turns_of_user
+from r1jax.data.rows.training_rows import questions_of
+from r1jax.data.tasks import decontamination
+from r1jax.data.tasks.splits import SourceConfig, each, splits_of
+from r1jax.data.tasks.tasks import TaskConfig, load_task, own_texts
 from r1jax.io.summary import check_writable, facts, write_summary
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from r1jax import sharding
-from r1jax.config import ExecutionConfig, MeshConfig, flatten
+from r1jax.config import flatten
+from r1jax.hub.artifacts import open_model
+from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.train.artifacts import open_model
-from r1jax.train.export import export_model, hugging_face_tokenizer
+from r1jax.model.config import ExecutionConfig
+from r1jax.sharding import MeshConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +20,9 @@ class ExportConfig:
     """What is written.
 
     Attributes:
-      model: as of `train.artifacts.open_model`.
+      model: as of `hub.artifacts.open_model`.
       dtype: of the tensors in the files.
-      template: of `data.templates`, made the chat template of the directory; "chat" keeps the
+      template: of `text.templates`, made the chat template of the directory; "chat" keeps the
         model's own, or none.
       max_positions: longest sequence, in tokens, that readers may expect to work.
       shard_megabytes: size of a file, at the most.

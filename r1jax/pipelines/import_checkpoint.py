@@ -8,10 +8,12 @@ from typing import Literal
 import jax
 
 from r1jax import sharding
-from r1jax.config import ExecutionConfig, MeshConfig, flatten
+from r1jax.config import flatten
+from r1jax.hub.artifacts import command, open_model, save_model
 from r1jax.io.digests import digest
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.train.artifacts import command, open_model, save_model
+from r1jax.model.config import ExecutionConfig
+from r1jax.sharding import MeshConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +21,7 @@ class ImportConfig:
     """What is read.
 
     Attributes:
-      model: as of `train.artifacts.open_model`: a Hugging Face directory or a GGUF file.
+      model: as of `hub.artifacts.open_model`: a Hugging Face directory or a GGUF file.
       execution: its param_dtype is that of the files written.
       mesh: where the weights go.
     """

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1jax.config import flatten
-from r1jax.data.jsonl import numbered_jsonl, read_jsonl
-from r1jax.data.problems import Problem
+from r1jax.data.files.jsonl import numbered_jsonl, read_jsonl
+from r1jax.data.tasks.problems import Problem
 from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, write_summary

@@ -13,15 +13,21 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import keys, sharding
-from r1jax.config import CheckpointConfig, MeshConfig, ModelConfig, OptimizerConfig
-from r1jax.data import assistant, packing, templates, world
-from r1jax.data.jsonl import read_jsonl
-from r1jax.data.tokenizer import SentencePieceTokenizer, train_sentencepiece
-from r1jax.io.report import plot_pretrain
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.rows import packing
+from r1jax.data.world import corpus as assistant
+from r1jax.data.world import sums
+from r1jax.hub.artifacts import command, save_model
 from r1jax.model import forward
-from r1jax.train.artifacts import command, save_model
+from r1jax.model.config import ModelConfig
+from r1jax.reports.page import plot_pretrain
+from r1jax.sharding import MeshConfig
+from r1jax.text import templates
+from r1jax.text.tokenizer import SentencePieceTokenizer, train_sentencepiece
+from r1jax.train.checkpoints import CheckpointConfig
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
+from r1jax.train.optimizer import OptimizerConfig
 from r1jax.train.state import initial_state
 from r1jax.types import TrainState
 
@@ -34,9 +40,9 @@ class CorpusConfig:
       documents: of the synthetic world, 0 .. documents - 1, are trained on.
       held_out: documents that follow these measure the held-out loss.
       seed: of the documents.
-      rates: the planted behaviours (`data.world`).
-      assistant: of the corpus of the whole recipe (`data.assistant`), what is planted beside these;
-        None for the world of R1-Zero alone.
+      rates: the planted behaviours (`data.world.sums`).
+      assistant: of the corpus of the whole recipe (`data.world.corpus`), what is planted beside
+        these; None for the world of R1-Zero alone.
       template: prompt template that the world's questions are rendered with.
       jsonl: file with a "text" field to read instead of the world; "" for the world.
     """
@@ -44,7 +50,7 @@ class CorpusConfig:
     documents: int
     held_out: int
     seed: int
-    rates: world.Rates
+    rates: sums.Rates
     assistant: assistant.AssistantRates | None
     template: str
     jsonl: str
@@ -120,7 +126,7 @@ def _documents(config: CorpusConfig) -> Callable[[int], str]:
     def text(i: int) -> str:
         rates, more = config.rates, config.assistant
         if more is None:
-            question, reply = world.document(config.seed, i, rates=rates)
+            question, reply = sums.document(config.seed, i, rates=rates)
         else:
             question, reply = assistant.document(config.seed, i, rates=rates, more=more)
         return (templates.render(config.template, question) if question else "") + reply

@@ -1,24 +1,24 @@
 """The pipelines by name: what a config's `pipeline` may be, and what a stage of a run may be."""
 
 from r1jax.pipelines import (
-    assess,
     assistant_data,
-    cold_start,
     contamination,
-    distill,
-    distill_config,
-    evaluate,
     export,
-    generate,
     import_checkpoint,
     judge,
-    preference,
     pretrain,
-    r1_zero,
-    reward_model,
-    sample,
-    sft,
 )
+from r1jax.pipelines.assess import run as assess
+from r1jax.pipelines.cold_start import run as cold_start
+from r1jax.pipelines.distill import config
+from r1jax.pipelines.distill import run as distill
+from r1jax.pipelines.evaluate import run as evaluate
+from r1jax.pipelines.generate import run as generate
+from r1jax.pipelines.preference import run as preference
+from r1jax.pipelines.r1_zero import run as r1_zero
+from r1jax.pipelines.reward_model import run as reward_model
+from r1jax.pipelines.sample import run as sample
+from r1jax.pipelines.sft import run as sft
 
 # Those that run or check others of these (r1, lineage) are added in main: a stage is none of them.
 PIPELINES = {
@@ -26,7 +26,7 @@ PIPELINES = {
     "assistant_data": (assistant_data.AssistantDataConfig, assistant_data.run),
     "cold_start": (cold_start.ColdStartConfig, cold_start.run),
     "contamination": (contamination.ContaminationConfig, contamination.run),
-    "distill": (distill_config.DistillConfig, distill.run),
+    "distill": (config.DistillConfig, distill.run),
     "evaluate": (evaluate.EvaluateConfig, evaluate.run),
     "export": (export.ExportConfig, export.run),
     "generate": (generate.GenerateConfig, generate.run),

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from r1jax.rewards import format, language, length, repetition
 from r1jax.rewards.judge import Judge, JudgeConfig, Judged, Question
+from r1jax.rewards.parts import format, language, length, repetition
 from r1jax.rewards.score import Score
 
 PARTS = ("accuracy", "format", "language", "length", "repetition")

@@ -6,19 +6,21 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from r1jax.rewards import choice, code, countdown, logic, maths, plain, sandbox
-from r1jax.rewards.extract import PLACES, Extracted, extract_answer
-from r1jax.rewards.pool import Job, Pool
-from r1jax.rewards.sandbox import SandboxConfig
+from r1jax.rewards.answers import choice, countdown, logic, maths, plain
+from r1jax.rewards.answers.extract import PLACES, Extracted, extract_answer
+from r1jax.rewards.sandbox import code
+from r1jax.rewards.sandbox import run as sandbox
+from r1jax.rewards.sandbox.run import SandboxConfig
 from r1jax.rewards.score import Verdict, wrong
+from r1jax.rewards.workers.pool import Job, Pool
 
-_WORKER = "r1jax.rewards.worker"
+_WORKER = "r1jax.rewards.workers.worker"
 _MERGED = 8  # classes of unlike wording that are compared with each other, the largest first
 
 
 @runtime_checkable
 class Question(Protocol):
-    """What is asked, and what answers are compared with; `data.problems.Problem` is one."""
+    """What is asked, and what answers are compared with; `data.tasks.problems.Problem` is one."""
 
     @property
     def id(self) -> str: ...

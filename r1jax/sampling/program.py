@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
-from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
+from r1jax.sampling.config import SamplerConfig
 from r1jax.sampling.tokens import penalise, sample_token
 from r1jax.sharding import constrain
 from r1jax.types import LayerCache, Rollout, Weights

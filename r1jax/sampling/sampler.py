@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
-from r1jax.config import ModelConfig, SamplerConfig
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
+from r1jax.sampling.config import SamplerConfig
 from r1jax.sampling.program import begin, go_on, sample, segment_ends
 from r1jax.sharding import has_mesh
 from r1jax.types import Rollout, Weights

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from r1jax.config import SamplerConfig
+from r1jax.sampling.config import SamplerConfig
 
 FILTERED = -1e30
 

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from r1jax.config import ModelConfig, OptimizerConfig
 from r1jax.model import forward, moe
+from r1jax.model.config import ModelConfig
 from r1jax.rl.logprobs import token_logps
 from r1jax.sharding import out
 from r1jax.train import optimizer
+from r1jax.train.optimizer import OptimizerConfig
 from r1jax.types import Mean, PackedBatch, TrainState, Tree, Weights
 
 

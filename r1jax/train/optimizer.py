@@ -1,12 +1,43 @@
 """AdamW with warm-up and schedule, and an update that refuses non-finite gradients."""
 
+import dataclasses
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from r1jax.config import OptimizerConfig
 from r1jax.types import Mean, TrainState, Tree
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and a schedule.
+
+    Attributes:
+      lr: peak learning rate.
+      schedule: after warm-up: "constant", or "cosine" down to lr * final_lr_ratio at total_updates.
+      clip_norm: global gradient norm above which gradients are scaled down.
+      max_skipped_in_a_row: updates with non-finite gradients are skipped; after so many in a row
+        the run stops.
+    """
+
+    lr: float
+    schedule: Literal["constant", "cosine"]
+    warmup_updates: int
+    total_updates: int
+    final_lr_ratio: float
+    b1: float
+    b2: float
+    eps: float
+    weight_decay: float
+    clip_norm: float
+    max_skipped_in_a_row: int
+
+    def __post_init__(self):
+        if self.max_skipped_in_a_row < 1:
+            raise ValueError(f"max_skipped_in_a_row {self.max_skipped_in_a_row}: need at least 1")
 
 
 def schedule(config: OptimizerConfig) -> optax.Schedule:

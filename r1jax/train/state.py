@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from r1jax import sharding
-from r1jax.config import OptimizerConfig
 from r1jax.train import optimizer
+from r1jax.train.optimizer import OptimizerConfig
 from r1jax.types import TrainState, Weights
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from configs.models.benchmark import get_model
 from experiments.benchmarks import run
-from r1jax.config import ModelConfig, build
+from r1jax.config import build
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
 
 PHASES = ["sample", "decode_b1", "logprobs", "train", "forward_backward", "grpo"]
 MACHINE = {

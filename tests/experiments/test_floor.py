@@ -6,8 +6,9 @@ import pytest
 from configs.models.benchmark import get_model
 from experiments.benchmarks import floor
 from experiments.benchmarks.floor import Machine, Work
-from r1jax.config import ModelConfig, build
+from r1jax.config import build
 from r1jax.model import forward
+from r1jax.model.config import ModelConfig
 
 CACHE = 32 << 20
 MODELS = {n: build(ModelConfig, get_model(n).to_dict()) for n in ("W1", "W2", "W3", "smoke")}

@@ -4,9 +4,9 @@ import jax
 import pytest
 
 from experiments.benchmarks import loading
+from r1jax.hub.artifacts import load_model
+from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.model import forward
-from r1jax.train.artifacts import load_model
-from r1jax.train.export import export_model, hugging_face_tokenizer
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

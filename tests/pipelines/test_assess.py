@@ -6,10 +6,11 @@ import pytest
 
 from configs import data, r1_tiny
 from r1jax import config as configs
-from r1jax.data import requests
-from r1jax.data.jsonl import read_jsonl
-from r1jax.pipelines import assess, assistant_data
-from r1jax.train.preferences import PreferenceConfig
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.world import requests
+from r1jax.exams.reward_models import PreferenceConfig
+from r1jax.pipelines import assistant_data
+from r1jax.pipelines.assess import run as assess
 
 
 def exam(source: dict, measure: str, first: int) -> dict:

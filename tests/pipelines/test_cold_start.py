@@ -5,11 +5,11 @@ import pytest
 from configs import cold_start as cold_config
 from configs import data
 from r1jax import config as configs
-from r1jax.data.decontamination import Evaluation
-from r1jax.data.jsonl import read_jsonl
-from r1jax.data.training_rows import iter_training_rows
-from r1jax.pipelines import cold_start
-from r1jax.pipelines.cold_start_rewriter import requested
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.rows.training_rows import iter_training_rows
+from r1jax.data.tasks.decontamination import Evaluation
+from r1jax.pipelines.cold_start import run as cold_start
+from r1jax.pipelines.cold_start.rewriter import requested
 from r1jax.rewards.judge import Judge
 from r1jax.rewards.score import Verdict
 

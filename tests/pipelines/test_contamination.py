@@ -5,8 +5,8 @@ import pytest
 
 from configs import data
 from r1jax import config as configs
-from r1jax.data.tasks import TaskConfig
-from r1jax.data.world import WorldSource
+from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.data.world.sums import WorldSource
 from r1jax.pipelines import contamination
 from r1jax.pipelines.contamination import ContaminationConfig
 

@@ -8,12 +8,13 @@ import pytest
 from configs import data, eval_tiny
 from configs import judge as judge_config
 from r1jax import config as configs
-from r1jax.data.jsonl import read_jsonl
-from r1jax.data.problems import question_digest
-from r1jax.io import exam_report
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.tasks.problems import question_digest
 from r1jax.io.digests import fingerprint
-from r1jax.pipelines import evaluate, judge
-from r1jax.rewards.extract import Extracted
+from r1jax.pipelines import judge
+from r1jax.pipelines.evaluate import run as evaluate
+from r1jax.reports import exam
+from r1jax.rewards.answers.extract import Extracted
 from r1jax.rewards.judge import Judge
 
 FILES = ("answers.jsonl", "results.json", "pass_rates.jsonl", "questions.jsonl")
@@ -38,14 +39,14 @@ def examined(nano_base, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("exam")
     with pytest.MonkeyPatch.context() as patch:
         # a picture costs more than the exam; another test looks at one
-        patch.setattr(exam_report, "plot_exam", lambda *args, **kwargs: None)
+        patch.setattr(exam, "plot_exam", lambda *args, **kwargs: None)
         evaluate.run(settings(nano_base), workdir)
     return workdir
 
 
 @pytest.fixture
 def no_picture(monkeypatch):
-    monkeypatch.setattr(exam_report, "plot_exam", lambda *args, **kwargs: None)
+    monkeypatch.setattr(exam, "plot_exam", lambda *args, **kwargs: None)
 
 
 def test_every_question_has_all_its_answers(examined):

@@ -6,10 +6,10 @@ import pytest
 
 from configs import generate as generate_config
 from r1jax import config as configs
-from r1jax.data import templates
-from r1jax.io.samples import visible
-from r1jax.pipelines import generate
-from r1jax.train.artifacts import load_model
+from r1jax.hub.artifacts import load_model
+from r1jax.pipelines.generate import run as generate
+from r1jax.reports.samples import visible
+from r1jax.text import templates
 
 ROWS = [
     {"question": "1+1?", "id": "first"},

@@ -6,11 +6,11 @@ import pytest
 from configs import export as export_config
 from configs import import_checkpoint as import_config
 from r1jax import config as configs
-from r1jax.io import shards
+from r1jax.hub import safetensors
+from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
 from r1jax.model import forward
 from r1jax.pipelines import export, import_checkpoint
-from r1jax.train.artifacts import load_model
 
 
 def run(pipeline, kind, values, workdir, **changes):
@@ -48,8 +48,8 @@ def test_out_and_in_again_is_the_same_model(nano_base, hugging_face, tmp_path):
     assert same_tokenizer.encode("3 * 4 = 12") == tokenizer.encode("3 * 4 = 12")
     # what was imported goes out as it came
     second = exported(tmp_path / "import" / "model", tmp_path / "export", dtype="float32")
-    for name, tensor in shards.find(hugging_face).items():
-        assert (shards.read(shards.find(second)[name]) == shards.read(tensor)).all()
+    for name, tensor in safetensors.find(hugging_face).items():
+        assert (safetensors.read(safetensors.find(second)[name]) == safetensors.read(tensor)).all()
 
 
 def damage(name: str, change):

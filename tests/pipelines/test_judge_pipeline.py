@@ -4,9 +4,9 @@ import pytest
 
 from configs import judge as judge_config
 from r1jax import config as configs
-from r1jax.data.jsonl import read_jsonl
+from r1jax.data.files.jsonl import read_jsonl
 from r1jax.pipelines import judge
-from r1jax.rewards import sandbox
+from r1jax.rewards.sandbox import run as sandbox
 
 GOOD = "<think>six times seven</think><answer>{}</answer>"
 ROWS = [

@@ -6,9 +6,9 @@ import pytest
 from configs import preference as preference_config
 from configs import preference_labels, preference_model
 from r1jax import config as configs
-from r1jax.data import verdicts
-from r1jax.data.preferences import read_preferences
-from r1jax.pipelines import preference
+from r1jax.data.rows import verdicts
+from r1jax.data.rows.preferences import read_preferences
+from r1jax.pipelines.preference import run as preference
 
 
 def sampled() -> list[dict]:

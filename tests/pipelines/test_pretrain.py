@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from r1jax import config as configs
+from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import pretrain
-from r1jax.train.artifacts import load_model
+from r1jax.sharding import MeshConfig
 from r1jax.train.loop import Run, Stopped
 
 
@@ -130,7 +131,7 @@ def test_rows_that_fill_no_batch_are_told_before_training(config, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mesh": configs.MeshConfig(2, 2, 1)}, "batch 2 does not divide by mesh data x expert 4"),
+        ({"mesh": MeshConfig(2, 2, 1)}, "batch 2 does not divide by mesh data x expert 4"),
         ({"tokenizer": pretrain.TokenizerConfig(999, 50)}, "999 exceeds model.vocab_size 448"),
         ({"tokenizer": pretrain.TokenizerConfig(400, 101)}, "101 exceed corpus.documents 100"),
     ],

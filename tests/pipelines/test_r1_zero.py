@@ -8,22 +8,25 @@ import pytest
 
 from configs import data
 from r1jax import config as configs
-from r1jax.data import tasks
-from r1jax.data.mixing import mixed_indices
-from r1jax.data.requests import RequestSource
-from r1jax.data.splits import SourceConfig
-from r1jax.io import plots
-from r1jax.io.checkpoints import Checkpointer
+from r1jax.data.tasks import tasks
+from r1jax.data.tasks.mixing import mixed_indices
+from r1jax.data.tasks.splits import SourceConfig
+from r1jax.data.world.requests import RequestSource
+from r1jax.exams import reward_models
+from r1jax.exams.examiner import Answered, Examiner
+from r1jax.exams.reward_models import PreferenceConfig
+from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import r1_zero, r1_zero_config, r1_zero_rollout, r1_zero_trainer
+from r1jax.pipelines.r1_zero import config as r1_zero_config
+from r1jax.pipelines.r1_zero import rollout as r1_zero_rollout
+from r1jax.pipelines.r1_zero import run as r1_zero
+from r1jax.pipelines.r1_zero import trainer as r1_zero_trainer
+from r1jax.reports import curves
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
-from r1jax.train import preferences
-from r1jax.train.artifacts import load_model
-from r1jax.train.examiner import Answered, Examiner
+from r1jax.train.checkpoints import Checkpointer
 from r1jax.train.loop import Stopped, check_unchanged
-from r1jax.train.preferences import PreferenceConfig
 
 SAME_BYTES = (
     "metrics.jsonl",
@@ -49,7 +52,7 @@ def finished(config, run, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Examiner, "draw", noted)
-        run(config, workdir, seen=seen, plot=plots.plot_rl)
+        run(config, workdir, seen=seen, plot=curves.plot_rl)
     return workdir, states, draws
 
 
@@ -377,7 +380,7 @@ class Lengths:
 def test_general_prompts_and_their_reward_model_come_in_the_last_part(
     mixed, run, trainer, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
     monkeypatch.setattr(r1_zero_trainer, "fingerprint", lambda directory: "what it is made of")
     asked, read = [], Examiner.read
 
@@ -410,7 +413,7 @@ def test_general_prompts_and_their_reward_model_come_in_the_last_part(
 
 
 def test_a_stage_asks_its_own_sources_in_their_shares(mixed, monkeypatch):
-    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
     trainer = r1_zero.Trainer(mixed, None)
     general = trainer.data.sizes[0]
     assert trainer.data.names == ("general", "world") and general == 50
@@ -440,7 +443,7 @@ def test_a_source_that_a_stage_names_and_never_asks_is_told_before_any_work(mixe
 
 
 def test_prompts_of_which_nothing_but_the_form_would_be_judged_are_refused(mixed, monkeypatch):
-    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
+    monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
     harmless = dataclasses.replace(mixed.preferences["helpfulness"], judges="harmless")
     trainer = r1_zero.Trainer(
         dataclasses.replace(mixed, preferences={"helpfulness": harmless}), None
@@ -459,8 +462,8 @@ def test_a_reward_model_needs_a_weight_and_a_weight_somebody_who_gives_its_part(
 
 
 def test_a_reply_that_fits_no_bucket_of_its_reward_model_was_not_judged(mixed, monkeypatch):
-    monkeypatch.setattr(preferences, "RewardScorer", Lengths)
-    preference = preferences.Preference(
+    monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
+    preference = reward_models.Preference(
         mixed.preferences["helpfulness"], how=mixed.execution, mesh=None
     )
     source = RequestSource("train", size=3, seed=0, kinds=("fact",))

@@ -7,7 +7,8 @@ from ml_collections import ConfigDict
 
 from configs import pretrain_tiny, r1_zero_tiny
 from r1jax import config as configs
-from r1jax.pipelines import pretrain, r1_zero
+from r1jax.pipelines import pretrain
+from r1jax.pipelines.r1_zero import run as r1_zero
 
 
 @pytest.mark.slow

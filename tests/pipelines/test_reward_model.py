@@ -9,14 +9,15 @@ import pytest
 
 from configs import reward_model as reward_config
 from r1jax import config as configs
-from r1jax.config import ExecutionConfig
-from r1jax.io import reward_report
+from r1jax.exams.reward_scorer import RewardScorer
+from r1jax.hub.artifacts import load_model
 from r1jax.io.metrics import read_jsonl
-from r1jax.pipelines import reward_model, reward_model_trainer
-from r1jax.pipelines.reward_model_trainer import batches, read_data
-from r1jax.train.artifacts import load_model
+from r1jax.model.config import ExecutionConfig
+from r1jax.pipelines.reward_model import run as reward_model
+from r1jax.pipelines.reward_model import trainer
+from r1jax.pipelines.reward_model.trainer import batches, read_data
+from r1jax.reports import reward
 from r1jax.train.loop import Run, Stopped
-from r1jax.train.reward_scorer import RewardScorer
 
 HOW = ExecutionConfig(
     param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
@@ -149,7 +150,7 @@ def test_stopped_and_resumed_is_the_uninterrupted_run(finished, summary, tmp_pat
 
         monkeypatch.setattr(Run, "updated", noted)
 
-    monkeypatch.setattr(reward_report, "plot_reward", lambda *args, **more: None)
+    monkeypatch.setattr(reward, "plot_reward", lambda *args, **more: None)
     for stop in (1, 3):
         stop_after(stop)
         with pytest.raises(Stopped, match=f"saved update {stop} of 4"):
@@ -174,8 +175,8 @@ def test_other_rows_under_the_same_name_are_refused(finished):
 
 
 def test_labels_are_fitted_too(config, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(reward_model_trainer, "SILENCE", -1.0)  # tells after each batch
-    monkeypatch.setattr(reward_report, "plot_reward", lambda *args, **more: None)
+    monkeypatch.setattr(trainer, "SILENCE", -1.0)  # tells after each batch
+    monkeypatch.setattr(reward, "plot_reward", lambda *args, **more: None)
     c = dataclasses.replace(config("labels"), sees="all", epochs=1)
     reward_model.run(c, tmp_path)
     after = json.loads((tmp_path / "summary.json").read_text())["after"]

@@ -5,10 +5,10 @@ import pytest
 from configs import data
 from configs import sample as sample_config
 from r1jax import config as configs
-from r1jax.data.jsonl import read_jsonl
-from r1jax.data.training_rows import iter_training_rows, questions_of
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.rows.training_rows import iter_training_rows, questions_of
 from r1jax.io.digests import fingerprint
-from r1jax.pipelines import sample
+from r1jax.pipelines.sample import run as sample
 from r1jax.rewards.judge import Judge
 from r1jax.rewards.score import Verdict
 

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from r1jax.config import ExecutionConfig
-from r1jax.data import templates, world
-from r1jax.model import families, forward
-from r1jax.train import huggingface
-from r1jax.train.artifacts import load_model
-from r1jax.train.export import export_model, hugging_face_tokenizer
+from r1jax.data.world import sums
+from r1jax.hub import families, read
+from r1jax.hub.artifacts import load_model
+from r1jax.hub.write import export_model, hugging_face_tokenizer
+from r1jax.model import forward
+from r1jax.model.config import ExecutionConfig
+from r1jax.text import templates
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
@@ -71,9 +72,7 @@ def test_transformers_computes_our_logits_from_our_export(family, exported, tmp_
     document = json.loads((GOLDEN / family / "config.json").read_text())
     model = families.model_config(document, family, n_tokens=document["vocab_size"], how=HOW)
     interleaved = families.is_interleaved(document)
-    weights = huggingface.read_weights(
-        GOLDEN / family, model=model, interleaved=interleaved, mesh=None
-    )
+    weights = read.read_weights(GOLDEN / family, model=model, interleaved=interleaved, mesh=None)
     export(tmp_path, weights, model, exported[3])
     expected = np.load(GOLDEN / family / "expected.npz")
     got = theirs(tmp_path, expected["ids"])
@@ -93,7 +92,7 @@ def test_its_tokenizer_gives_our_ids_and_its_template_our_prompts(exported):
     directory, _, _, tokenizer = exported
     auto = transformers.AutoTokenizer.from_pretrained(directory)
     plain = templates.PromptConfig("plain", "", ())
-    source = world.WorldSource("train", size=200, seed=0, search_share=0.2)
+    source = sums.WorldSource("train", size=200, seed=0, search_share=0.2)
     for index in range(200):
         question = source[index].question
         wanted = templates.prompt(tokenizer, plain, question)

@@ -11,9 +11,9 @@ import pytest
 
 from configs import rewards
 from r1jax import config as configs
-from r1jax.data.problems import Problem
+from r1jax.data.tasks.problems import Problem
 from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
-from r1jax.rewards.format import FORMATS
+from r1jax.rewards.parts.format import FORMATS
 
 NUMBER = Problem("n", "What is 6 * 7?", "42", "", "", "maths", {})
 ROOT = Problem("r", "What is the square root of 20?", r"2\sqrt{5}", "", "", "maths", {})

@@ -7,7 +7,7 @@ import pytest
 
 from configs import rewards
 from r1jax import config as configs
-from r1jax.data.problems import Problem
+from r1jax.data.tasks.problems import Problem
 from r1jax.rewards.combine import (
     PARTS,
     Completion,

@@ -9,8 +9,8 @@ import pytest
 
 from configs import rewards
 from r1jax import config as configs
-from r1jax.data.mapping import FileSource
-from r1jax.data.problems import Problem
+from r1jax.data.files.mapping import FileSource
+from r1jax.data.tasks.problems import Problem
 from r1jax.rewards.judge import KINDS, Judge, JudgeConfig
 
 CONFIG = configs.build(JudgeConfig, rewards.get_judge().to_dict())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from r1jax import sharding
 from r1jax.sampling.sampler import Sampler
 from r1jax.sampling.tokens import filter_logits, penalise, sample_token
-from r1jax.train.grpo_step import sequence_logps
+from r1jax.train.grpo import sequence_logps
 from r1jax.types import GrpoBatch
 
 PROMPTS = [[5, 6, 7], [8], [9, 10, 11, 12]]

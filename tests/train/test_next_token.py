@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from r1jax.data import packing
+from r1jax.data.rows import packing
 from r1jax.model import forward
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 

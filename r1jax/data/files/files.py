@@ -1,0 +1,145 @@
+"""Rows of data files: JSON lines, Parquet, array_record, and directories of Hugging Face's.
+
+Rows come one after the other, so a file is never held whole beside what is made of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import grain
+
+from r1jax.data.files.jsonl import numbered_jsonl, parse
+
+Format = Literal["jsonl", "parquet", "array_record", "hugging_face"]
+
+SUFFIXES = {
+    "jsonl": (".jsonl", ".jsonl.gz"),
+    "parquet": (".parquet",),
+    "array_record": (".array_record", ".arrayrecord"),
+}
+_BATCH = 1024  # rows that become Python objects at a time
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("pyarrow is missing: pip install 'r1jax[data]'") from error
+    return pyarrow
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    pa = _pyarrow()
+    with path.open("rb") as file:
+        try:
+            for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
+                yield from batch.to_pylist()
+        except pa.ArrowException as error:
+            raise ValueError(f"{path}: no readable Parquet file: {error}") from error
+
+
+def _arrow(path: Path) -> Iterator[dict[str, Any]]:
+    pa = _pyarrow()
+    with path.open("rb") as file:
+        try:
+            for batch in pa.ipc.open_stream(file):
+                for start in range(0, batch.num_rows, _BATCH):
+                    yield from batch.slice(start, _BATCH).to_pylist()
+        except pa.ArrowException as error:
+            raise ValueError(f"{path}: no readable Arrow stream: {error}") from error
+
+
+def _array_record(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb"):  # the library does not tell a missing file from a broken one
+        pass
+    try:
+        records: Any = grain.sources.ArrayRecordDataSource([str(path)])
+        for index in range(len(records)):
+            yield parse(records[index], f"{path}:{index + 1}")
+    except (RuntimeError, IndexError) as error:
+        raise ValueError(f"{path}: no readable array_record file: {error}") from error
+
+
+_READERS = {"parquet": _parquet, "arrow": _arrow, "array_record": _array_record}
+
+
+def _matching(path: Path, format: str) -> list[Path]:
+    """The data files of a folder, or those that a pattern in the last part of the path names."""
+    folder, pattern = (path.parent, path.name) if "*" in path.name else (path, "*")
+    return sorted(f for f in folder.glob(pattern) if f.name.endswith(SUFFIXES[format]))
+
+
+def _hugging_face(path: Path) -> list[Path]:
+    if (path / "dataset_dict.json").exists():
+        splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
+        raise ValueError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
+    if (path / "state.json").exists():
+        state = json.loads((path / "state.json").read_text())
+        if state.get("_indices_data_files"):
+            raise ValueError(f"{path}: has an indices mapping, save it after flatten_indices()")
+        return [path / file["filename"] for file in state["_data_files"]]
+    found = {format: _matching(path, format) for format in ("jsonl", "parquet")}
+    given = [format for format, files in found.items() if files]
+    if len(given) != 1:
+        raise ValueError(
+            f"{path}: wanted a directory of save_to_disk, or one with either .parquet or .jsonl "
+            f"files, got {'both' if given else 'neither'}"
+        )
+    return found[given[0]]
+
+
+def data_files(path: Path, format: Format) -> list[Path]:
+    """Returns the files that a path stands for, in the order in which their rows count.
+
+    Args:
+      path: a file; a folder, for all its files of the format, sorted by name; or a pattern in the
+        last part, "main/train-*.parquet".
+      format: "hugging_face" takes what datasets.save_to_disk wrote (of a DatasetDict, PATH/SPLIT),
+        or a folder or pattern of .parquet or .jsonl files, as a snapshot of the hub has them.
+
+    Raises:
+      ValueError: if a folder has no file of the format.
+      FileNotFoundError: if a directory of Hugging Face's is missing; a missing file is told when
+        it is read.
+    """
+    if format == "hugging_face":
+        if "*" not in path.name and not path.is_dir():
+            raise FileNotFoundError(f"{path}: no such directory")
+        return _hugging_face(path)
+    if "*" not in path.name and not path.is_dir():
+        return [path]
+    files = _matching(path, format)
+    if not files:
+        raise ValueError(f"{path}: no file that ends in {' or '.join(SUFFIXES[format])}")
+    return files
+
+
+def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields ("FILE:ROW", row), rows counted from 1 in each file; of JSON lines, the line.
+
+    Raises:
+      ValueError: if a file is broken, or a row is no object; names both.
+      ImportError: if pyarrow is wanted and missing; names the extra that brings it.
+    """
+    for file in data_files(path, format):
+        reader: str = format
+        if format == "hugging_face":
+            reader = {".arrow": "arrow", ".parquet": "parquet"}.get(file.suffix, "jsonl")
+        if reader == "jsonl":  # its blank lines count
+            numbered = numbered_jsonl(file)
+        else:
+            numbered = enumerate(_READERS[reader](file), start=1)
+        for number, row in numbered:
+            yield f"{file}:{number}", row
+
+
+def add_to_digest(digest: "hashlib._Hash", path: Path, format: Format) -> None:
+    """Feeds the bytes of all files that a path stands for."""
+    for file in data_files(path, format):
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)

@@ -1,0 +1,170 @@
+"""Questions put to a policy, and what comes back: text, judged."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Key
+
+from r1jax.data.tasks.problems import Problem, ProblemSource
+from r1jax.rewards.combine import Completion, Rewarder
+from r1jax.rewards.judge import OPEN
+from r1jax.rewards.score import Score
+from r1jax.sampling.sampler import Sampler
+from r1jax.text import templates
+from r1jax.text.templates import Prompt, PromptConfig
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.train.processes import all_scores, own_rows, to_host
+from r1jax.types import Rollout, Weights
+
+
+class Answered(NamedTuple):
+    """One rollout in text: row b answers problems[b]; `seconds` is what judging it took here.
+
+    `scores` are of all rows, but for what `Examiner.read` gives among several processes.
+    """
+
+    problems: list[Problem]
+    prompts: list[str]
+    completions: list[str]
+    scores: list[Score]
+    lengths: np.ndarray
+    truncated: np.ndarray
+    seconds: float
+
+
+class Examiner:
+    """Puts questions to a policy and judges what comes back.
+
+    Args:
+      sampler: draws the completions.
+      tokenizer: of the policy.
+      style: how its questions are put.
+      rewarder: what completions are worth.
+      seed: of rewards that are random.
+    """
+
+    def __init__(
+        self,
+        *,
+        sampler: Sampler,
+        tokenizer: Tokenizer,
+        style: PromptConfig,
+        rewarder: Rewarder,
+        seed: int,
+    ):
+        self.sampler, self.tokenizer, self.style = sampler, tokenizer, style
+        self.rewarder, self.seed = rewarder, seed
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """The prompt that puts the question."""
+        return templates.prompt(self.tokenizer, self.style, problem.question)
+
+    def check(self, source: ProblemSource, indices: Iterable[int], split: str) -> None:
+        """Raises if one of these prompts fits no bucket, or its answer cannot be judged.
+
+        Raises:
+          ValueError: names the split and the problem.
+        """
+        for i in indices:
+            problem = source[i]
+            try:
+                self.sampler.bucket([self.prompt(problem).ids])
+                self.rewarder.check(problem)
+            except ValueError as error:
+                raise ValueError(f"{split}: problem {problem.id}: {error}") from error
+
+    def draw(
+        self,
+        weights: Weights,
+        problems: list[Problem],
+        key: Key[Array, ""],
+        *,
+        group: int,
+        cap: int,
+    ) -> Rollout:
+        """Samples `group` completions of every problem; returns host arrays."""
+        prompts = [self.prompt(p).ids for p in problems]
+        return to_host(self.sampler(weights, prompts, key, group=group, cap=cap))
+
+    def read(
+        self, rollout: Rollout, problems: list[Problem], *, group: int, step: int, cap: int
+    ) -> Answered:
+        """Turns a rollout into text and judges it; touches no device, so a thread may do it.
+
+        Among several processes each judges the rows of its own; `known_to_all` then fetches the
+        other scores.
+
+        Args:
+          rollout: host arrays, of `draw`.
+          problems: whose G completions each it holds.
+          group: G.
+          step: makes random rewards fresh ones.
+          cap: length cap that it was drawn with, in tokens.
+        """
+        start = time.monotonic()
+        rows = [p for p in problems for _ in range(group)]
+        texts = [
+            self.tokenizer.decode(ids[mask].tolist())
+            for ids, mask in zip(rollout.completion_BC, rollout.mask_BC, strict=True)
+        ]
+        prompts = [prompt for p in problems for prompt in [self.prompt(p)] * group]
+        lengths, truncated = np.asarray(rollout.mask_BC).sum(1), np.asarray(rollout.truncated_B)
+        completions = [
+            Completion(text, prompt.opens_thought, problem, int(n), bool(cut))
+            for text, prompt, problem, n, cut in zip(
+                texts, prompts, rows, lengths, truncated, strict=True
+            )
+        ]
+        mine = own_rows(len(completions))
+        scores = self.rewarder(
+            [completions[b] for b in mine], first=mine.start, seed=self.seed * 1_000_003 + step,
+            cap=cap,
+        )  # fmt: skip
+        seconds = time.monotonic() - start
+        texts_of_prompts = [prompt.text for prompt in prompts]
+        return Answered(rows, texts_of_prompts, texts, scores, lengths, truncated, seconds)
+
+
+def known_to_all(answered: Answered) -> Answered:
+    """The rollout with the scores of all its rows; a collective among several processes."""
+    return answered._replace(scores=all_scores(answered.scores))
+
+
+def mean(values: Iterable[Any]) -> float | None:
+    there = list(values)
+    return float(np.mean(there)) if there else None
+
+
+def mean_parts(answered: Answered) -> dict[str, float | None]:
+    """Mean of each part of the reward, over the samples that it judges and could be judged.
+
+    Where reward models judge, there is no accuracy.
+    """
+    told: dict[str, list[float]] = {}
+    for problem, score in zip(answered.problems, answered.scores, strict=True):
+        for name, value in score.parts.items():
+            there = told.setdefault(name, [])
+            if not score.error and not (name == "accuracy" and problem.kind in OPEN):
+                there.append(value)
+    return {name: mean(values) for name, values in told.items()}
+
+
+def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
+    """Mean lengths of all, right, wrong completions; shares of format, truncation, reflection.
+
+    What could not be judged, or only by a reward model, is neither right nor wrong.
+    """
+    errors = np.array([s.error for s in answered.scores])
+    errors |= np.array([p.kind in OPEN for p in answered.problems])
+    correct = ~errors & (np.array([s.parts["accuracy"] for s in answered.scores]) == 1)
+    return {
+        "format_rate": mean(s.parts["format"] for s in answered.scores),
+        "mean_length": mean(answered.lengths),
+        "mean_length_correct": mean(answered.lengths[correct]),
+        "mean_length_wrong": mean(answered.lengths[~correct & ~errors]),
+        "truncation_rate": mean(answered.truncated),
+        "reflective_rate": mean(any(w in t for w in reflective) for t in answered.completions),
+        "error_rate": mean(s.error for s in answered.scores),
+    }

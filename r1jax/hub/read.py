@@ -1,0 +1,257 @@
+"""Hugging Face checkpoints of every architecture we have: read to their place, written back.
+
+Reading goes tensor by tensor and layer by layer: a layer's block of one of our arrays is put
+together on the host, sent to where it belongs on the mesh and forgotten, so that the host never
+holds the model beside the device's copy.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+from jax.sharding import Mesh
+
+from r1jax import sharding
+from r1jax.hub import convert, families, safetensors
+from r1jax.hub.convert import Piece
+from r1jax.hub.gguf import tokenizer as gguf_tokenizer
+from r1jax.hub.gguf.file import GgufFile
+from r1jax.io.progress import Progress
+from r1jax.model import forward
+from r1jax.model.config import ExecutionConfig, ModelConfig
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.types import Weights
+
+FP8 = np.dtype(ml_dtypes.float8_e4m3fn)
+SCALE = "_scale_inv"
+FP8_BLOCK = 128  # a constant: rows / scale rows is wrong where the last block is short
+ARRAYS = 64  # layers' arrays between two lines of progress on no terminal
+
+
+def dequantise(weight: np.ndarray, scale: np.ndarray, name: str) -> np.ndarray:
+    """float32 weights of blocks of 128 x 128 that share a scale (DeepSeek-V3's float8 files).
+
+    Raises:
+      ValueError: if the scales are not one per block; names the tensor.
+    """
+    rows, columns = weight.shape
+    want = (-(-rows // FP8_BLOCK), -(-columns // FP8_BLOCK))
+    if scale.shape != want:
+        raise ValueError(f"{name}{SCALE}: got scales {scale.shape}, wanted {want}")
+    whole = np.empty(weight.shape, np.float32)
+    for i, row in enumerate(scale.astype(np.float32)):
+        block = slice(i * FP8_BLOCK, (i + 1) * FP8_BLOCK)
+        whole[block] = weight[block]
+        whole[block] *= np.repeat(row, FP8_BLOCK)[None, :columns]
+    return whole
+
+
+Described = tuple[tuple[int, ...], np.dtype]
+
+
+def check(
+    tensors: Mapping[str, Described], table: list[Piece], model: ModelConfig, where: Path
+) -> None:
+    """Sees to it that a checkpoint has every tensor of the table, of its shape, and no other.
+
+    Args:
+      tensors: shape and dtype of each that is there.
+      table: `convert.pieces` of the model.
+      model: the network.
+      where: the checkpoint, for the error.
+
+    Raises:
+      ValueError: names missing, unexpected and misshapen tensors.
+    """
+    wanted = {piece.name: piece for piece in table}
+    known = wanted.keys() & tensors.keys()
+    missing = sorted(wanted.keys() - tensors.keys())
+    scales = {f"{n}{SCALE}" for n in known if tensors[n][1] == FP8}
+    missing += sorted(scales - tensors.keys())
+    strangers = tensors.keys() - wanted.keys() - scales - convert.spares(model)
+    unexpected = sorted(name for name in strangers if not convert.is_buffer(name))
+    wrong = [
+        f"{n}: {list(tensors[n][0])}, wanted {list(wanted[n].shape)}"
+        for n in known
+        if tensors[n][0] != wanted[n].shape
+    ]
+    wrong += [f"{n}: {tensors[n][1]}, wanted numbers" for n in known if tensors[n][1].kind in "bui"]
+    flat = [n for n in known if tensors[n][1] == FP8 and len(tensors[n][0]) != 2]
+    wrong += [f"{n}: float8, wanted so only of matrices" for n in flat]
+    if missing or unexpected or wrong:
+        some = lambda names: f"{names[:5]}" + (f" of {len(names)}" if len(names) > 5 else "")
+        raise ValueError(
+            f"{where}: missing {some(missing)}, unexpected {some(unexpected)}, "
+            f"of the wrong kind {some(sorted(wrong))}"
+        )
+
+
+def _blocks(table: list[Piece]) -> dict[str, dict[int | None, list[Piece]]]:
+    """The pieces of each of our arrays, by layer where layers are stacked; big single ones first.
+
+    What is not stacked stands on the host as a whole: early, while little else is loaded.
+    """
+    arrays: dict[str, dict[int | None, list[Piece]]] = defaultdict(lambda: defaultdict(list))
+    for piece in sorted(table, key=lambda p: p.path.startswith(convert.STACKED)):
+        if piece.path.startswith(convert.STACKED):
+            layer, *rest = piece.at
+            assert isinstance(layer, int)
+            arrays[piece.path][layer].append(piece._replace(at=tuple(rest)))
+        else:
+            arrays[piece.path][None].append(piece)
+    return arrays
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put(array: jax.Array, block: jax.Array, layer: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_update_index_in_dim(array, block, layer, 0)
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """The leaves of weights, or of their logical axes, in the tree's order, by paths with "/"."""
+    keyed = jax.tree_util.tree_leaves_with_path(tree, is_leaf=sharding.is_axes)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in keyed}
+
+
+def _place(
+    table: list[Piece],
+    value: Callable[[str], np.ndarray],
+    *,
+    model: ModelConfig,
+    mesh: Mesh | None,
+    seen: Callable[[int], None],
+) -> Weights:
+    """Fills our arrays from tensors by name; `seen` hears the bytes of each block that is done."""
+    shapes = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
+    names = forward.logical_axes(model)
+    want = named_leaves(shapes.params) | {"router_bias": shapes.router_bias_LE}
+    axes = named_leaves(names.params)
+    axes["router_bias"] = names.router_bias_LE
+    layouts = {path: sharding.layout(x.shape, mesh, axes[path], path) for path, x in want.items()}
+
+    def assemble(pieces: list[Piece], shape: tuple[int, ...], dtype) -> np.ndarray:
+        block, nbytes = np.empty(shape, dtype), 0
+        for piece in pieces:
+            tensor = value(piece.name)
+            nbytes += tensor.nbytes
+            block[piece.at] = piece.ours(tensor)
+        seen(nbytes)
+        return block
+
+    filled: dict[str, jax.Array] = {}
+    for path, layers in _blocks(table).items():
+        shape, dtype, logical = want[path].shape, want[path].dtype, axes[path]
+        if None in layers:
+            filled[path] = sharding.put(assemble(layers[None], shape, dtype), mesh, logical, path)
+            continue
+        array = jnp.zeros(shape, dtype, device=layouts[path])
+        for layer, pieces in layers.items():
+            block = sharding.put(assemble(pieces, shape[1:], dtype), mesh, logical[1:], path)
+            array = _put(array, block, jnp.int32(layer or 0))
+        filled[path] = jax.block_until_ready(array)
+    bias = filled.pop("router_bias", None)
+    if bias is None:
+        bias = jnp.zeros(want["router_bias"].shape, want["router_bias"].dtype)
+    ordered = [filled[path] for path in named_leaves(shapes.params)]
+    return Weights(jax.tree.unflatten(jax.tree.structure(shapes.params), ordered), bias)
+
+
+def _with_progress(
+    title: str,
+    table: list[Piece],
+    value: Callable[[str], np.ndarray],
+    *,
+    model: ModelConfig,
+    mesh: Mesh | None,
+) -> Weights:
+    total = sum(len(layers) for layers in _blocks(table).values())
+    start, done, nbytes = time.perf_counter(), 0, 0
+    with Progress(title, start=0, total=total, every=ARRAYS) as progress:
+
+        def seen(more: int) -> None:
+            nonlocal done, nbytes
+            done, nbytes = done + 1, nbytes + more
+            speed = nbytes / max(time.perf_counter() - start, 1e-9)
+            progress.advance(done, GB=nbytes / 1e9, MB_per_s=speed / 1e6)
+
+        return _place(table, value, model=model, mesh=mesh, seen=seen)
+
+
+def read_weights(
+    directory: Path, *, model: ModelConfig, interleaved: bool, mesh: Mesh | None
+) -> Weights:
+    """Reads a directory's safetensors straight to their place on the mesh.
+
+    Args:
+      directory: with one or several safetensors files.
+      model: the network, as its config.json describes it.
+      interleaved: as of `convert.pieces`.
+      mesh: where the weights go; None keeps them on the default device.
+
+    Raises:
+      ValueError: names the file and the tensor that is damaged, missing, unexpected or misshapen.
+    """
+    table, tensors = convert.pieces(model, interleaved=interleaved), safetensors.find(directory)
+    check({n: (t.shape, t.dtype) for n, t in tensors.items()}, table, model, directory)
+
+    def value(name: str) -> np.ndarray:
+        tensor = safetensors.read(tensors[name])
+        if tensor.dtype != FP8:
+            return tensor
+        return dequantise(tensor, safetensors.read(tensors[f"{name}{SCALE}"]), name)
+
+    return _with_progress(f"reading {directory.name}", table, value, model=model, mesh=mesh)
+
+
+def open_directory(
+    directory: Path,
+    document: Mapping[str, Any],
+    *,
+    tokenizer: Tokenizer,
+    how: ExecutionConfig,
+    mesh: Mesh | None,
+) -> tuple[Weights, ModelConfig, Tokenizer]:
+    """Reads a Hugging Face directory whose config.json is `document`.
+
+    Raises:
+      ValueError: if the architecture is none of ours, or a file is missing or damaged; names it.
+    """
+    where = str(directory / "config.json")
+    vocabulary = document.get("vocab_size")
+    if isinstance(vocabulary, int) and tokenizer.size > vocabulary:
+        raise ValueError(
+            f"{directory}: the tokenizer has {tokenizer.size} ids, the embedding {vocabulary} rows"
+        )
+    model = families.model_config(document, where, n_tokens=tokenizer.size, how=how)
+    interleaved = families.is_interleaved(document)
+    weights = read_weights(directory, model=model, interleaved=interleaved, mesh=mesh)
+    return weights, model, tokenizer
+
+
+def open_gguf(
+    path: Path, *, how: ExecutionConfig, mesh: Mesh | None
+) -> tuple[Weights, ModelConfig, Tokenizer]:
+    """Reads a GGUF file of the Llama architecture; quantised weights become floats.
+
+    Raises:
+      ImportError: if the package gguf is not installed.
+      ValueError: if the file is damaged, or holds what r1jax lacks; names it.
+    """
+    file = GgufFile(path)
+    vocabulary = file.vocabulary()
+    try:
+        tokenizer = gguf_tokenizer.build(gguf_tokenizer.GgufVocabulary(**vocabulary))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    model = families.model_config(file.config(), str(path), n_tokens=tokenizer.size, how=how)
+    table = convert.pieces(model, interleaved=False)
+    check({n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path)
+    weights = _with_progress(f"reading {path.name}", table, file.read, model=model, mesh=mesh)
+    return weights, model, tokenizer

@@ -1,0 +1,159 @@
+"""What a cold start is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.data.rows.filters import FilterConfig
+from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.model.config import ExecutionConfig
+from r1jax.rewards.combine import RewardConfig
+from r1jax.sampling.config import SamplerConfig
+from r1jax.sharding import MeshConfig
+from r1jax.text.templates import PromptConfig
+
+PLACES = ("{question}", "{thought}", "{answer}")
+
+
+@dataclasses.dataclass(frozen=True)
+class InputConfig:
+    """Sampled completions, such as R1-Zero's, or those of a base that was shown examples.
+
+    Attributes:
+      path: answers.jsonl of `sample` or of `evaluate`.
+      questions: questions.jsonl beside it, where the rows do not hold their questions, as an exam's
+        do not; "" where they do.
+      limit: rows taken, the first; 0 for all.
+    """
+
+    path: str
+    questions: str
+    limit: int
+
+    def __post_init__(self):
+        if self.limit < 0:
+            raise ValueError(f"limit {self.limit}: wanted rows, or 0 for all")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRewriterConfig:
+    """A model of ours that rewrites.
+
+    Attributes:
+      model: as of `hub.artifacts.open_model`.
+      prompt: how it is asked; its examples show what is wanted.
+      request: what it is asked, a text with {question}, {thought} and {answer}.
+      tries: rewrites drawn of each; the first that is right and passes the filters is kept.
+      batch: prompts at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of a rewrite.
+      prompt_buckets: prompt lengths that the sampler is compiled for; what is longer is dropped.
+      reward: judges the rewrites by the samples' golds.
+    """
+
+    model: str
+    prompt: PromptConfig
+    request: str
+    tries: int
+    batch: int
+    max_new_tokens: int
+    prompt_buckets: tuple[int, ...]
+    sampler: SamplerConfig
+    reward: RewardConfig
+    execution: ExecutionConfig
+    mesh: MeshConfig
+
+    def __post_init__(self):
+        if min(self.tries, self.batch, self.max_new_tokens) < 1:
+            raise ValueError(
+                f"tries {self.tries}, batch {self.batch}, max_new_tokens {self.max_new_tokens}: "
+                "need at least 1"
+            )
+        if missing := [place for place in PLACES if place not in self.request]:
+            raise ValueError(f"request: got no {missing}, wanted {list(PLACES)}")
+        rows, streams = self.mesh.data * self.mesh.expert, self.sampler.streams
+        if self.batch % rows or self.batch % streams:
+            raise ValueError(
+                f"batch {self.batch}: wanted a multiple of {streams} streams and of the {rows} "
+                "devices for rows"
+            )
+        self.reward.check(cap=self.max_new_tokens, learned=())
+
+
+@dataclasses.dataclass(frozen=True)
+class RewriterConfig:
+    r"""How a sample becomes what is learnt from.
+
+    Attributes:
+      kind: "layout" leaves the thought as it was and writes the summary by a template; "world" also
+        puts a thought of the synthetic world into the question's language; "model" asks a model.
+      summaries: by language, "en" and "zh", a sentence with {answer}, such as
+        "The answer is \boxed{{answer}}."; "model" reads none of it.
+      model: of the kind "model", else None.
+    """
+
+    kind: Literal["layout", "world", "model"]
+    summaries: dict[str, str]
+    model: ModelRewriterConfig | None
+
+    def __post_init__(self):
+        if set(self.summaries) != {"en", "zh"} or not all(
+            r"\boxed{{answer}}" in sentence for sentence in self.summaries.values()
+        ):
+            raise ValueError(
+                f"summaries: got {self.summaries}, wanted en and zh, each with a box, "
+                r"\boxed{{answer}}"
+            )
+        if (self.kind == "model") != (self.model is not None):
+            raise ValueError(f"kind {self.kind!r} with model {self.model}: wanted both or neither")
+
+
+@dataclasses.dataclass(frozen=True)
+class NearConfig:
+    """Replies to one question whose thoughts are nearly the same.
+
+    Attributes:
+      n: words of the n-grams that are compared.
+      threshold: share of common n-grams (Jaccard) from which the later reply is dropped, above 0.
+    """
+
+    n: int
+    threshold: float
+
+    def __post_init__(self):
+        if self.n < 1 or not 0 < self.threshold <= 1:
+            raise ValueError(
+                f"n {self.n}, threshold {self.threshold}: wanted at least 1, above 0 and at most 1"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ColdStartConfig:
+    """How sampled completions become the rows of a cold start.
+
+    Attributes:
+      inputs: by name, which becomes the rows' source.
+      filters: what a sample must be; a rewriter of the kind "model" must write such ones too.
+      rewriter: how it is rewritten.
+      near: which replies to a question are too alike; None for equal ones alone.
+      per_question: most rows of a question, however it is asked; the first, inputs sorted by name.
+      task: the run's, whose evaluation questions no row may meet, as its `decontamination` says;
+        None for no comparison.
+      shard_rows: training rows of an output file.
+    """
+
+    pipeline: Literal["cold_start"]
+    seed: int
+    inputs: dict[str, InputConfig]
+    filters: FilterConfig
+    rewriter: RewriterConfig
+    near: NearConfig | None
+    per_question: int
+    task: TaskConfig | None
+    shard_rows: int
+
+    def __post_init__(self):
+        if not self.inputs:
+            raise ValueError("inputs: got none")
+        if min(self.per_question, self.shard_rows) < 1:
+            raise ValueError(
+                f"per_question {self.per_question}, shard_rows {self.shard_rows}: need at least 1"
+            )

@@ -1,0 +1,178 @@
+r"""Cold start: sampled completions become the first rows that R1 is fine-tuned on.
+
+DeepSeek-R1 (arXiv:2501.12948v2, supplement B.3.2) keeps R1-Zero's right and readable samples and
+has V3 rewrite them: the thought in the question's language, then a summary with the answer in a
+box, no step added. Steps here: filters; evaluation questions out, before the costly part; the
+rewriter; equal and nearly equal replies out.
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from r1jax.config import flatten
+from r1jax.data.rows.filters import active
+from r1jax.data.rows.rewriting import clean
+from r1jax.data.rows.training_rows import ShardWriter
+from r1jax.data.tasks import decontamination, tasks
+from r1jax.data.tasks.decontamination import Evaluation
+from r1jax.data.tasks.evaluation_questions import evaluation_questions
+from r1jax.hub.artifacts import resolve
+from r1jax.io.batches import check_request, write_request
+from r1jax.io.digests import fingerprint
+from r1jax.io.progress import Progress
+from r1jax.io.summary import check_writable, facts, write_summary
+from r1jax.pipelines.cold_start import steps
+from r1jax.pipelines.cold_start.config import ColdStartConfig
+from r1jax.pipelines.cold_start.rewriter import by_model
+from r1jax.pipelines.cold_start.steps import Candidate, Dropped, Steps
+from r1jax.reports.cold_start import write_cold_start_report
+from r1jax.text.thought import split_completion
+
+__all__ = ["ColdStartConfig", "run"]
+
+SHOWN = 3  # examples of each input, and rows of each reason to drop one
+
+
+def _request(config: ColdStartConfig) -> dict[str, Any]:
+    """What the rows are a function of."""
+    inputs = hashlib.sha256()
+    for _, given in sorted(config.inputs.items()):
+        for path in filter(None, (given.path, given.questions)):
+            inputs.update(Path(path).read_bytes())
+    model = config.rewriter.model
+    return {
+        **flatten(config),
+        "inputs_sha256": inputs.hexdigest(),
+        "files_sha256": config.task and tasks.files_digest(config.task),
+        "model_fingerprint": model and fingerprint(resolve(model.model)),
+    }
+
+
+def _evaluation(config: ColdStartConfig) -> Evaluation:
+    if config.task is None:
+        return Evaluation({}, {})
+    return evaluation_questions(config.task, tasks.load_task(config.task))
+
+
+def _all_steps(
+    config: ColdStartConfig, found: list[Candidate], evaluation: Evaluation, workdir: Path
+) -> Steps:
+    """Goes through the steps, each shown as it is done."""
+    c, rule = config, config.task and config.task.decontamination
+    here, model = Steps(found), c.rewriter.model
+
+    def rewrite(left: list[Candidate]):
+        if model is None:
+            return steps.by_rule(left, c.rewriter)
+        thoughts = [
+            split_completion(x.row["completion"], opened=x.row["opened"]).reasoning for x in left
+        ]
+        return by_model(
+            left, [clean(t or "") for t in thoughts], model, c.filters, seed=c.seed,
+            path=workdir / "rewritten.jsonl",
+        )  # fmt: skip
+
+    taken = (
+        lambda left: steps.filtered(left, c.filters),
+        lambda left: steps.without_evaluation_questions(left, evaluation, n=rule and rule.n),
+        rewrite,
+        lambda left: steps.deduplicated(left, c.near, per_question=c.per_question),
+    )
+    with Progress("cold_start", start=0, total=len(taken), every=1) as progress:
+        for number, step in enumerate(taken, start=1):
+            here.take(step)
+            progress.advance(number, read=len(found), left=len(here.left))
+    return here
+
+
+def _training_row(candidate: Candidate, config: ColdStartConfig, model: str | None) -> dict:
+    row = candidate.row
+    made = {"domain": row["domain"]} if "domain" in row else {}
+    return {
+        "id": f"{candidate.source}/{row['id']}#{row['sample']}",
+        "source": candidate.source,
+        "messages": [
+            {"role": "user", "content": row["question"]},
+            {"role": "assistant", "content": candidate.reply},
+        ],
+        "provenance": {
+            "input": candidate.source, "question": row["id"], "sample": row["sample"], **made,
+            "rewriter": config.rewriter.kind, "rewriter_fingerprint": model, "seed": config.seed,
+            "tokens_before": row["tokens"], "checks_passed": active(config.filters),
+        },
+    }  # fmt: skip
+
+
+def _shown(label: str, candidate: Candidate) -> dict[str, str]:
+    row = candidate.row
+    return {
+        "label": f"{label}: {candidate.source}, {row['id']}, sample {row['sample']}",
+        "question": row["question"],
+        "before": row["completion"],
+        "after": candidate.reply,
+    }
+
+
+def _examples(here: Steps) -> list[dict[str, str]]:
+    """The first rows kept of each input, and those first dropped for each reason."""
+    kept = [
+        _shown("kept", candidate)
+        for name in here.read
+        for candidate in [c for c in here.left if c.source == name][:SHOWN]
+    ]
+    first: dict[str, Dropped] = {}
+    for dropped in here.dropped:
+        first.setdefault(dropped.reason, dropped)
+    return [*kept, *(_shown(f"dropped, {d.reason}", d.candidate) for d in first.values())]
+
+
+def run(config: ColdStartConfig, workdir: Path) -> None:
+    """Writes sft/00000.jsonl and so on, report.md and summary.json; rewritten.jsonl of a model.
+
+    Raises:
+      ValueError: if an input lacks something, the directory holds another run, or nothing is left.
+    """
+    check_writable(workdir)
+    asked = _request(config)
+    check_request(workdir, asked)
+    evaluation = _evaluation(config)
+    found = [
+        row
+        for name, given in sorted(config.inputs.items())
+        for row in steps.read_input(name, given)
+    ]
+    write_request(workdir, asked)
+    here = _all_steps(config, found, evaluation, workdir)
+    with ShardWriter(workdir / "sft", rows=config.shard_rows) as writer:
+        for candidate in here.left:
+            writer.write(_training_row(candidate, config, asked["model_fingerprint"]))
+    decontamination.check_not_planted(workdir / "sft", evaluation, n=None)
+    by_input = here.counts()
+    report = write_cold_start_report(
+        workdir, counts=by_input, examples=_examples(here),
+        facts={
+            "inputs": {name: given.path for name, given in sorted(config.inputs.items())},
+            "rewriter": config.rewriter.kind, "filters": dataclasses.asdict(config.filters),
+            "per question, at most": config.per_question, "seed": config.seed,
+        },
+    )  # fmt: skip
+    total = sum(here.read.values())
+    reasons = dict.fromkeys(d.reason for d in here.dropped)
+    counts = {
+        "read": total, "kept": len(here.left),
+        "dropped": {r: sum(d.reason == r for d in here.dropped) for r in reasons},
+    }  # fmt: skip
+    write_summary(
+        workdir,
+        {
+            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
+            "counts": counts, "inputs": by_input,
+        },
+    )  # fmt: skip
+    if not here.left:
+        raise ValueError(f"none of {total} rows is left; {report} tells which step drops them")
+    print(
+        f"{len(here.left):,} of {total:,} rows in {workdir / 'sft'}, report in {report}", flush=True
+    )

@@ -1,0 +1,167 @@
+"""What a distillation by logits is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.exams.evaluation import EvalConfig
+from r1jax.model.config import ExecutionConfig
+from r1jax.rewards.combine import RewardConfig
+from r1jax.sharding import MeshConfig
+from r1jax.text.templates import PromptConfig
+from r1jax.train.checkpoints import CheckpointConfig
+from r1jax.train.distill import DistillLossConfig
+from r1jax.train.optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingConfig:
+    """How the student samples from an update on.
+
+    Attributes:
+      from_update: first update (from 0) of the stage; the first stage starts at 0.
+      max_new_tokens: length cap of a completion.
+      temperature: above 0.
+    """
+
+    from_update: int
+    max_new_tokens: int
+    temperature: float
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillConfig:
+    """A student that learns a teacher's distributions, token by token.
+
+    Attributes:
+      updates: optimizer updates, each on one batch.
+      student, teacher: models of one tokenizer, as `hub.artifacts.open_model` takes them.
+      prompt: how questions are put, to the sampling student and in the fixed data alike.
+      task: questions to sample on, and those of the exams.
+      data: JSON lines of training rows (`text.conversations`), the fixed data; "" for "on_policy".
+      way: whose replies the batches hold: "on_policy" the student's, "offline" the fixed data's,
+        "mixed" either (GKD, arXiv:2306.13649, algorithm 1).
+      lam: of "mixed": chance that an update takes the student's; else not read.
+      loss: the objective.
+      reward: what the student's samples would be paid, which is told but not trained on.
+      reflective_words: counted in completions, for the metrics only.
+      stages: length cap and temperature of the student's samples, by update.
+      prompts_per_update: questions of an on-policy batch.
+      samples_per_prompt: replies to each. A fixed batch has as many rows as an on-policy one, one
+        conversation each.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      length_buckets: lengths of prompt + reply that the training step is compiled for.
+      cache_segments, streams: as of SamplerConfig.
+      execution, teacher_execution: how either network is held and run.
+    """
+
+    pipeline: Literal["distill"]
+    seed: int
+    updates: int
+    student: str
+    teacher: str
+    prompt: PromptConfig
+    task: TaskConfig
+    data: str
+    way: Literal["on_policy", "offline", "mixed"]
+    lam: float
+    loss: DistillLossConfig
+    reward: RewardConfig
+    reflective_words: tuple[str, ...]
+    stages: tuple[SamplingConfig, ...]
+    prompts_per_update: int
+    samples_per_prompt: int
+    prompt_buckets: tuple[int, ...]
+    length_buckets: tuple[int, ...]
+    cache_segments: int
+    streams: int
+    optimizer: OptimizerConfig
+    evaluation: EvalConfig
+    execution: ExecutionConfig
+    teacher_execution: ExecutionConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+
+    def __post_init__(self):
+        if min(self.updates, self.prompts_per_update, self.samples_per_prompt) < 1:
+            raise ValueError(
+                f"updates {self.updates}, prompts_per_update {self.prompts_per_update}, "
+                f"samples_per_prompt {self.samples_per_prompt}: need at least 1"
+            )
+        self._check_way()
+        self._check_stages()
+        self._check_sizes()
+        exams, saves = self.evaluation.every_updates, self.checkpoint.every_updates
+        examined = range(exams, self.updates + 1, exams) if exams else range(0)
+        scored = any(u % saves == 0 or u == self.updates for u in examined)
+        if self.checkpoint.keep_best and not (scored and self.evaluation.validation):
+            raise ValueError(
+                f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
+                f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
+            )
+
+    def _check_way(self) -> None:
+        if self.way != "on_policy" and not self.data:
+            raise ValueError(f"way {self.way!r}: data is empty, wanted a file of training rows")
+        if self.way == "on_policy" and self.data:
+            raise ValueError(f"way 'on_policy' does not read data {self.data!r}; wanted ''")
+        if self.way == "mixed" and not 0 < self.lam < 1:
+            raise ValueError(
+                f"lam {self.lam}: wanted above 0 and below 1 (the ends are the ways 'offline' and "
+                "'on_policy')"
+            )
+        if self.loss.estimator == "sampled":
+            if self.way != "on_policy":
+                raise ValueError(
+                    "loss.estimator 'sampled' holds for the student's own samples: wanted way "
+                    f"'on_policy', got {self.way!r}"
+                )
+            other = [s.temperature for s in self.stages if s.temperature != self.loss.temperature]
+            if other:
+                raise ValueError(
+                    f"loss.estimator 'sampled' with loss.temperature {self.loss.temperature}: "
+                    f"samples are drawn at {other}, wanted the same"
+                )
+
+    def _check_stages(self) -> None:
+        starts = [s.from_update for s in self.stages]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+        if starts[-1] >= self.updates:
+            raise ValueError(f"stages: got from_update {starts}, but {self.updates} updates")
+        if any(s.temperature <= 0 for s in self.stages):
+            raise ValueError("stages: the temperature of samples must be above 0")
+        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
+        if longest > max(self.length_buckets):
+            raise ValueError(
+                f"the longest prompt and completion are {longest} tokens, the largest length "
+                f"bucket {max(self.length_buckets)}"
+            )
+        self.reward.check(cap=min(s.max_new_tokens for s in self.stages), learned=())
+
+    def _check_sizes(self) -> None:
+        shards, pieces = self.mesh.data * self.mesh.expert, self.loss.micro_batches
+        if self.rows % (pieces * shards) or self.prompts_per_update % shards:
+            raise ValueError(
+                f"batches of {self.prompts_per_update} prompts, {self.rows} rows do not divide by "
+                f"{pieces} micro_batches and mesh data x expert = {shards}"
+            )
+        devices = shards * self.mesh.model
+        for name, prompts, streams in (
+            ("prompts_per_update", self.prompts_per_update, self.streams),
+            ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
+        ):
+            if streams < 1 or prompts % streams or (streams > 1 and devices > 1):
+                raise ValueError(
+                    f"{name} {prompts}: got {streams} streams on {devices} devices, wanted a "
+                    "divisor, and 1 on a mesh"
+                )
+
+    @property
+    def rows(self) -> int:
+        """Rows of a batch."""
+        return self.prompts_per_update * self.samples_per_prompt
+
+    def stage(self, update: int) -> SamplingConfig:
+        """The stage that the batch after `update` updates belongs to."""
+        return [s for s in self.stages if s.from_update <= update][-1]

@@ -1,0 +1,180 @@
+"""What a distillation holds on to: two models, questions, fixed data, samplers, a jitted step."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Bool, Int
+
+from r1jax import keys
+from r1jax.data.rows.training_rows import read_training_rows
+from r1jax.data.tasks.mixing import mixed_indices
+from r1jax.data.tasks.problems import Problem, batch_indices
+from r1jax.data.tasks.tasks import files_digest, load_task
+from r1jax.exams.training import TrainingExam, examiners
+from r1jax.hub.artifacts import open_model, resolve
+from r1jax.io.digests import fingerprint
+from r1jax.model import forward
+from r1jax.model.config import ModelConfig
+from r1jax.pipelines.distill.config import DistillConfig
+from r1jax.rewards.combine import Rewarder
+from r1jax.rl.grpo import token_weights
+from r1jax.text.conversations import Example, encode
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.train import rollouts
+from r1jax.train.distill import check_pair, distill_step
+from r1jax.train.state import initial_state
+from r1jax.types import PackedBatch, TrainState, Weights
+
+
+class Trainer:
+    """The parts of a run that do not change: models, data, samplers, the jitted step."""
+
+    def __init__(self, config: DistillConfig, mesh: Mesh | None):
+        self.config, self.mesh = config, mesh
+        self.rewarder = Rewarder(config.reward, learned={})
+        self.task = load_task(config.task)  # first: it fails sooner than a big model is read
+        self.splits = self.task.splits
+        self._student: Weights | None
+        self._student, self.model, self.tokenizer = self._open()
+        self.teacher, self.teacher_model, its = open_model(
+            config.teacher, how=config.teacher_execution, mesh=mesh
+        )
+        check_tokenizers(self.tokenizer, its, config)
+        check_pair(self.model, self.teacher_model)
+        self.examples = _read_examples(config, self.tokenizer) if config.data else []
+        # what may not change when a run is resumed, though its names stay the same
+        self.fixed = {
+            "task_sha256": files_digest(config.task),
+            "data_sha256": fingerprint(config.data) if config.data else None,
+            "student_sha256": fingerprint(resolve(config.student)),
+            "teacher_sha256": fingerprint(resolve(config.teacher)),
+        }
+        self.root = keys.root(config.seed)
+        self.players, asks = examiners(
+            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        )
+        self.exam = TrainingExam(
+            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
+            seed=config.seed, where="config.evaluation",
+        )  # fmt: skip
+        self.step = jax.jit(
+            partial(
+                distill_step, model=self.model, teacher_model=self.teacher_model,
+                opt=config.optimizer, config=config.loss,
+            ),
+            donate_argnums=0,
+        )  # fmt: skip
+
+    def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
+        return open_model(self.config.student, how=self.config.execution, mesh=self.mesh)
+
+    def check(self) -> None:
+        """Meets bad input before any work: all prompts fit, all answers can be judged.
+
+        Raises:
+          ValueError: says which split and problem, or which split is too small.
+        """
+        self.exam.check()
+        asked = {i for u in range(self.config.updates) if self.samples(u) for i in self._drawn(u)}
+        self.exam.examiner.check(self.splits["train"], sorted(asked), "train")
+
+    def close(self) -> None:
+        """Ends the workers that judge."""
+        self.rewarder.close()
+
+    def samples(self, update: int) -> bool:
+        """Whether the batch after `update` updates is the student's own; a function of the seed."""
+        if self.config.way != "mixed":
+            return self.config.way == "on_policy"
+        coin = jax.random.uniform(keys.stream(self.root, "way", update))
+        return float(coin) < self.config.lam
+
+    def _drawn(self, update: int) -> list[int]:
+        return mixed_indices(
+            self.task.sizes, self.task.weights, seed=self.config.seed, step=update,
+            batch=self.config.prompts_per_update,
+        )  # fmt: skip
+
+    def questions(self, update: int) -> list[Problem]:
+        """The training problems that an on-policy batch asks."""
+        return [self.splits["train"][i] for i in self._drawn(update)]
+
+    def fixed_batch(self, update: int) -> PackedBatch:
+        """Conversations of the fixed data, a row each; host arrays."""
+        picked = batch_indices(
+            len(self.examples), seed=self.config.seed, step=update, batch=self.config.rows
+        )
+        examples = [self.examples[i] for i in picked]
+        width = rollouts.bucket(max(len(e.ids) for e in examples), self.config.length_buckets)
+        shape = (len(examples), width)
+        tokens_BT, real_BT = np.zeros(shape, np.int32), np.zeros(shape, bool)
+        mask_BT = np.zeros(shape, bool)
+        for row, (ids, targets) in enumerate(examples):
+            tokens_BT[row, : len(ids)], real_BT[row, : len(ids)] = ids, True
+            mask_BT[row, : len(ids) - 1] = targets[1:]  # position t predicts token t + 1
+        return self.weighted(tokens_BT, real_BT.astype(np.int32), mask_BT)
+
+    def weighted(
+        self,
+        tokens_BT: Int[np.ndarray, "B T"],
+        segments_BT: Int[np.ndarray, "B T"],
+        mask_BT: Bool[np.ndarray, "B T"],
+    ) -> PackedBatch:
+        """Rows of one sequence each, their tokens weighted as one batch; host arrays."""
+        c = self.config.loss
+        weights_BT = token_weights(jnp.asarray(mask_BT), reduction=c.reduction, constant=c.constant)
+        positions_BT = np.broadcast_to(
+            np.arange(tokens_BT.shape[1], dtype=np.int32), tokens_BT.shape
+        )
+        fields: list[Any] = [tokens_BT, segments_BT, positions_BT, np.asarray(weights_BT)]
+        return PackedBatch(*fields)
+
+    def initial_state(self) -> TrainState:
+        """The student; it is handed over, nothing else holds it; asked again, it is read."""
+        weights, self._student = self._student or self._open()[0], None
+        return initial_state(
+            weights, opt=self.config.optimizer, reference=False,
+            mesh=self.mesh, axes=forward.logical_axes(self.model),
+        )  # fmt: skip
+
+
+def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConfig) -> None:
+    """Raises unless both are one tokenizer.
+
+    Raises:
+      ValueError: names both.
+    """
+    if student.fingerprint != teacher.fingerprint:
+        told = [
+            f"{name} has {of.size} ids, {of.fingerprint[:12]}"
+            for name, of in (
+                (f"student {config.student}", student), (f"teacher {config.teacher}", teacher)
+            )
+        ]  # fmt: skip
+        raise ValueError(
+            f"logits are compared id by id, and the tokenizers differ: {'; '.join(told)}. "
+            "Train the student on the teacher's replies instead (pipeline 'sft')"
+        )
+
+
+def _read_examples(config: DistillConfig, tokenizer: Tokenizer) -> list[Example]:
+    """The fixed data, encoded.
+
+    Raises:
+      ValueError: names file and line of a row that is none, or longer than every length bucket.
+    """
+    examples, longest = [], max(config.length_buckets)
+    for row in read_training_rows(Path(config.data), limit=0):
+        for example in encode(tokenizer, config.prompt, row):
+            if len(example.ids) > longest:
+                raise ValueError(
+                    f"{row.where}: row {row.id} has {len(example.ids)} tokens, the largest length "
+                    f"bucket {longest}"
+                )
+            examples.append(example)
+    return examples

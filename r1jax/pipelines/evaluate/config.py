@@ -1,0 +1,71 @@
+"""What an exam is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.data.files.mapping import FileSource
+from r1jax.data.tasks.splits import SourceConfig
+from r1jax.exams.asking import check_asking
+from r1jax.model.config import ExecutionConfig
+from r1jax.rewards.combine import RewardConfig
+from r1jax.sampling.config import SamplerConfig
+from r1jax.sharding import MeshConfig
+from r1jax.text.templates import PromptConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How a model is examined.
+
+    Attributes:
+      name: of the exam, for the report.
+      model: as of `hub.artifacts.open_model`.
+      prompt: how questions are put.
+      file: questions in a file; None where `source` has them.
+      source: one whose `split` is asked; None where `file` has them.
+      first: how many of the questions are asked, from the first; 0 for all.
+      samples: answers to each question, k.
+      samples_at_once: of these, how many are drawn together, a divisor.
+      ks: sizes for pass@k, and cons@k where they divide `samples`.
+      batch: questions at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of an answer.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      reward: judges the answers; its weights add up the score of the examples.
+      level: nominal coverage of the intervals.
+      compare: workdir of another model's exam on the same questions; "" for none.
+      draws: sign patterns of the comparison's permutation test.
+    """
+
+    pipeline: Literal["evaluate"]
+    seed: int
+    name: str
+    model: str
+    prompt: PromptConfig
+    file: FileSource | None
+    source: SourceConfig | None
+    split: Literal["train", "validation", "test", "ood"]
+    first: int
+    samples: int
+    samples_at_once: int
+    ks: tuple[int, ...]
+    batch: int
+    max_new_tokens: int
+    prompt_buckets: tuple[int, ...]
+    sampler: SamplerConfig
+    reward: RewardConfig
+    level: float
+    compare: str
+    draws: int
+    execution: ExecutionConfig
+    mesh: MeshConfig
+
+    def __post_init__(self):
+        if (self.file is None) == (self.source is None):
+            raise ValueError("wanted questions of a file or of a source, got both or neither")
+        check_asking(self, learned={})
+        if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
+            raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
+        if self.first < 0 or self.draws < 1:
+            raise ValueError(
+                f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
+            )

@@ -1,0 +1,177 @@
+"""Examines a model as the paper does: k samples a question at temperature 0.6 and top-p 0.95.
+
+DeepSeek-R1 (arXiv:2501.12948, appendix D.1): pass@1 is the mean over the samples, cons@k the
+majority's correctness. Answers are stored as they come; a killed run goes on where it stopped.
+"""
+
+import dataclasses
+import hashlib
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from r1jax import sharding
+from r1jax.config import flatten
+from r1jax.data.files.files import add_to_digest
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.files.mapping import load_problems
+from r1jax.data.tasks.problems import Problem, question_digest
+from r1jax.data.tasks.splits import splits_of
+from r1jax.exams import results as exam
+from r1jax.exams.run import Exam, ask
+from r1jax.hub.artifacts import resolve
+from r1jax.io.batches import check_request, write_request
+from r1jax.io.digests import fingerprint
+from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.pipelines.evaluate.config import EvaluateConfig
+from r1jax.reports.exam import write_exam_report
+from r1jax.reports.markdown import span
+from r1jax.rewards.combine import Rewarder
+from r1jax.rewards.judge import OPEN
+
+
+def _questions(config: EvaluateConfig) -> list[Problem]:
+    if config.file is not None:
+        found = load_problems(config.file)
+    else:
+        assert config.source is not None
+        splits = splits_of(config.source)
+        if config.split not in splits:
+            raise ValueError(f"split {config.split!r}: the source has {sorted(splits)}")
+        source = splits[config.split]
+        found = [source[i] for i in range(min(config.first or len(source), len(source)))]
+    if open_ := [q for q in found if q.kind in OPEN]:
+        raise ValueError(
+            f"{open_[0].id} is of the kind {open_[0].kind!r}, which has no answer to be right about"
+        )
+    if len(found) < max(config.first, 1):
+        raise ValueError(f"first {config.first}: only {len(found)} questions there")
+    return found[: config.first or None]
+
+
+def _request(config: EvaluateConfig) -> dict[str, Any]:
+    """What the answers are a function of: how they are compared later changes none of them."""
+    digest = hashlib.sha256()
+    if config.file is not None:
+        add_to_digest(digest, config.file.place, config.file.format)
+    asked = dataclasses.replace(config, compare="", ks=(1,), level=0.5, draws=1)
+    return {
+        **flatten(asked),
+        "questions_sha256": digest.hexdigest(),
+        "model_fingerprint": fingerprint(resolve(config.model)),
+    }
+
+
+def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | None:
+    """The other model's results, which must be on the same questions."""
+    if not config.compare:
+        return None
+    path = Path(config.compare) / "results.json"
+    try:
+        theirs = json.loads(path.read_text())
+        there = theirs["question_sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"compare: {path} holds no results of an exam: {error!r}") from error
+    other = sorted(name for name in there.keys() | asked if there.get(name) != asked.get(name))
+    if other:
+        raise ValueError(
+            f"compare: {path}: {len(other)} questions are not those of this exam, first {other[0]}"
+        )
+    return theirs
+
+
+def run(config: EvaluateConfig, workdir: Path) -> None:
+    """Writes answers.jsonl, results.json, pass_rates.jsonl, report.md and report.png."""
+    check_writable(workdir)
+    asked = _request(config)
+    check_request(workdir, asked)
+    with (
+        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
+        closing(Rewarder(config.reward, learned={})) as rewarder,
+    ):
+        questions = _questions(config)
+        digests = {q.id: question_digest(q.question) for q in questions}
+        theirs = _theirs(config, digests)
+        here = Exam(config, mesh, rewarder, questions, stream="evaluate")
+        write_request(workdir, asked)
+        here.write_questions(workdir / "questions.jsonl")
+        answers = workdir / "answers.jsonl"
+        right = lambda row: row["value"] >= 1
+        ask(here, answers, finish=lambda row: row, counts=right, shown="right")
+        rows = read_jsonl(answers)
+        here.votes(rows)
+    results = exam.results(rows, ks=config.ks, level=config.level)
+    results["question_sha256"] = digests
+    (workdir / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    _write_pass_rates(workdir / "pass_rates.jsonl", results["accuracies"], digests)
+    comparison = _compared(config, results, theirs)
+    prompts = {q.id: here.examiner.prompt(q).text for q in here.questions}
+    examples = {
+        name: row and {**row, "prompt": prompts[row["id"]]}
+        for name, row in exam.examples(rows).items()
+    }
+    known = facts()
+    summary = {
+        "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **known,
+        "seconds": here.phases, "tokens": {"sampled": sum(row["tokens"] for row in rows)},
+        "peak_memory_bytes": peak_memory_bytes(), "results": results, "comparison": comparison,
+    }  # fmt: skip
+    write_summary(workdir, summary)
+    report = write_exam_report(
+        workdir, title=f"{config.name}: {'/'.join(Path(config.model).parts[-2:])}",
+        results=results, comparison=comparison, examples=examples,
+        facts=_told(config, here, known),
+    )  # fmt: skip
+    _say(config, results, comparison)
+    print(f"report in {report}", flush=True)
+
+
+def _compared(
+    config: EvaluateConfig, ours: dict[str, Any], theirs: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    if theirs is None:
+        return None
+    both = ours["accuracies"].keys() & theirs["accuracies"]
+    if len(both) < 2:
+        print(
+            f"compare: only {len(both)} questions were judged in both exams, wanted 2", flush=True
+        )
+        return None
+    return exam.compare(
+        ours, theirs, against=config.compare, level=config.level, draws=config.draws,
+        seed=config.seed,
+    )  # fmt: skip
+
+
+def _told(config: EvaluateConfig, here: Exam, known: dict[str, Any]) -> dict[str, Any]:
+    s, c = config.sampler, config
+    return {
+        "model": c.model, "samples per question": c.samples, "temperature": s.temperature,
+        "top-p": s.top_p, "max new tokens": c.max_new_tokens, "template": c.prompt.template,
+        "seed": c.seed, "device": known["device_kind"],
+        "seconds in this process": {k: round(v, 1) for k, v in here.phases.items()},
+        "tokens sampled in this process": here.tokens,
+    }  # fmt: skip
+
+
+def _write_pass_rates(path: Path, accuracies: dict[str, float], digests: dict[str, str]) -> None:
+    rows = [
+        {"id": name, "pass_rate": rate, "question_sha256": digests[name]}
+        for name, rate in accuracies.items()
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> None:
+    one, rates = results["pass_at_1"], results["rates"]
+    more = "".join(
+        f", {name}@{k} {row['mean']:.3f}"
+        for name, table in (("pass", results["pass_at"]), ("cons", results["cons_at"]))
+        for k, row in table.items()
+        if k != "1" and row["mean"] is not None
+    )
+    told = ", ".join(f"{name} {value:.3f}" for name, value in rates.items())
+    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{more}; {told}")
+    if comparison:
+        print(f"against {comparison['against']}: {comparison['difference']:+.3f}", flush=True)

@@ -1,0 +1,259 @@
+"""Makes what reward models learn from: sampled replies become judged pairs, or labelled replies.
+
+DeepSeek-R1 (arXiv:2501.12948, section 3.1) has each pair judged four times in random order, takes
+the mean of the verdicts, and keeps the pairs with |mean| > 1.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from r1jax import sharding
+from r1jax.config import flatten
+from r1jax.data.files.jsonl import read_jsonl
+from r1jax.data.rows.candidates import Candidate, CandidatePair, pairs, read_candidates
+from r1jax.data.rows.verdicts import Judgement
+from r1jax.data.world import requests
+from r1jax.hub.artifacts import resolve
+from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
+from r1jax.io.digests import fingerprint
+from r1jax.io.progress import Progress
+from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.pipelines.preference.judges import (
+    AskedJudge,
+    Judge,
+    KnowingJudge,
+    ModelJudge,
+    RulesJudge,
+    truths,
+)
+from r1jax.reports import preference
+from r1jax.sharding import MeshConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class PreferenceConfig:
+    """What becomes of sampled replies.
+
+    Attributes:
+      input: JSON lines of sampled replies, several a question.
+      task: "pairs" of two replies each, or "labels", safe or not, of single ones by the rules of
+        the synthetic world.
+      kinds: kinds of question whose replies are taken; other rows are counted.
+      sees: what is judged: "summary" for what follows </think> alone, "all" for the whole reply.
+      pairs_per_question: pairs judged, at most, of replies that differ.
+      judgements: of each pair, each in random order.
+      least_verdicts: judgements that must have been read for a pair to count.
+      margin: a pair is kept if the verdicts' mean is further from 0, in levels
+        (`data.rows.verdicts.LEVELS`).
+      batch: pairs, or replies, at a time.
+      rules, model: of pairs exactly one, of labels neither.
+    """
+
+    pipeline: Literal["preference"]
+    seed: int
+    input: str
+    task: Literal["pairs", "labels"]
+    kinds: tuple[str, ...]
+    sees: Literal["summary", "all"]
+    pairs_per_question: int
+    judgements: int
+    least_verdicts: int
+    margin: float
+    batch: int
+    rules: RulesJudge | None
+    model: ModelJudge | None
+
+    def __post_init__(self):
+        if min(self.pairs_per_question, self.judgements, self.batch) < 1:
+            raise ValueError(
+                f"pairs_per_question {self.pairs_per_question}, judgements {self.judgements}, "
+                f"batch {self.batch}: need at least 1"
+            )
+        if not 1 <= self.least_verdicts <= self.judgements or not 0 <= self.margin < 2:
+            raise ValueError(
+                f"least_verdicts {self.least_verdicts}: wanted 1 to judgements {self.judgements}; "
+                f"margin {self.margin}: wanted 0 to below 2"
+            )
+        given = [name for name in ("rules", "model") if getattr(self, name) is not None]
+        if len(given) != (self.task == "pairs"):
+            wanted = "exactly one of rules, model" if self.task == "pairs" else "neither judge"
+            raise ValueError(f"task {self.task!r} wants {wanted}, got {given}")
+        if self.model is not None:
+            prompts, m = self.batch * self.judgements, self.model
+            rows = m.mesh.data * m.mesh.expert
+            if prompts % rows or prompts % m.sampler.streams:
+                raise ValueError(
+                    f"batch {self.batch} of {self.judgements} judgements each: {prompts} prompts "
+                    f"do not split over {rows} devices of model.mesh.data * model.mesh.expert, or "
+                    f"into {m.sampler.streams} streams"
+                )
+
+
+def _judged(pair: CandidatePair, judgements: list[Judgement], *, truth: bool) -> dict[str, Any]:
+    """A row of judgements.jsonl."""
+    known = [j.delta for j in judgements if j.delta is not None]
+    row = {
+        "id": pair.id, "question_id": pair.one.id, "question": pair.one.question,
+        "domain": pair.one.domain, "replies": [pair.one.text, pair.two.text],
+        "tokens": [pair.one.tokens, pair.two.tokens],
+        "characters": [len(pair.one.seen), len(pair.two.seen)],
+        "swapped": [j.swapped for j in judgements], "verdicts": [j.verdict for j in judgements],
+        "said": [j.said for j in judgements], "read": len(known),
+        "delta": sum(known) / len(known) if known else None,
+    }  # fmt: skip
+    return {**row, "truths": list(truths(pair))} if truth else row
+
+
+def kept(row: dict[str, Any], *, least_verdicts: int, margin: float) -> bool:
+    """Whether a judged pair is clear enough to learn from."""
+    return row["read"] >= least_verdicts and abs(row["delta"]) > margin
+
+
+def _pair_rows(rows: list[dict[str, Any]], config: PreferenceConfig) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        if not kept(row, least_verdicts=config.least_verdicts, margin=config.margin):
+            continue
+        order = (0, 1) if row["delta"] > 0 else (1, 0)
+        sides = dict(zip(("chosen", "rejected"), order, strict=True))
+        yield {
+            "id": row["id"],
+            "question": row["question"],
+            **{side: row["replies"][i] for side, i in sides.items()},
+            "delta": abs(row["delta"]),
+            "verdicts_read": row["read"],
+            "domain": row["domain"],
+            **{f"{side}_tokens": row["tokens"][i] for side, i in sides.items()},
+            **{f"{side}_characters": row["characters"][i] for side, i in sides.items()},
+            **{f"{side}_truth": row["truths"][i] for side, i in sides.items() if "truths" in row},
+        }
+
+
+def _label_row(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "id": f"{candidate.id}/{candidate.sample}", "question": candidate.question,
+        "response": candidate.text,
+        "safe": not requests.harmful(candidate.question, candidate.seen),
+        "domain": candidate.domain, "tokens": candidate.tokens,
+    }  # fmt: skip
+
+
+def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    temporary.replace(path)
+
+
+def _request(config: PreferenceConfig) -> dict[str, Any]:
+    """What the verdicts are a function of; which pairs are kept is decided later."""
+    asked = dataclasses.replace(config, margin=0.0, least_verdicts=1)
+    model = "" if config.model is None else fingerprint(resolve(config.model.model))
+    content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
+    return {**flatten(asked), "input_sha256": content, "model_fingerprint": model}
+
+
+def run(config: PreferenceConfig, workdir: Path) -> None:
+    """Writes workdir/pairs.jsonl or labelled.jsonl, going on where a killed run stopped."""
+    check_writable(workdir)
+    asked = _request(config)
+    check_request(workdir, asked)
+    candidates, others = read_candidates(config.input, kinds=config.kinds, sees=config.sees)
+    if config.model is None:
+        _check_known(candidates, config.input)
+    counts = {"replies": len(candidates), "rows_of_other_kinds": others}
+    start = time.monotonic()
+    if config.task == "labels":
+        write_request(workdir, asked)
+        distinct: dict[tuple[str, str], Candidate] = {}
+        for candidate in candidates:
+            distinct.setdefault((candidate.question, candidate.text), candidate)
+        _write(workdir / "labelled.jsonl", map(_label_row, distinct.values()))
+        rows = read_jsonl(workdir / "labelled.jsonl")
+        counts |= {"seen_twice": len(candidates) - len(rows), "labelled": len(rows)}
+        told = preference.of_labels(rows)
+    else:
+        found, twice = pairs(candidates, per_question=config.pairs_per_question, seed=config.seed)
+        if not found:
+            raise ValueError(f"{config.input}: no question has two replies that differ")
+        _ask(config, workdir, found, asked)
+        rows = read_jsonl(workdir / "judgements.jsonl")
+        _write(workdir / "pairs.jsonl", _pair_rows(rows, config))
+        good = [
+            row
+            for row in rows
+            if kept(row, least_verdicts=config.least_verdicts, margin=config.margin)
+        ]
+        counts |= {"seen_twice": twice, "pairs_judged": len(rows), "pairs_kept": len(good)}
+        told = preference.of_pairs(rows, good)
+    report = preference.write(workdir, task=config.task, counts=counts, told=told)
+    write_summary(
+        workdir,
+        {
+            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
+            "counts": counts, "results": told, "seconds": {"judge": time.monotonic() - start},
+            "peak_memory_bytes": peak_memory_bytes(),
+        },
+    )  # fmt: skip
+    print(", ".join(f"{name} {n:,}" for name, n in counts.items()), flush=True)
+    print(f"report in {report}", flush=True)
+
+
+def _check_known(candidates: Sequence[Candidate], path: str) -> None:
+    """Raises ValueError unless the rules can judge all replies; names the first other one."""
+    for candidate in candidates:
+        try:
+            requests.request_of(candidate.question)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: {candidate.id}: {error}, and only of those the rules know the truth; "
+                "of pairs a model can be asked (config.model)"
+            ) from error
+
+
+def _ask(
+    config: PreferenceConfig, workdir: Path, found: list[CandidatePair], asked: dict[str, Any]
+) -> None:
+    """Stores the judgements that are missing, batch by batch."""
+    mesh_of = MeshConfig(1, 1, 1) if config.model is None else config.model.mesh
+    with sharding.use(**dataclasses.asdict(mesh_of)) as mesh:
+        judge: Judge
+        if config.model is not None:
+            judge = asker = AskedJudge(
+                config.model,
+                mesh,
+                judgements=config.judgements,
+                batch=config.batch,
+                seed=config.seed,
+            )
+            asker.check(found)
+        else:
+            assert config.rules is not None
+            judge = KnowingJudge(config.rules, judgements=config.judgements, seed=config.seed)
+        write_request(workdir, asked)
+        sizes = batch_sizes(len(found), config.batch)
+        with (
+            RowFile(workdir / "judgements.jsonl", sizes=sizes) as file,
+            Progress(
+                "preference", start=file.batches, total=len(sizes), every=max(1, len(sizes) // 20)
+            ) as progress,
+        ):
+            clear = done = 0
+            for number in range(file.batches, len(sizes)):
+                batch = found[number * config.batch : (number + 1) * config.batch]
+                rows = [
+                    _judged(pair, looks, truth=config.rules is not None)
+                    for pair, looks in zip(batch, judge(batch, number), strict=True)
+                ]
+                file.write(rows)
+                done += len(rows)
+                clear += sum(
+                    kept(row, least_verdicts=config.least_verdicts, margin=config.margin)
+                    for row in rows
+                )
+                progress.advance(number + 1, kept=clear / done)

@@ -1,0 +1,181 @@
+"""What a run of reinforcement learning is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.data.tasks.mixing import mixed_indices
+from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.exams.asking import check_preferences
+from r1jax.exams.evaluation import EvalConfig
+from r1jax.exams.reward_models import PreferenceConfig
+from r1jax.model.config import ExecutionConfig
+from r1jax.rewards.combine import RewardConfig
+from r1jax.sharding import MeshConfig
+from r1jax.text.templates import PromptConfig
+from r1jax.train.checkpoints import CheckpointConfig
+from r1jax.train.grpo import GrpoConfig
+from r1jax.train.optimizer import OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class StageConfig:
+    """Sampling from an update on: length cap, temperature and what is asked may change.
+
+    Attributes:
+      from_update: first update (from 0) of the stage; the first stage starts at 0.
+      max_new_tokens: length cap of a completion.
+      temperature: of the rollouts and of every log-probability that is compared with them.
+      sources: names of the task's sources that are asked; none named means all. R1 asks general
+        prompts in the last 400 of 1,700 updates only (arXiv:2501.12948, section 3.2.2).
+    """
+
+    from_update: int
+    max_new_tokens: int
+    temperature: float
+    sources: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class R1ZeroConfig:
+    """A run of GRPO: R1-Zero, and the two RL stages of R1.
+
+    Attributes:
+      updates: optimizer updates; a multiple of the updates per rollout.
+      base: the model to start from, as `hub.artifacts.open_model` takes it: a directory of ours
+        or of Hugging Face's, a GGUF file, or "package:NAME".
+      prompt: how questions are put.
+      preferences: reward models by name; each is a part of the reward and has a weight there.
+      on_judge_error: what becomes of a completion that could not be judged: "drop" leaves it out of
+        its group and of the loss, "zero" takes its answer for wrong, "stop" ends the run.
+      reflective_words: counted in completions, for the metrics only.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      length_buckets: lengths of prompt + completion that the training step is compiled for.
+      cache_segments, streams: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the
+        trainer's log-probabilities are those of the whole distribution.
+      samples_every: updates between tables of samples.
+      samples_shown: rows of such a table.
+    """
+
+    pipeline: Literal["r1_zero"]
+    seed: int
+    updates: int
+    base: str
+    prompt: PromptConfig
+    task: TaskConfig
+    reward: RewardConfig
+    preferences: dict[str, PreferenceConfig]
+    on_judge_error: Literal["drop", "zero", "stop"]
+    reflective_words: tuple[str, ...]
+    stages: tuple[StageConfig, ...]
+    prompt_buckets: tuple[int, ...]
+    length_buckets: tuple[int, ...]
+    cache_segments: int
+    streams: int
+    samples_every: int
+    samples_shown: int
+    grpo: GrpoConfig
+    optimizer: OptimizerConfig
+    evaluation: EvalConfig
+    execution: ExecutionConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+
+    def __post_init__(self):
+        if self.updates % self.grpo.updates_per_rollout:
+            raise ValueError(
+                f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "
+                "per rollout"
+            )
+        starts = [s.from_update for s in self.stages]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+        per_rollout = self.grpo.updates_per_rollout
+        sampled = [self.stage(u) for u in range(0, self.updates, per_rollout)]
+        idle = [s.from_update for s in self.stages if s not in sampled]
+        if idle:
+            raise ValueError(
+                f"stages: no rollout of the {self.updates} updates ({per_rollout} a rollout) falls "
+                f"into those from update {idle}"
+            )
+        self._check_sources(sampled)
+        if self.samples_every < 1 or self.samples_shown < 1:
+            raise ValueError(
+                f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
+                "least 1"
+            )
+        exams, saves = self.evaluation.every_updates, self.checkpoint.every_updates
+        scored = (
+            exams
+            and self.evaluation.validation
+            and any(
+                u % saves == 0 or u == self.updates for u in range(exams, self.updates + 1, exams)
+            )
+        )
+        if self.checkpoint.keep_best and not scored:
+            raise ValueError(
+                f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
+                f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
+            )
+        if any(s.temperature <= 0 for s in self.stages):
+            raise ValueError("stages: the temperature of rollouts must be above 0")
+        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
+        if longest > max(self.length_buckets):
+            raise ValueError(
+                f"the longest prompt and completion are {longest} tokens, the largest length "
+                f"bucket {max(self.length_buckets)}"
+            )
+        check_preferences(self.preferences, longest=longest)
+        shortest = min(s.max_new_tokens for s in self.stages)
+        self.reward.check(cap=shortest, learned=self.preferences)
+        shards = self.mesh.data * self.mesh.expert
+        if (
+            self.grpo.rows_per_update // self.grpo.micro_batches % shards
+            or self.grpo.prompts_per_rollout % shards
+        ):
+            raise ValueError(f"batches do not divide by mesh data x expert = {shards}")
+        for name, prompts, streams in (
+            ("grpo.prompts_per_rollout", self.grpo.prompts_per_rollout, self.streams),
+            ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
+        ):
+            if streams < 1 or prompts % streams or (streams > 1 and shards * self.mesh.model > 1):
+                raise ValueError(
+                    f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
+                    "devices, wanted a divisor, and 1 on a mesh"
+                )
+
+    def _check_sources(self, sampled: list[StageConfig]) -> None:
+        there, asked = set(self.task.sources), {name for s in sampled for name in s.sources}
+        if unknown := sorted(asked - there):
+            raise ValueError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
+        if all(s.sources for s in sampled) and (idle := sorted(there - asked)):
+            raise ValueError(f"stages: no rollout asks the sources {idle}")
+        for stage in self.stages:
+            if idle := sorted(set(stage.sources) - self._asked(stage)):
+                raise ValueError(
+                    f"stages: from update {stage.from_update} on none of the rollouts, of "
+                    f"{self.grpo.prompts_per_rollout} prompts, asks the sources {idle}: wanted "
+                    "more weight for them, more prompts or more updates"
+                )
+
+    def _asked(self, stage: StageConfig) -> set[str]:
+        """Which of the sources that a stage names its rollouts ask."""
+        names, asked = sorted(stage.sources), set[str]()
+        weights = [self.task.sources[name].weight for name in names]
+        per_rollout = self.grpo.updates_per_rollout
+        for update in range(0, self.updates, per_rollout):
+            if len(asked) == len(names):
+                break
+            if self.stage(update) == stage:
+                # which source stands where depends on weights alone: one problem of each will do
+                asked |= {
+                    names[i]
+                    for i in mixed_indices(
+                        [1] * len(names), weights, seed=0, step=update // per_rollout,
+                        batch=self.grpo.prompts_per_rollout,
+                    )
+                }  # fmt: skip
+        return asked
+
+    def stage(self, update: int) -> StageConfig:
+        """The stage that a rollout starting after `update` updates belongs to."""
+        return [s for s in self.stages if s.from_update <= update][-1]

@@ -1,0 +1,127 @@
+"""What a run of RL holds on to: model, data, samplers, judge and jitted steps."""
+
+import bisect
+import itertools
+from functools import partial
+
+import jax
+from jax.sharding import Mesh
+
+from r1jax import keys
+from r1jax.data.tasks.mixing import mixed_indices
+from r1jax.data.tasks.tasks import files_digest, load_task
+from r1jax.exams.reward_models import Preference
+from r1jax.exams.training import TrainingExam, examiners
+from r1jax.hub.artifacts import open_model, resolve
+from r1jax.io.digests import fingerprint
+from r1jax.model import forward
+from r1jax.model.config import ModelConfig
+from r1jax.pipelines.r1_zero.config import R1ZeroConfig
+from r1jax.rewards.combine import Rewarder
+from r1jax.rewards.judge import OPEN
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.train.grpo import grpo_step, sequence_logps
+from r1jax.train.state import initial_state
+from r1jax.types import TrainState, Weights
+
+
+class Trainer:
+    """The parts of a run that do not change: model, data, samplers, jitted steps."""
+
+    def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
+        self.config = config
+        self.mesh = mesh
+        self.data = load_task(config.task)  # first: it fails sooner than a big model is read
+        learned = {
+            name: Preference(preference, how=config.execution, mesh=mesh)
+            for name, preference in config.preferences.items()
+        }
+        self.rewarder = Rewarder(config.reward, learned=learned)
+        self.splits = self.data.splits
+        self._base: Weights | None
+        self._base, self.model, self.tokenizer = self._open()
+        # what may not change when a run is resumed, whatever else of its config does
+        self.fixed = {
+            "updates_per_rollout": config.grpo.updates_per_rollout,
+            "prompts_per_rollout": config.grpo.prompts_per_rollout,
+            "group_size": config.grpo.group_size,
+            "data_sha256": files_digest(config.task),
+            "base_sha256": fingerprint(resolve(config.base)),
+            "reward_models": {
+                name: fingerprint(resolve(p.model)) for name, p in config.preferences.items()
+            },
+        }
+        self.root = keys.root(config.seed)
+        self.players, asks = examiners(
+            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        )
+        self.exam = TrainingExam(
+            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
+            seed=config.seed, where="config.evaluation",
+        )  # fmt: skip
+        shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
+        self.step = jax.jit(
+            partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
+            static_argnames="temperature", donate_argnums=0,
+        )  # fmt: skip
+        self.logps = jax.jit(
+            partial(
+                sequence_logps, model=self.model, chunk=config.grpo.logit_chunk,
+                micro_batches=config.grpo.micro_batches * config.grpo.minibatches,
+            ),
+            static_argnames=("temperature", "replay"),
+        )  # fmt: skip
+
+    def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
+        return open_model(self.config.base, how=self.config.execution, mesh=self.mesh)
+
+    def check(self) -> None:
+        """Meets bad input before any work: all prompts fit, all answers can be judged.
+
+        Raises:
+          ValueError: says which split and problem, or which split is too small; or which problem's
+            replies nothing but the form would be judged of.
+        """
+        self.exam.check()
+        rollouts = range(self.config.updates // self.config.grpo.updates_per_rollout)
+        asked = sorted(set(itertools.chain(*map(self.drawn, rollouts))))
+        self.exam.examiner.check(self.splits["train"], asked, "train")
+        judged = {preference.judges for preference in self.config.preferences.values()}
+        for problem in (self.splits["train"][i] for i in asked):
+            if problem.kind in OPEN and problem.kind not in judged:
+                raise ValueError(
+                    f"train: problem {problem.id} is of the kind {problem.kind!r}, which no rule "
+                    f"can judge; preferences judge {sorted(judged)}"
+                )
+
+    def close(self) -> None:
+        """Ends the workers that judge."""
+        self.rewarder.close()
+
+    def drawn(self, number: int) -> list[int]:
+        """Which training problems a rollout asks: of the sources of its stage."""
+        g, data = self.config.grpo, self.data
+        named = self.config.stage(number * g.updates_per_rollout).sources
+        asked = [i for i, name in enumerate(data.names) if not named or name in named]
+        sizes = [data.sizes[i] for i in asked]
+        drawn = mixed_indices(
+            sizes, [data.weights[i] for i in asked], seed=self.config.seed, step=number,
+            batch=g.prompts_per_rollout,
+        )  # fmt: skip
+        # from where a problem stands among the asked sources to where it stands among all
+        ends, moved = [*itertools.accumulate(sizes)], []
+        for at in drawn:
+            part = bisect.bisect_right(ends, at)
+            moved.append(at - ends[part] + sizes[part] + sum(data.sizes[: asked[part]]))
+        return moved
+
+    def initial_state(self) -> TrainState:
+        """The base model as policy and, where a KL term asks for one, a copy as reference.
+
+        The base is handed over, so that nothing else holds it; asked again, it is read again.
+        """
+        weights, self._base = self._base or self._open()[0], None
+        return initial_state(
+            weights, opt=self.config.optimizer, reference=bool(self.config.grpo.kl_coef),
+            mesh=self.mesh, axes=forward.logical_axes(self.model),
+        )  # fmt: skip

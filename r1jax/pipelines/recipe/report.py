@@ -1,0 +1,306 @@
+"""A run of stages on one page: its picture, its models side by side, its claims, its lineage."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1jax.io.progress import clock
+from r1jax.pipelines.recipe.claims import aggregate, results
+from r1jax.pipelines.recipe.layout import Node
+from r1jax.pipelines.recipe.panels import plot_measures
+from r1jax.pipelines.recipe.plots import plot_pipeline
+from r1jax.reports.markdown import span
+from r1jax.reports.page import facts_table, markdown_table
+
+__all__ = ["Stage", "aggregate", "results", "stage_table", "write_stage_report"]
+
+# the rows of the table, in order; others that the exams measured follow by their own names
+MEASURES = {
+    "reasoning": "reasoning",
+    "format": "format (R1's layout)",
+    "own_format": "format it was trained for",
+    "readability": "readability",
+    "language": "language",
+    "general": "general tasks",
+    "helpfulness": "helpfulness",
+    "safety": "safety",
+}
+
+# colour of a stage in the picture
+KINDS = {
+    "pretrain": "model",
+    "sft": "model",
+    "r1_zero": "model",
+    "distill": "model",
+    "import_checkpoint": "model",
+    "export": "model",
+    "assistant_data": "data",
+    "sample": "data",
+    "cold_start": "data",
+    "preference": "data",
+    "generate": "data",
+    "judge": "data",
+    "reward_model": "reward",
+    "evaluate": "exam",
+    "assess": "exam",
+}
+
+# where a stage's score stands among its metrics, and its name
+SCORES = {
+    ("results", "pass_at_1", "mean"): "pass@1",
+    ("exam", "test", "after", "pass_at_1"): "pass@1",
+    ("exam", "validation", "after", "pass_at_1"): "pass@1",
+    ("after", "accuracy", "mean"): "accuracy",
+}
+# what a stage left for others to read, that before this
+LEFT = ("sft/", "pairs", "labelled", "rows", "completions", "judged", "answers")
+
+
+class Stage(NamedTuple):
+    """What the report tells of a stage.
+
+    Attributes:
+      name, pipeline, what, optional: as in the config.
+      inputs: its references to other stages, "stage:NAME/place".
+      done: its done.json; None if it is not done.
+      results: its results.json, if it left one.
+      seconds: that it took, over all its processes.
+      stale: it is done, but would be made from other things now, or reads what is stale.
+    """
+
+    name: str
+    pipeline: str
+    what: str
+    optional: bool
+    inputs: tuple[str, ...]
+    done: Mapping[str, Any] | None
+    results: Mapping[str, Any] | None
+    seconds: float
+    stale: bool
+
+
+def _mean(told: Any, *path: str) -> int | float | None:
+    for key in path:
+        told = told.get(key) if isinstance(told, Mapping) else None
+    return told if isinstance(told, int | float) else None
+
+
+def _rows(done: Mapping[str, Any]) -> str:
+    """Rows of the first of `LEFT` that a stage left."""
+    rows = {n: a["rows"] for n, a in done["artefacts"].items() if "rows" in a}
+    for start in LEFT:
+        mine = [count for name, count in rows.items() if name.startswith(start)]
+        if mine:
+            return f"{sum(mine):,} rows"
+    return ""
+
+
+def key_figure(stage: Stage) -> str:
+    """Returns the one number that says most of a stage: a score, rows, updates; "" for none."""
+    if stage.done is None:
+        return "not done"
+    known = stage.done["metrics"]
+    reasoning = _mean(stage.results, "columns", "reasoning", "mean")
+    if reasoning is not None:
+        return f"reasoning {reasoning:.1%}"
+    before, after = (_mean(known, when, "pass_at_1") for when in ("before", "after"))
+    if before is not None and after is not None:
+        return f"pass@1 {before:.0%} → {after:.0%}"
+    for path, name in SCORES.items():
+        score = _mean(known, *path)
+        if score is not None:
+            return f"{name} {score:.1%}"
+    steps = _mean(known, "steps")
+    return _rows(stage.done) if steps is None else f"{steps:,} update{'s' * (steps != 1)}"
+
+
+def _span(told: Mapping[str, Any] | None) -> str:
+    return "—" if told is None else span(told)
+
+
+def measures_of(models: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the measures that any model has and their names, in the order of the table."""
+    seen = dict.fromkeys(measure for told in models.values() if told for measure in told)
+    known = {measure: name for measure, name in MEASURES.items() if measure in seen}
+    return {**known, **{m: m.replace("_", " ") for m in seen if m not in known}}
+
+
+def stage_table(told: Mapping[str, Any]) -> list[str]:
+    """Returns the lines of the paper's table of stages: a row a measure, a column a model.
+
+    DeepSeek-R1 (arXiv:2501.12948v2, table 3).
+
+    Args:
+      told: of `results` or `aggregate`.
+    """
+    models = told["models"]
+    body = [
+        [name, *(_span((of or {}).get(measure)) for of in models.values())]
+        for measure, name in measures_of(models).items()
+    ]
+    return markdown_table(["measure", *models], body)
+
+
+def _left(lines: list[str], columns: int) -> list[str]:
+    """A table whose first columns hold words, flush left."""
+    rule = lines[1].strip("| ").split(" | ")
+    rule = ["---"] * columns + rule[columns:]
+    return [lines[0], f"| {' | '.join(rule)} |", *lines[2:]]
+
+
+def _bound(claim: Mapping[str, Any]) -> str:
+    right = f"{claim['right']}" if claim["right"] else ""
+    if right and claim["factor"] != 1:
+        right = f"{claim['factor']:g} × {right}"
+    if not right or claim["offset"]:
+        shown = f"{claim['offset']:g}" if not right else f"{abs(claim['offset']):g}"
+        sign = "" if not right else " - " if claim["offset"] < 0 else " + "
+        right = f"{right}{sign}{shown}"
+    return f"{claim['left']} {claim['relation']} {right}"
+
+
+def _counted(verdicts: Sequence[str]) -> str:
+    """How many seeds say what: "3 holds", or "2 holds, 1 within noise"."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).most_common())
+
+
+def claims_table(told: Mapping[str, Any]) -> list[str]:
+    """Returns the lines of a table of claims, each with its two sides, its margin and verdict."""
+    body = []
+    for claim in told["claims"]:
+        margin = "—" if claim["margin"] is None else f"{claim['margin']:+.3f}"
+        if claim["low"] is not None:
+            margin += f" [{claim['low']:+.3f}, {claim['high']:+.3f}]"
+        sides = [_span(claim[side]) for side in ("left_told", "right_told") if side in claim]
+        words = [claim["name"], claim["statement"], _bound(claim)]
+        seeds = [_counted(claim["seed_verdicts"])] if "seed_verdicts" in claim else []
+        body.append([*words, *sides, margin, f"**{claim['verdict']}**", *seeds])
+    some = lambda key: any(key in claim for claim in told["claims"])
+    sides = ["left", "right"] if some("left_told") else []
+    seeds = ["seed by seed"] if some("seed_verdicts") else []
+    header = ["claim", "in words", "in numbers", *sides, "margin", "verdict", *seeds]
+    return _left(markdown_table(header, body), 3)
+
+
+def _sources(stage: Stage) -> tuple[str, ...]:
+    names = (text.removeprefix("stage:").partition("/")[0] for text in stage.inputs)
+    return tuple(dict.fromkeys(names))
+
+
+def _stages(stages: Sequence[Stage]) -> list[str]:
+    body = [
+        [
+            f"{number}. {stage.name}{' (optional)' if stage.optional else ''}",
+            stage.pipeline,
+            stage.what,
+            ", ".join(_sources(stage)) or "—",
+            key_figure(stage) or "—",
+            clock(stage.seconds),
+        ]
+        for number, stage in enumerate(stages, 1)
+    ]
+    total = ["all", "", "", "", "", clock(sum(stage.seconds for stage in stages))]
+    header = ["stage", "pipeline", "what it does", "reads", "what came out", "time"]
+    return _left(markdown_table(header, [*body, total]), 4)
+
+
+def _artefacts(stages: Sequence[Stage]) -> list[str]:
+    body = [
+        [f"stages/{stage.name}/{name}", f"{file.get('rows', '—')}", f"{file['bytes']:,}",
+         f"`{file['sha256'][:16]}`"]
+        for stage in stages
+        if stage.done is not None
+        for name, file in stage.done["artefacts"].items()
+    ]  # fmt: skip
+    return markdown_table(["file", "rows", "bytes", "sha256 begins"], body)
+
+
+def _warning(stages: Sequence[Stage]) -> list[str]:
+    stale = [stage.name for stage in stages if stage.stale]
+    if not stale:
+        return []
+    return [f"**Not of one piece:** {', '.join(stale)} were made from things that changed since. "
+            "The command without `only` tells what, and how to run them again.", ""]  # fmt: skip
+
+
+def write_stage_report(
+    workdir: str | Path,
+    *,
+    title: str,
+    stages: Sequence[Stage],
+    results: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> Path:
+    """Writes `report.md` with `pipeline.png` and `stages.png`.
+
+    Args:
+      workdir: of the run.
+      title: above both.
+      stages: in their order.
+      results: of `results`.
+      facts: of the run, nested.
+
+    Returns:
+      The path of report.md.
+    """
+    workdir = Path(workdir)
+    nodes = [
+        Node(
+            name=stage.name,
+            pipeline=stage.pipeline,
+            figure=key_figure(stage),
+            kind=KINDS.get(stage.pipeline, "other"),
+            inputs=_sources(stage),
+            faint=stage.done is None,
+            optional=stage.optional,
+        )
+        for stage in stages
+    ]
+    plot_pipeline(workdir / "pipeline.png", title=title, nodes=nodes)
+    plot_measures(
+        workdir / "stages.png",
+        title=title,
+        models=results["models"],
+        measures=measures_of(results["models"]),
+        level=results["level"],
+    )
+    measured = any(results["models"].values())
+    text = [
+        f"# {title}",
+        "",
+        *_warning(stages),
+        "![The stages and what they read of each other](pipeline.png)",
+        "",
+        "## Stage by stage",
+        "",
+        *(stage_table(results) if measured else ["No model was examined."]),
+        "",
+        f"In brackets the {results['level']:.0%} interval. A dash: not measured.",
+        "",
+        "![Each measure over the models](stages.png)",
+        "",
+        "## Claims",
+        "",
+        *(claims_table(results) if results["claims"] else ["None."]),
+        "",
+        "The margin is by how much the left side exceeds the right, its interval over questions "
+        "that both models answered where these are the same. A claim holds or does not hold "
+        "where the margin's whole interval says so; else it is within noise.",
+        "",
+        "## Stages",
+        "",
+        *_stages(stages),
+        "",
+        "## Lineage",
+        "",
+        "lineage.json holds what each stage was made from; `--config=configs/lineage.py "
+        f"--config.path={workdir}` derives every hash again.",
+        "",
+        *_artefacts(stages),
+        "",
+        *markdown_table(["fact", "value"], facts_table(facts, "")),
+    ]
+    path = workdir / "report.md"
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,114 @@
+"""Fits a reward model: a model with a scalar head, to pairs of replies or to labelled ones.
+
+DeepSeek-R1 (arXiv:2501.12948, section 3.1) has one of each: helpfulness from 66,000 pairs, safety
+from 106,000 labelled replies.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from r1jax import sharding
+from r1jax.exams.reward_scorer import save_reward_model
+from r1jax.hub.artifacts import command, resolve
+from r1jax.io.batches import check_request, write_request
+from r1jax.io.digests import fingerprint
+from r1jax.io.metrics import read_jsonl
+from r1jax.io.summary import check_writable
+from r1jax.pipelines.reward_model.config import RewardModelConfig
+from r1jax.pipelines.reward_model.trainer import Trainer
+from r1jax.reports.reward import write_reward_report
+from r1jax.train.loop import Run
+from r1jax.train.reward import spread_batch
+from r1jax.types import Weights
+
+__all__ = ["RewardModelConfig", "run"]
+
+
+def run(config: RewardModelConfig, workdir: Path) -> None:
+    """Fits (or goes on from where a killed run stopped) and writes workdir/model."""
+    check_writable(workdir)
+    asked = {"data": fingerprint(config.data), "base": fingerprint(resolve(config.base))}
+    check_request(workdir, asked)
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
+        trainer = Trainer(config, mesh)
+        write_request(workdir, asked)
+        with Run(
+            "reward model",
+            workdir=workdir,
+            config=config,
+            checkpoint=config.checkpoint,
+            total=trainer.total,
+            seed=config.seed,
+            shown=("loss", "accuracy", "ahead"),
+            max_skipped=config.optimizer.max_skipped_in_a_row,
+        ) as here:
+            _fit(trainer, here, workdir)
+
+
+def _examine(trainer: Trainer, here: Run, weights: Weights) -> tuple[float, list[list[float]]]:
+    """The held-out accuracy, and the scores that it is of."""
+    with here.phase("evaluate"):
+        scores = trainer.scores(weights, here.progress.say)
+        row = trainer.told(scores)
+    here.flush()
+    here.evaluated(row)
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    ends = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+    here.progress.say(f"update {here.updates}: held-out accuracy {row['accuracy']:.3f}{ends}")
+    return row["accuracy"], scores
+
+
+def _fit(trainer: Trainer, here: Run, workdir: Path) -> None:
+    c = trainer.config
+    restored = here.resume(trainer.fresh, fixed={})
+    state = restored.state if restored else trainer.fresh
+    here.progress.say(", ".join(f"{name} {n:,}" for name, n in trainer.counts.items()))
+    scores = None
+    if not here.updates:
+        _examine(trainer, here, state.weights)
+    while here.updates < trainer.total:
+        with here.phase("data"):
+            batch = trainer.batch(here.updates)
+        with here.phase("update"):
+            state, metrics = trainer.step(state, spread_batch(batch, trainer.mesh))
+            here.flush()
+        here.count("trained", int(batch.lengths_PG.sum()))
+        here.updated(metrics, {})
+        score = None
+        if here.updates % c.evaluate_every == 0 or here.updates == trainer.total:
+            score, scores = _examine(trainer, here, state.weights)
+        here.after_update(state, extra={}, score=score)
+    here.flush()
+    # a run that was killed after its last update has no scores yet
+    scores = trainer.scores(state.weights, here.progress.say) if scores is None else scores
+    _leave(trainer, here, state.weights, scores, workdir)
+
+
+def _leave(
+    trainer: Trainer, here: Run, weights: Weights, scores: list[list[float]], workdir: Path
+) -> None:
+    """Writes the model, the held-out scores, the report and the summary."""
+    c = trainer.config
+    with (workdir / "held_out.jsonl").open("w", encoding="utf-8") as file:
+        for row, its in zip(trainer.held_out, scores, strict=True):
+            told = {
+                "id": row.row.id, "question": row.row.question, "replies": list(row.row.replies),
+                "label": row.row.label, "scores": its, "lengths": list(row.lengths),
+            }  # fmt: skip
+            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+    evals = read_jsonl(workdir / "eval.jsonl")
+    before, after = evals[0]["results"], evals[-1]["results"]
+    about = {
+        "kind": c.kind, "prompt": dataclasses.asdict(c.prompt), "sees": c.sees,
+        "longest": max(c.length_buckets), "held_out": after,
+    }  # fmt: skip
+    save_reward_model(
+        workdir / "model", weights, model=trainer.model, tokenizer=trainer.tokenizer, about=about,
+        made_by={"command": command(), "config": dataclasses.asdict(c)},
+    )  # fmt: skip
+    here.summarize(weights, {"counts": trainer.counts, "before": before, "after": after})
+    report = write_reward_report(
+        workdir, kind=c.kind, level=c.level, counts=trainer.counts, before=before, after=after,
+    )  # fmt: skip
+    print(f"reward model in {workdir / 'model'}, report in {report}", flush=True)

@@ -1,0 +1,99 @@
+"""What rejection sampling is made of; the values are in configs/."""
+
+import dataclasses
+from typing import Literal
+
+from r1jax.data.rows.filters import FilterConfig
+from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.exams.asking import check_asking
+from r1jax.model.config import ExecutionConfig
+from r1jax.rewards.combine import RewardConfig
+from r1jax.sampling.config import SamplerConfig
+from r1jax.sharding import MeshConfig
+from r1jax.text.templates import PromptConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig:
+    """Training rows that are mixed in.
+
+    Attributes:
+      path: a file of training rows (`text.conversations`), or a folder of such.
+      share: of all rows written, 0 to below 1. R1 has 200k non-reasoning ones of 800k: 0.25.
+      repeat: whether rows are taken again where there are too few; else that is an error.
+    """
+
+    path: str
+    share: float
+    repeat: bool
+
+    def __post_init__(self):
+        if not 0 < self.share < 1:
+            raise ValueError(f"share {self.share}: wanted more than 0 and less than 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleConfig:
+    """How a checkpoint's samples become training rows.
+
+    Attributes:
+      model: that is sampled, as of `hub.artifacts.open_model`.
+      prompt: how questions are put; few-shot examples make it a prompted base.
+      task: sources of training questions; their names are the domains. Evaluation questions are
+        taken out of them, as `data.tasks.tasks.load_task` does.
+      prompts: how many questions of each source; those that are not named, or 0, are left out.
+      samples: completions of each question.
+      samples_at_once: of these, how many are drawn together, a divisor.
+      batch: questions at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of a completion.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+      reward: judges the completions; what its parts say is what the filters read.
+      filters: what a completion must be.
+      keep: most completions kept of a question.
+      prefer: which ones, if more are fit.
+      mixture: other training rows by name, which become domains too.
+      shard_rows: training rows of an output file.
+      level: nominal coverage of the yields' intervals.
+    """
+
+    pipeline: Literal["sample"]
+    seed: int
+    model: str
+    prompt: PromptConfig
+    task: TaskConfig
+    prompts: dict[str, int]
+    samples: int
+    samples_at_once: int
+    batch: int
+    max_new_tokens: int
+    prompt_buckets: tuple[int, ...]
+    sampler: SamplerConfig
+    reward: RewardConfig
+    filters: FilterConfig
+    keep: int
+    prefer: Literal["first", "shortest"]
+    mixture: dict[str, MixtureConfig]
+    shard_rows: int
+    level: float
+    execution: ExecutionConfig
+    mesh: MeshConfig
+
+    @property
+    def name(self) -> str:
+        """What the progress and errors call it."""
+        return self.pipeline
+
+    def __post_init__(self):
+        check_asking(self, learned={})
+        if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
+            raise ValueError(f"got {low}: need at least 1")
+        if unknown := sorted(set(self.prompts) - set(self.task.sources)):
+            raise ValueError(
+                f"prompts: no sources {unknown}, there are {sorted(self.task.sources)}"
+            )
+        if min(self.prompts.values(), default=0) < 0 or not any(self.prompts.values()):
+            raise ValueError(f"prompts: got {self.prompts}, wanted counts, and some above 0")
+        if both := sorted(set(self.mixture) & set(self.task.sources)):
+            raise ValueError(f"mixture: {both} are sources of the task too")
+        if (shares := sum(part.share for part in self.mixture.values())) >= 1:
+            raise ValueError(f"mixture: the shares add up to {shares:g}, wanted less than 1")

@@ -1,0 +1,155 @@
+"""Training rows of all files of a fine-tuning run, encoded, held out and packed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from r1jax.data.files.files import add_to_digest
+from r1jax.data.rows import packing
+from r1jax.data.rows.packing import Document
+from r1jax.data.rows.training_rows import read_training_rows
+from r1jax.pipelines.sft.config import DataConfig, SftConfig
+from r1jax.text.conversations import Example, TrainingRow, encode
+from r1jax.text.tokenizer import Tokenizer
+
+COUNTED = ("read", "rows", "held_out", "dropped", "examples", "tokens", "target_tokens")
+
+
+class SftData(NamedTuple):
+    """What a fine-tuning run reads.
+
+    Attributes:
+      train: packed rows of one epoch.
+      held_out: packed rows to measure the loss on, or None.
+      sources: what the labels of both stand for.
+      counts: of the rows, as JSON has it: by source and summed, read = rows + held_out + dropped;
+        examples, tokens and target_tokens are those of an epoch.
+      notes: what to say before training.
+    """
+
+    train: packing.Rows
+    held_out: packing.Rows | None
+    sources: tuple[str, ...]
+    counts: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def digest_of(data: Mapping[str, DataConfig]) -> str:
+    """sha256 of all files of training rows, to tell on resume that they changed."""
+    digest = hashlib.sha256()
+    for _, file in sorted(data.items()):
+        add_to_digest(digest, Path(file.path), "jsonl")
+    return digest.hexdigest()
+
+
+def _read(data: Mapping[str, DataConfig]) -> list[tuple[TrainingRow, int]]:
+    """All rows, each with how often it stands in an epoch."""
+    rows, seen = [], {}
+    for _, file in sorted(data.items()):
+        for row in read_training_rows(file.path, limit=file.limit):
+            if row.id in seen:
+                raise ValueError(f"{row.where}: id {row.id!r} is that of {seen[row.id]} too")
+            seen[row.id] = row.where
+            rows.append((row, file.repeats))
+    return rows
+
+
+def held_out_questions(rows: Sequence[TrainingRow], count: int) -> set[tuple[str, ...]]:
+    """What was asked in the rows to hold out: at least `count` rows, whole questions.
+
+    Those whose sha256 is smallest: a larger count holds out the same and more, and rows added to
+    the data put few others in.
+    """
+    if count >= len(rows):
+        raise ValueError(f"validation {count}: {len(rows)} rows are short enough")
+    of: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        of[row.asked] = of.get(row.asked, 0) + 1
+    digest = lambda asked: hashlib.sha256("\0".join(["validation", *asked]).encode()).digest()
+    drawn, rows_drawn = set(), 0
+    for asked in sorted(of, key=digest):
+        if rows_drawn >= count:
+            break
+        drawn.add(asked)
+        rows_drawn += of[asked]
+    if len(drawn) == len(of):
+        raise ValueError(f"validation {count}: would hold out all {len(of)} questions")
+    return drawn
+
+
+def _fits(examples: Sequence[Example], row: TrainingRow, config: SftConfig) -> bool:
+    lengths = [len(example.ids) for example in examples]
+    if max(lengths) <= config.length:
+        return True
+    if config.too_long == "error":
+        raise ValueError(
+            f"{row.where}: row {row.id} has {max(lengths)} tokens, a packed row {config.length}; "
+            "raise length, or take too_long 'drop'"
+        )
+    return False
+
+
+def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
+    """Reads, encodes and packs everything; the same in every run of one config.
+
+    Raises:
+      ValueError: names the row that is broken, cannot be put, is too long or has the id of another;
+        also if nothing is left to train on, or less than a batch.
+    """
+    rows = _read(config.data)
+    encoded = [encode(tokenizer, config.prompt, row) for row, _ in rows]
+    fits = [_fits(examples, row, config) for examples, (row, _) in zip(encoded, rows, strict=True)]
+    fitting = [row for (row, _), fit in zip(rows, fits, strict=True) if fit]
+    if not fitting:
+        raise ValueError(f"data: all {len(rows)} rows are longer than length {config.length}")
+    out = held_out_questions(fitting, config.validation)
+    sources = tuple(sorted({row.source for row, _ in rows}))
+    by_source = {source: dict.fromkeys(COUNTED, 0) for source in sources}
+    train: list[Document] = []
+    held_out: list[Document] = []
+    for (row, repeats), examples, fit in zip(rows, encoded, fits, strict=True):
+        mine = by_source[row.source]
+        mine["read"] += 1
+        if not fit:
+            mine["dropped"] += 1
+            continue
+        documents = [Document(e.ids, e.targets, sources.index(row.source)) for e in examples]
+        if row.asked in out:
+            mine["held_out"] += 1
+            held_out += documents
+            continue
+        mine["rows"] += 1
+        mine["examples"] += repeats * len(examples)
+        mine["tokens"] += repeats * sum(len(e.ids) for e in examples)
+        mine["target_tokens"] += repeats * sum(sum(e.targets) for e in examples)
+        train += repeats * documents
+    counts = {name: sum(of[name] for of in by_source.values()) for name in COUNTED}
+    packed = _packed(train, config)
+    if len(packed) < config.batch:
+        raise ValueError(
+            f"data fill {len(packed)} packed rows of {config.length} tokens, a batch has "
+            f"{config.batch}"
+        )
+    full = counts["tokens"] / (len(packed) * config.length)
+    packing_told = {"packed_rows": len(packed), "full": full}
+    note = (
+        f"{counts['rows']:,} rows to train on ({counts['target_tokens']:,} target tokens in "
+        f"{len(packed):,} packed rows, {full:.0%} full), {counts['held_out']:,} held out, "
+        f"{counts['dropped']:,} too long and dropped"
+    )
+    return SftData(
+        packed, _packed(held_out, config) if held_out else None, sources,
+        {**counts, **packing_told, "by_source": by_source}, (note,),
+    )  # fmt: skip
+
+
+def _packed(documents: Sequence[Document], config: SftConfig) -> packing.Rows:
+    """Documents in an order of their own, so that a row holds what many files have."""
+    order = np.random.default_rng(config.seed).permutation(len(documents))
+    return packing.pack(
+        lambda number: documents[order[number]], range(len(documents)), length=config.length,
+        bins=config.packing_bins,
+    )  # fmt: skip

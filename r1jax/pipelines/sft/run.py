@@ -1,0 +1,240 @@
+"""Supervised fine-tuning on conversations: cold start, the 800k, and distillation by replies.
+
+DeepSeek-R1, arXiv:2501.12948, sections 2.3 and 2.4: only what the assistant says is learned.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from r1jax import sharding
+from r1jax.data.rows import packing
+from r1jax.data.tasks.tasks import TaskData, files_digest, load_task
+from r1jax.exams.examiner import Examiner
+from r1jax.exams.training import TrainingExam
+from r1jax.hub.artifacts import command, open_model, resolve, save_model
+from r1jax.io.digests import fingerprint
+from r1jax.io.metrics import read_jsonl
+from r1jax.io.summary import check_writable
+from r1jax.model import forward
+from r1jax.model.config import ModelConfig
+from r1jax.pipelines.sft.config import ExamConfig, SftConfig
+from r1jax.pipelines.sft.data import SftData, digest_of, load_data
+from r1jax.reports.sft import write_sft_report
+from r1jax.rewards.combine import Rewarder
+from r1jax.sampling.sampler import Sampler
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.train.loop import Run, means
+from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
+from r1jax.train.optimizer import OptimizerConfig
+from r1jax.train.state import initial_state
+from r1jax.types import PackedBatch, TrainState
+
+
+@cache
+def _programs(
+    model: ModelConfig,
+    config: NextTokenLossConfig,
+    opt: OptimizerConfig,
+    sources: tuple[str, ...],
+    micro_batches: int,
+) -> tuple[Callable, Callable]:
+    """The jitted update, which donates its state, and the jitted measurement of the losses."""
+    knobs = {"model": model, "config": config, "sources": sources}
+    step = partial(next_token_step, opt=opt, micro_batches=micro_batches, **knobs)
+    measure = lambda w, batch, labels: loss(w.params, w, batch, labels, **knobs)[1][0]
+    return jax.jit(step, donate_argnums=0), jax.jit(measure)
+
+
+def updates_of(config: SftConfig, data: SftData) -> int:
+    """Updates that all epochs take; a batch may straddle two epochs, the last goes a little on."""
+    return -(-config.epochs * len(data.train) // config.batch)
+
+
+class Parts(NamedTuple):
+    """What a run is made of, but for the weights."""
+
+    model: ModelConfig
+    tokenizer: Tokenizer
+    data: SftData
+    exam: TrainingExam | None
+    optimizer: OptimizerConfig
+    mesh: Mesh | None
+
+
+def run(config: SftConfig, workdir: Path) -> None:
+    """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
+    check_writable(workdir)
+    task = load_task(config.exam.task) if config.exam else None  # it fails sooner than a big model
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh, ExitStack() as stack:
+        weights, model, tokenizer = open_model(config.base, how=config.execution, mesh=mesh)
+        data, exam = load_data(config, tokenizer), None
+        if config.exam and task:
+            exam = open_exam(config, config.exam, task, model, tokenizer)
+            stack.enter_context(closing(exam.examiner.rewarder))
+            exam.check()
+        for note in [*data.notes, *(task.notes if task else ())]:
+            print(note, flush=True)
+        total = config.optimizer.total_updates or updates_of(config, data)
+        opt = dataclasses.replace(config.optimizer, total_updates=total)
+        parts = Parts(model, tokenizer, data, exam, opt, mesh)
+        state = initial_state(
+            weights, opt=opt, reference=False, mesh=mesh, axes=forward.logical_axes(model)
+        )
+        del weights  # a resumed run needs the base no more
+        here = stack.enter_context(
+            Run(
+                "sft", workdir=workdir, config=config, checkpoint=config.checkpoint,
+                total=updates_of(config, data), seed=config.seed,
+                shown=("loss", "lr", "grad_norm"), max_skipped=opt.max_skipped_in_a_row,
+            )
+        )  # fmt: skip
+        restored = here.resume(state, fixed=_fixed(config))
+        state = restored.state if restored else state
+        state = _train(config, parts, state, here)
+        _finish(config, parts, state, here)
+
+
+def open_exam(
+    config: SftConfig, exam: ExamConfig, task: TaskData, model: ModelConfig, tokenizer: Tokenizer
+) -> TrainingExam:
+    """Who asks the model as it learns; whoever judges is to be closed."""
+    sampler = Sampler(
+        model=model, config=exam.evaluation.sampler, max_new=exam.max_new_tokens,
+        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=exam.prompt_buckets,
+    )  # fmt: skip
+    examiner = Examiner(
+        sampler=sampler, tokenizer=tokenizer, style=config.prompt,
+        rewarder=Rewarder(exam.reward, learned={}), seed=config.seed,
+    )  # fmt: skip
+    return TrainingExam(
+        examiner, task.splits, config=exam.evaluation, reflective=exam.reflective_words,
+        seed=config.seed, where="config.exam.evaluation",
+    )  # fmt: skip
+
+
+def _fixed(config: SftConfig) -> dict[str, Any]:
+    """What may not change when a run is resumed, whatever else of its config does."""
+    exam = files_digest(config.exam.task) if config.exam else None
+    return {
+        "data_sha256": digest_of(config.data), "exam_data_sha256": exam, "batch": config.batch,
+        "base_sha256": fingerprint(resolve(config.base)),
+    }  # fmt: skip
+
+
+def _spread(
+    arrays: packing.Example, config: SftConfig, mesh: Mesh | None
+) -> tuple[PackedBatch, jax.Array]:
+    """A batch and its labels, where they belong."""
+    batch = packing.to_batch(arrays, reduction=config.reduction)
+    labels_BT = sharding.put(packing.labels_of(arrays), mesh, ("batch", "seq"), "labels_BT")
+    return sharding.spread_batch(batch, mesh), labels_BT
+
+
+def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> TrainState:
+    """All updates that are left, with the measurements between them."""
+    data, exam = parts.data, parts.exam
+    step, measure = _programs(
+        parts.model, config.loss, parts.optimizer, data.sources, config.micro_batches
+    )
+    if here.updates == 0:
+        _measured(config, parts, state, here, measure)
+        if exam:
+            before = here.workdir / "samples_before.json"
+            exam.ask_all(state.weights, here, before, cap=exam.examiner.sampler.max_new)
+    while here.updates < here.total:
+        with here.phase("data"):
+            arrays = packing.drawn(
+                data.train, seed=config.seed, step=here.updates, size=config.batch
+            )
+            batch, labels_BT = _spread(arrays, config, parts.mesh)
+        with here.phase("update"):
+            state, metrics = step(state, batch, labels_BT)
+            here.flush()
+        here.count("trained", int((arrays["segments"] > 0).sum()))
+        here.updated(metrics, {"epoch": here.updates * config.batch / len(data.train)})
+        score = _measured(config, parts, state, here, measure)
+        here.after_update(state, extra={}, score=score)
+    here.flush()
+    if exam:
+        after = here.workdir / "samples_after.json"
+        exam.ask_all(state.weights, here, after, cap=exam.examiner.sampler.max_new)
+    return state
+
+
+def _measured(
+    config: SftConfig, parts: Parts, state: TrainState, here: Run, measure: Callable
+) -> float | None:
+    """Held-out loss and exam where they are due; returns the score of these weights, if any."""
+    due = lambda every: every and (here.updates % every == 0 or here.updates == here.total)
+    score = None
+    if parts.data.held_out is not None and due(config.evaluate_every):
+        here.flush()
+        with here.phase("evaluate"):
+            row = _held_out(config, parts, state, parts.data.held_out, measure)
+        here.evaluated(row)
+        score = -row["loss"]  # a lower loss is a higher score
+    if parts.exam and config.scored_by_exam:
+        e, score = parts.exam.config, None
+        if due(e.every_updates):
+            here.flush()
+            cap = parts.exam.examiner.sampler.max_new
+            row, _ = parts.exam.ask(state.weights, here, "validation", e.validation, cap=cap)
+            score = row["pass_at_1"]
+    return score
+
+
+def _held_out(
+    config: SftConfig, parts: Parts, state: TrainState, rows: packing.Rows, measure: Callable
+) -> dict[str, Any]:
+    """Losses over all held-out rows, as many at a time as a micro-batch; empty rows fill up."""
+    size, totals = config.batch // config.micro_batches, {}
+    for start in range(0, len(rows), size):
+        some = {name: a[start : start + size] for name, a in rows.arrays.items()}
+        missing = ((0, size - len(some["tokens"])), (0, 0))
+        padded = {name: np.pad(a, missing) for name, a in some.items()}
+        seen = measure(state.weights, *_spread(padded, config, parts.mesh))
+        totals = jax.tree.map(jnp.add, totals, seen) if totals else seen
+    values = {k: v for k, v in means(totals).items() if k.startswith("loss")}
+    return {"split": "held_out", **values, "perplexity": float(np.exp(values["loss"]))}
+
+
+def _finish(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> None:
+    made_by = {"command": command(), "config": dataclasses.asdict(config)}
+    save_model(
+        here.workdir / "model",
+        state.weights,
+        model=parts.model,
+        tokenizer=parts.tokenizer,
+        made_by=made_by,
+    )
+    evals = read_jsonl(here.workdir / "eval.jsonl")
+    of = lambda split: [row for row in evals if row["split"] == split]
+    ends = lambda rows: {"before": rows[0], "after": rows[-1]} if rows else None
+    told = {"held_out": ends(of("held_out"))}
+    if parts.exam:
+        told["exam"] = {s: ends(of(s)) for s in ("validation", "test", "ood") if of(s)}
+    counts = {**parts.data.counts, "updates": here.total}
+    summary = here.summarize(
+        state.weights, {**told, "counts": counts, "parameters": forward.count_params(parts.model)}
+    )
+    files = [here.workdir / f"samples_{when}.json" for when in ("before", "after")]
+    samples = [json.loads(file.read_text()) if parts.exam else [] for file in files]
+    facts = {k: v for k, v in summary.items() if k not in ("config", "counts", *told)}
+    report = write_sft_report(
+        here.workdir, summary=facts, counts=counts, samples_before=samples[0],
+        samples_after=samples[1],
+    )  # fmt: skip
+    if losses := of("held_out"):
+        first, last = losses[0]["loss"], losses[-1]["loss"]
+        print(f"held-out loss {first:.4f} -> {last:.4f} nats a token", flush=True)
+    print(f"model in {here.workdir / 'model'}, report in {report}", flush=True)

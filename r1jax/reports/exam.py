@@ -1,0 +1,186 @@
+"""An exam on one page: its numbers with their doubt, its picture, answers to read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from r1jax.reports.exam_plots import plot_exam
+from r1jax.reports.markdown import fenced, number, plain, span
+from r1jax.reports.page import facts_table, markdown_table
+
+Results = Mapping[str, Any]
+
+SHOWN = ("id", "sample", "prompt", "completion", "gold", "answer", "value", "reason", "tokens")
+FEW = 30  # questions below which one is told to trust the sign flips
+
+
+def _length(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.1f}"
+
+
+def _p(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _headline(results: Results) -> list[str]:
+    asked = results["questions"]
+    scores = [("pass@1", results["pass_at_1"])]
+    scores += [(f"pass@{k}", told) for k, told in results["pass_at"].items() if k != "1"]
+    scores += [(f"cons@{k}", told) for k, told in results["cons_at"].items() if k != "1"]
+    if results["mean_value"]["mean"] != results["pass_at_1"]["mean"]:
+        scores.append(("mean value, parts counted", results["mean_value"]))
+    few = [told["questions"] < asked for _, told in scores]
+    body = [
+        [name, span(told) + (f" ({told['questions']} of {asked} questions)" if less else "")]
+        for (name, told), less in zip(scores, few, strict=True)
+    ]
+    rates = results["rates"]
+    body += [
+        ["well-formed", f"{rates['format']:.1%}"],
+        ["truncated", f"{rates['truncation']:.1%}"],
+        ["not judged", f"{rates['error']:.1%}"],
+        ["mean length (tokens)", _length(results["lengths"]["all"]["mean"])],
+    ]
+    told = f"{asked:,} questions, {results['samples']:,} answers to each"
+    return [*markdown_table(["", told], body), ""]
+
+
+def _errors(results: Results) -> list[str]:
+    """What the judge's failures could hide."""
+    errors = results["errors"]
+    if not errors["answers"]:
+        return []
+    lost = len(errors["unjudged"])
+    return [
+        f"**The judge failed on {errors['answers']:,} of {results['answers']:,} answers**, which "
+        "no mean counts"
+        + (f"; {lost:,} questions were lost altogether" if lost else "")
+        + f". pass@1 would be {number(errors['pass_at_1_if_wrong'])} had they all been wrong, "
+        f"{number(errors['pass_at_1_if_right'])} had they all been right.",
+        "",
+    ]
+
+
+def _comparison(comparison: Mapping[str, Any] | None) -> list[str]:
+    if comparison is None:
+        return []
+    c = comparison
+    text = [f"## Against {plain(c['against'])}", ""]
+    body = [
+        ["pass@1, this", number(c["mean_a"])],
+        ["pass@1, the other", number(c["mean_b"])],
+        [
+            f"difference, {c['level']:.0%} interval",
+            f"{c['difference']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}]",
+        ],
+        ["p, paired t-test", _p(c["p_t"])],
+        ["p, sign flips", _p(c["p_flip"])],
+    ]
+    text += [*markdown_table(["", f"{c['questions']:,} questions that both answered"], body), ""]
+    if c["left_out"]:
+        text += [f"{c['left_out']:,} questions that a judge failed on are left out.", ""]
+    if c["p_t"] is None:
+        text += ["Every question differs by the same amount: a t-test has nothing to say.", ""]
+    elif c["questions"] < FEW:
+        text += ["With so few questions trust the sign flips: they assume no normal errors.", ""]
+    return text
+
+
+def _groups(results: Results) -> list[str]:
+    text = []
+    for kind in ("stratum", "subject"):
+        table = results[f"by_{kind}"]
+        if not table:
+            continue
+        body = [
+            [
+                plain(name) or "(none)", f"{told['questions']:,}", span(told),
+                _length(told["mean_length"]),
+            ]
+            for name, told in table.items()
+        ]  # fmt: skip
+        header = [kind, "questions", "pass@1", "mean length"]
+        text += [f"## By {kind}", "", *markdown_table(header, body), ""]
+    return text
+
+
+def _lengths(results: Results) -> list[str]:
+    body = [
+        [kind, f"{told['answers']:,}", _length(told["mean"]), _length(told["median"])]
+        for kind, told in results["lengths"].items()
+    ]
+    header = ["answers", "how many", "mean length (tokens)", "median"]
+    return ["## Length", "", *markdown_table(header, body), ""]
+
+
+def _example(label: str, row: Mapping[str, Any] | None) -> list[str]:
+    text = [f"### {label.capitalize()}", ""]
+    if row is None:
+        return [*text, "None.", ""]
+    missing = [key for key in SHOWN if key not in row]
+    if missing:
+        raise ValueError(f"report: example {label!r}: missing keys {missing}")
+    answer = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
+    return [
+        *text,
+        f"{plain(row['id'])}, sample {row['sample']}: {answer}, gold {plain(row['gold'])}, value "
+        f"{row['value']:g}, {row['tokens']:,} tokens. {plain(row['reason'])}",
+        "",
+        *fenced(row["prompt"]),
+        "",
+        *fenced(row["completion"]),
+        "",
+    ]
+
+
+def write_exam_report(
+    workdir: str | Path,
+    *,
+    title: str,
+    results: Results,
+    comparison: Mapping[str, Any] | None,
+    examples: Mapping[str, Mapping[str, Any] | None],
+    facts: Mapping[str, Any],
+) -> Path:
+    """Writes `report.md` and its picture `report.png`.
+
+    Args:
+      workdir: where to.
+      title: of both: the exam and the model.
+      results: of `exams.results.results`.
+      comparison: of `exams.results.compare`, or None.
+      examples: answers to show in full by what they are examples of, None where there is none;
+        stored answers with the keys of `SHOWN`.
+      facts: of the run, nested as they are in summary.json.
+
+    Returns:
+      The path of report.md.
+
+    Raises:
+      ValueError: if an example lacks a key.
+    """
+    workdir = Path(workdir)
+    text = [
+        f"# {plain(title)}",
+        "",
+        *_headline(results),
+        f"In brackets the {results['level']:.0%} interval: Student's t over questions, the rule of "
+        "three where all of them are alike. A dash: nothing to tell it from.",
+        "",
+        *_errors(results),
+        "![pass@k and cons@k, groups, lengths, questions](report.png)",
+        "",
+        *_comparison(comparison),
+        *_groups(results),
+        *_lengths(results),
+        "## Answers",
+        "",
+        *[line for label, row in examples.items() for line in _example(label, row)],
+        "## The run",
+        "",
+        *markdown_table(["fact", "value"], facts_table(facts, "")),
+    ]
+    plot_exam(workdir / "report.png", title=title, results=results)
+    path = workdir / "report.md"
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    return path

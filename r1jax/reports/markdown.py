@@ -1,0 +1,31 @@
+"""What reports share: numbers with their doubt, texts of others without effect on the page."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from r1jax.reports.samples import visible
+
+
+def plain(text: str) -> str:
+    """Returns a name as it stands: no Markdown, no HTML, one line."""
+    return re.sub(r"([\\`*_\[\]<>#&$~])", r"\\\1", " ".join(visible(text).split()))
+
+
+def fenced(text: str) -> list[str]:
+    """Returns the lines of a text in a fence longer than any in it."""
+    shown = visible(text)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return [f"{fence}text", shown, fence]
+
+
+def number(value: float | None) -> str:
+    """Returns a measure, or a dash where there is none."""
+    return "—" if value is None else f"{value:.3f}"
+
+
+def span(told: Mapping[str, Any]) -> str:
+    """Returns a mean with the ends of its interval, where it has one."""
+    if told.get("low") is None or told.get("high") is None:
+        return number(told["mean"])
+    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"

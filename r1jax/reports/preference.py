@@ -1,0 +1,121 @@
+"""How judges judged: agreement, position, length, and what was kept, on one page."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from r1jax.exams.calibration import over_questions
+from r1jax.reports.page import facts_table, markdown_table
+
+LEVEL = 0.95  # of the intervals
+Rows = Sequence[Mapping[str, Any]]
+
+
+def deltas(row: Mapping[str, Any]) -> list[int]:
+    """The verdicts that could be read, from the pair's first reply."""
+    both = zip(row["verdicts"], row["swapped"], strict=True)
+    return [-verdict if swapped else verdict for verdict, swapped in both if verdict is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _share(values: Sequence[float], questions: Sequence[str]) -> dict[str, Any]:
+    return over_questions(np.array(values, np.float64), questions, level=LEVEL)
+
+
+def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
+    """Returns what judgements of pairs tell of their judge, as JSON has it.
+
+    Args:
+      rows: of judgements.jsonl.
+      good: those that are kept.
+
+    Returns:
+      Shares of judgements that could be read, and of pairs kept; how often two judgements of a pair
+      agree, on the level and on who is better; how often the reply shown first is preferred (0.5
+      is fair; a tie half) and its mean lead in levels; mean lengths of chosen and rejected replies,
+      and how often the longer one is chosen, in characters of what the judge saw (tokens are those
+      of the whole sample). Where the truth is known also how often the chosen reply is truly the
+      better one.
+    """
+    verdicts = [(v, row) for row in rows for v in row["verdicts"] if v is not None]
+    couples = [c for row in rows for c in itertools.combinations(deltas(row), 2)]
+    won = lambda x: (float(np.sign(x)) + 1) / 2
+    names = [row["question_id"] for row in good]
+    ahead = {key: [] for key in ("characters", "truths")}
+    lengths: dict[str, list[float]] = defaultdict(list)
+    for row in good:
+        chosen, rejected = (0, 1) if row["delta"] > 0 else (1, 0)
+        for key in ("tokens", "characters"):
+            lengths[f"chosen_{key}"].append(float(row[key][chosen]))
+            lengths[f"rejected_{key}"].append(float(row[key][rejected]))
+        for key, values in ahead.items():
+            if key in row:
+                values.append(won(row[key][chosen] - row[key][rejected]))
+    told = {
+        "judgements": sum(len(row["verdicts"]) for row in rows),
+        "read": len(verdicts) / sum(len(row["verdicts"]) for row in rows),
+        "kept": len(good) / len(rows),
+        "same_level": _mean([float(a == b) for a, b in couples]),
+        "same_winner": _mean([float(np.sign(a) == np.sign(b)) for a, b in couples]),
+        "first_preferred": _share(
+            [won(v) for v, _ in verdicts], [row["question_id"] for _, row in verdicts]
+        ),
+        "first_leads": _mean([float(v) for v, _ in verdicts]),
+        "verdicts": {
+            str(level): sum(v == level for v, _ in verdicts) for level in range(2, -3, -1)
+        },
+        "mean_lengths": {name: _mean(values) for name, values in lengths.items()},
+        "longer_chosen": _share(ahead["characters"], names),
+    }
+    if "truths" in rows[0]:
+        told["chosen_is_truly_better"] = _share(ahead["truths"], names)
+    return told
+
+
+def of_labels(rows: Rows) -> dict[str, Any]:
+    """Returns shares of safe replies and mean lengths, by domain."""
+    by_domain: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_domain[row["domain"]].append(row)
+    of = lambda some, safe: [float(row["tokens"]) for row in some if row["safe"] is safe]
+    return {
+        "safe": _share([float(row["safe"]) for row in rows], [row["question"] for row in rows]),
+        "safe_by_domain": {
+            name: _mean([float(row["safe"]) for row in some]) for name, some in by_domain.items()
+        },
+        "mean_tokens": {"safe": _mean(of(rows, True)), "unsafe": _mean(of(rows, False))},
+    }
+
+
+def write(
+    workdir: str | Path, *, task: str, counts: Mapping[str, int], told: Mapping[str, Any]
+) -> Path:
+    """Writes report.md and returns its path."""
+    title = {"pairs": "Pairs of replies, judged", "labels": "Replies, labelled"}[task]
+    notes = {
+        "pairs": "Levels run from 2 (the reply shown first is much better) to -2; verdicts that "
+        "could not be read count nowhere. `first_preferred` is 0.5 for a fair judge. Intervals "
+        f"are over questions, at {LEVEL:.0%}.",
+        "labels": "By the rules of the synthetic world, without noise.",
+    }
+    text = [
+        f"# {title}",
+        "",
+        *markdown_table(
+            ["", "count"], [[k.replace("_", " "), f"{n:,}"] for k, n in counts.items()]
+        ),
+        "",
+        *markdown_table(["found", "value"], facts_table(told, "")),
+        "",
+        notes[task],
+    ]
+    path = Path(workdir) / "report.md"
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    return path

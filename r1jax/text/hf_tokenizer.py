@@ -1,0 +1,209 @@
+"""Hugging Face's tokenizer.json behind our interface."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import processors
+
+from r1jax.text.chat import ChatTemplate
+
+FILE, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+GENERATION = "generation_config.json"
+BYTE = re.compile("<0x[0-9A-F]{2}>")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: got {document!r:.40}, wanted an object")
+    return document
+
+
+class HfTokenizer:
+    """A tokenizer of the `tokenizers` library with the roles of its ids.
+
+    Text that spells a token of the vocabulary's own, such as <|im_end|>, becomes that token: chat
+    templates rely on it.
+    """
+
+    def __init__(
+        self,
+        core: tokenizers.Tokenizer,
+        *,
+        bos_id: int | None,
+        add_bos: bool,
+        eos_id: int,
+        stop_ids: tuple[int, ...],
+        pad_id: int,
+        chat: ChatTemplate | None,
+    ):
+        """Wraps a tokenizer; `named_bos_id` is `bos_id`, added or not.
+
+        Args:
+          core: the library's.
+          bos_id: begins a text; None for none.
+          add_bos: whether it is put before every text that is no chat (a chat template writes it).
+          eos_id: ends a document.
+          stop_ids: ends a completion: any of these.
+          pad_id: fills what is masked.
+          chat: its template, or None.
+
+        Raises:
+          ValueError: if one of the ids is not in the vocabulary.
+        """
+        self._core, self.chat, self.named_bos_id = core, chat, bos_id
+        self.bos_id, self.eos_id, self.pad_id = bos_id if add_bos else None, eos_id, pad_id
+        self.stop_ids = tuple(dict.fromkeys(stop_ids))
+        self._silent = {bos_id, eos_id, pad_id, *stop_ids}
+        self.size = max(core.get_vocab(with_added_tokens=True).values()) + 1
+        strangers = [i for i in (bos_id, eos_id, pad_id, *stop_ids) if i and not 0 <= i < self.size]
+        if strangers:
+            raise ValueError(f"tokenizer: ids {strangers} are not within its {self.size}")
+        if self.bos_id is not None and self.bos_id not in core.encode("a").ids:
+            # other programs go by the post-processor alone
+            bos = str(core.id_to_token(self.bos_id))
+            core.post_processor = processors.TemplateProcessing(
+                single=f"{bos}:0 $A:0", pair=f"{bos}:0 $A:0 $B:0",
+                special_tokens=[(bos, self.bos_id)],
+            )  # fmt: skip
+
+    @classmethod
+    def load(cls, directory: Path) -> "HfTokenizer":
+        """Reads tokenizer.json and the roles that the files beside it name.
+
+        BOS goes before a text if `add_bos_token` says so, else if the tokenizer's own
+        post-processor does. A completion stops at every id of generation_config.json's
+        eos_token_id and at the tokenizer's eos.
+
+        Raises:
+          ValueError: names the file that is missing or damaged, or what it lacks.
+        """
+        path, settings = directory / FILE, _read_json(directory / SETTINGS)
+        if not path.is_file():
+            raise ValueError(f"{directory}: lacks {FILE}")
+        try:
+            core = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(f"{path}: no tokenizer: {error}") from error
+        # the library's files may ask for truncation and padding, which would change the ids
+        core.no_truncation()
+        core.no_padding()
+
+        def named(role: str) -> tuple[str, int | None]:
+            token = settings.get(f"{role}_token")
+            text = token.get("content") if isinstance(token, dict) else token
+            if text is not None and not isinstance(text, str):
+                raise ValueError(f"{directory / SETTINGS}: {role}_token is {token!r:.40}")
+            if text is not None and core.token_to_id(text) is None:
+                raise ValueError(f"{directory / SETTINGS}: {role}_token {text!r} is not in {FILE}")
+            return text or "", None if text is None else core.token_to_id(text)
+
+        model, generation = (_read_json(directory / name) for name in ("config.json", GENERATION))
+        (bos, bos_id), (eos, eos_id), (_, pad_id) = map(named, ("bos", "eos", "pad"))
+        named_ids = lambda document, role: _ids(document.get(f"{role}_token_id"), directory, role)
+        ends = [named_ids(document, "eos") for document in (generation, model)]
+        stops = [*([] if eos_id is None else [eos_id]), *(ends[0] or ends[1])]
+        if not stops:
+            raise ValueError(
+                f"{directory}: neither {SETTINGS} nor {GENERATION} nor config.json names an eos "
+                "token, so no completion would end"
+            )
+        if bos_id is None:
+            bos_id = next(iter(named_ids(generation, "bos")), None)
+        if "add_bos_token" in settings:
+            add_bos = bool(settings["add_bos_token"])
+        else:
+            add_bos = bos_id in core.encode("a").ids
+        return cls(
+            core,
+            bos_id=bos_id,
+            add_bos=add_bos,
+            eos_id=stops[0],
+            stop_ids=tuple(stops),
+            pad_id=stops[0] if pad_id is None else pad_id,
+            chat=_chat(directory, settings, bos=bos, eos=eos),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of tokenizer.json."""
+        return hashlib.sha256(self._core.to_str(pretty=True).encode()).hexdigest()
+
+    def files(self) -> dict[str, bytes]:
+        """What `load` reads, by file name."""
+        text = lambda i: None if i is None else self._core.id_to_token(i)
+        settings = {
+            "tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": self.bos_id is not None,
+            "bos_token": text(self.named_bos_id), "eos_token": text(self.eos_id),
+            "pad_token": text(self.pad_id), "clean_up_tokenization_spaces": False,
+        }  # fmt: skip
+        generation = {
+            "bos_token_id": self.named_bos_id, "eos_token_id": list(self.stop_ids),
+            "pad_token_id": self.pad_id,
+        }  # fmt: skip
+        if self.chat:  # in both places: older readers know only the settings
+            settings["chat_template"] = self.chat.source
+        as_text = lambda document: json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        files = {
+            FILE: self._core.to_str(pretty=True), SETTINGS: as_text(settings),
+            GENERATION: as_text({k: v for k, v in generation.items() if v is not None}),
+        }  # fmt: skip
+        if self.chat:
+            files[TEMPLATE] = self.chat.source
+        return {name: text.encode() for name, text in files.items()}
+
+    def with_chat(self, source: str) -> "HfTokenizer":
+        """The same tokenizer with another chat template."""
+        text = lambda i: ("" if i is None else self._core.id_to_token(i)) or ""
+        chat = ChatTemplate(source, bos=text(self.named_bos_id), eos=text(self.eos_id))
+        return HfTokenizer(
+            self._core, bos_id=self.named_bos_id, add_bos=self.bos_id is not None,
+            eos_id=self.eos_id, stop_ids=self.stop_ids, pad_id=self.pad_id, chat=chat,
+        )  # fmt: skip
+
+    def is_byte(self, token: int) -> bool:
+        return BYTE.fullmatch(self._core.id_to_token(token) or "") is not None
+
+    def encode(self, text: str) -> list[int]:
+        return self._core.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        spoken = [i for i in ids if i not in self._silent]
+        return self._core.decode(spoken, skip_special_tokens=True)
+
+
+def _ids(value: Any, directory: Path, role: str) -> list[int]:
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    if any(type(i) is not int for i in ids):
+        raise ValueError(f"{directory}: {role}_token_id is {value!r:.40}, wanted an id or several")
+    return ids
+
+
+def _chat(
+    directory: Path, settings: Mapping[str, Any], *, bos: str, eos: str
+) -> ChatTemplate | None:
+    path, source = directory / TEMPLATE, settings.get("chat_template")
+    if path.is_file():
+        source = path.read_text(encoding="utf-8")
+    if isinstance(source, list):  # several by name, such as one for tools
+        named = [t for t in source if isinstance(t, dict) and t.get("name") == "default"]
+        source = named[0].get("template") if named else None
+    if source is None:
+        return None
+    if not isinstance(source, str):
+        raise ValueError(f"{directory / SETTINGS}: chat_template is {source!r:.40}, wanted Jinja")
+    try:
+        return ChatTemplate(source, bos=bos, eos=eos)
+    except ValueError as error:
+        raise ValueError(f"{directory}: {error}") from error

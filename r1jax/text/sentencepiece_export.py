@@ -1,0 +1,52 @@
+"""A sentencepiece BPE model as a tokenizer.json, for programs that read no other."""
+
+import tokenizers
+from tokenizers import decoders, models, normalizers
+
+from r1jax.text.chat import ChatTemplate
+from r1jax.text.hf_tokenizer import HfTokenizer
+from r1jax.text.tokenizer import WHOLE, SentencePieceTokenizer
+
+SPACE = "\u2581"  # sentencepiece's letter for it
+
+
+def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> HfTokenizer:
+    """Returns a tokenizer that gives the same ids for the same text.
+
+    Except: text that spells a control piece, such as </s>, becomes that piece there.
+
+    Args:
+      tokenizer: as `train_sentencepiece` makes them.
+      chat: Jinja text of a chat template, or None.
+    """
+    pieces = tokenizer.pieces()
+    ids = {piece.text: i for i, piece in enumerate(pieces)}
+    ranks = {p.text: -p.score for p in pieces if p.kind == "normal"}
+    merges = sorted(
+        (rank, ids[text[:cut]], ids[text[cut:]], text[:cut], text[cut:])
+        for text, rank in ranks.items()
+        for cut in range(1, len(text))
+        if text[:cut] in ranks and text[cut:] in ranks
+    )
+    core = tokenizers.Tokenizer(
+        models.BPE(
+            vocab=ids, merges=[(left, right) for *_, left, right in merges], byte_fallback=True,
+            unk_token=next(p.text for p in pieces if p.kind == "unknown"), fuse_unk=False,
+        )
+    )  # fmt: skip
+    core.normalizer = normalizers.Replace(" ", SPACE)
+    core.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    core.add_special_tokens(
+        [tokenizers.AddedToken(p.text, normalized=False) for p in pieces if p.kind == "control"]
+    )
+    core.add_tokens(
+        [tokenizers.AddedToken(text, special=False, normalized=False) for text in WHOLE]
+    )
+    bos, eos = (pieces[i].text for i in (tokenizer.bos_id, tokenizer.eos_id))
+    return HfTokenizer(
+        core, bos_id=tokenizer.bos_id, add_bos=True, eos_id=tokenizer.eos_id,
+        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id,
+        chat=ChatTemplate(chat, bos=bos, eos=eos) if chat else None,
+    )  # fmt: skip

@@ -1,0 +1,172 @@
+"""Prompts from questions and conversations, by our templates or the model's own."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from r1jax.text.chat import Message
+from r1jax.text.thought import OPEN
+from r1jax.text.tokenizer import Tokenizer
+
+_R1_ZERO = (
+    "The following is an exchange between User and Assistant. User poses a question; "
+    "Assistant works it out. Assistant reasons privately first and then replies. "
+    "Reasoning is written between <think> and </think>, the reply between <answer> and </answer>: "
+    "<think> reasoning </think> <answer> reply </answer>. User: {question}. Assistant:"
+)
+
+CHAT = "chat"  # the tokenizer's own
+TEMPLATES = {
+    # the structure of DeepSeek-R1, arXiv:2501.12948, table 1, in our words
+    "r1_zero": _R1_ZERO,
+    "plain": "User: {question}\nAssistant:",
+    # DeepSeek-R1's turns; the later release opens the thought itself
+    "r1": "<｜User｜>{question}<｜Assistant｜>",
+    "r1_think": "<｜User｜>{question}<｜Assistant｜><think>\n",
+}
+MARKS = ("<｜User｜>", "<｜Assistant｜>")  # must be tokens of their own
+END = "<｜end▁of▁sentence｜>"  # how the end token is shown between the turns of "r1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A question and the reply that is shown to it, in the form that is asked for."""
+
+    question: str
+    reply: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptConfig:
+    """How questions are put.
+
+    Attributes:
+      template: one of TEMPLATES, or "chat" for the tokenizer's own.
+      instruction: written behind every question; "" for nothing.
+      examples: earlier turns that show what is wanted, each put as the question will be. In "plain"
+        and "r1_zero" a line break ends them, in "r1" the end token, in a chat its template.
+    """
+
+    template: str
+    instruction: str
+    examples: tuple[Example, ...]
+
+    def __post_init__(self):
+        if self.template not in (*TEMPLATES, CHAT):
+            raise ValueError(
+                f"template: got {self.template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}"
+            )
+        if self.examples and self.template.endswith("_think"):
+            raise ValueError(
+                f"template {self.template!r} opens a thought, so its {len(self.examples)} examples "
+                f"would begin within one; take {self.template.removesuffix('_think')!r}"
+            )
+
+    def asked(self, question: str) -> Message:
+        """The turn that asks it."""
+        return {"role": "user", "content": question + self.instruction}
+
+    def shown(self) -> list[Message]:
+        """The turns of the examples."""
+        turns: list[Message] = []
+        for example in self.examples:
+            reply = {"role": "assistant", "content": example.reply}
+            turns += [self.asked(example.question), reply]
+        return turns
+
+
+class Prompt(NamedTuple):
+    """What a model is given.
+
+    Attributes:
+      text: without BOS, unless a chat template wrote it.
+      ids: of the text, after BOS where the tokenizer wants it; `END` is its end token.
+    """
+
+    text: str
+    ids: list[int]
+
+    @property
+    def opens_thought(self) -> bool:
+        """Whether the completion begins within <think>."""
+        return self.text.rstrip().endswith(OPEN)
+
+
+def render(template: str, question: str) -> str:
+    """Returns the text of a prompt for a question, which may hold braces.
+
+    Raises:
+      ValueError: if the template is unknown; names the known.
+    """
+    if template not in TEMPLATES:
+        raise ValueError(f"template: got {template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}")
+    return TEMPLATES[template].replace("{question}", question)
+
+
+def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
+    """Returns the prompt that puts a question.
+
+    Raises:
+      ValueError: if the template is unknown, or not one for this tokenizer.
+    """
+    if style.template == CHAT:
+        return conversation(tokenizer, [*style.shown(), style.asked(question)])
+    turns = [(e.question, e.reply) for e in style.examples]
+    shown = [render(style.template, style.asked(q)["content"]) + reply for q, reply in turns]
+    text = render(style.template, style.asked(question)["content"])
+    named = [m for m in MARKS if m in TEMPLATES[style.template]]
+    spelt = [m for m in named if len(tokenizer.encode(m)) != 1]
+    if spelt:
+        raise ValueError(
+            f"template {style.template!r} needs the tokens {spelt}, which this model lacks"
+        )
+    if not named:
+        return verbatim(tokenizer, "".join(f"{turn}\n" for turn in shown) + text)
+    whole = verbatim(tokenizer, "")
+    for turn in shown:
+        whole = Prompt(
+            f"{whole.text}{turn}{END}", [*whole.ids, *tokenizer.encode(turn), tokenizer.eos_id]
+        )
+    return Prompt(whole.text + text, [*whole.ids, *tokenizer.encode(text)])
+
+
+def verbatim(tokenizer: Tokenizer, text: str) -> Prompt:
+    """Returns a text as it stands, after BOS where the tokenizer wants it."""
+    bos = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    return Prompt(text, [*bos, *tokenizer.encode(text)])
+
+
+def conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Prompt:
+    """Returns the prompt for the assistant's next turn, by the tokenizer's own chat template.
+
+    Raises:
+      ValueError: if it has none, or the template refuses the messages.
+    """
+    if tokenizer.chat is None:
+        raise ValueError(
+            f"template {CHAT!r}: this tokenizer has no chat template; take one of "
+            f"{sorted(TEMPLATES)}"
+        )
+    text = tokenizer.chat.render(messages, add_generation_prompt=True)
+    return Prompt(text, tokenizer.encode(text))
+
+
+def as_chat(template: str, *, bos: bool) -> str:
+    """Returns a template of ours as Jinja, for programs that know only chats.
+
+    It takes one message of the user: the model has seen no second turn.
+
+    Args:
+      template: one of TEMPLATES.
+      bos: whether a text begins with BOS, which a chat template has to write itself.
+
+    Raises:
+      ValueError: if the template is unknown, or "chat", which is Jinja already.
+    """
+    before, after = (json.dumps(part) for part in render(template, "\0").split("\0"))
+    return (
+        "{%- if messages | length != 1 or messages[0]['role'] != 'user' -%}"
+        "{{ raise_exception('this model takes one message, of the user') }}{%- endif -%}"
+        f"{{{{ {'bos_token + ' if bos else ''}{before} + messages[0]['content'] + {after} }}}}"
+    )

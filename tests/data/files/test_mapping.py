@@ -1,0 +1,271 @@
+import json
+import os
+import re
+
+import pytest
+
+from configs import data
+from r1jax import config as configs
+from r1jax.data.files.mapping import FileSource, load_problems, question_texts
+from r1jax.data.tasks.problems import Problem
+
+GSM8K = r"####\s*(.+)$"
+
+
+def source(path, **fields) -> FileSource:
+    return configs.build(FileSource, data.rows(str(path), **fields))
+
+
+def load(path, **fields):
+    return load_problems(source(path, **fields))
+
+
+def write(path, *rows):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_problems_carry_answer_labels_and_line(tmp_path):
+    path = write(
+        tmp_path / "sums" / "train.v1.jsonl",
+        {"question": "1+1?", "answer": "#### is it\nyes\n#### 2", "level": 1, "field": "sums"},
+        {"question": "1000+1?", "answer": "so\n#### 1,001 ", "level": 5, "field": "sums"},
+    )
+    assert load(path, answer_pattern=GSM8K, stratum="level", subject="field") == [
+        Problem("sums/train.v1:1", "1+1?", "2", "1", "sums", "maths", {}),
+        Problem("sums/train.v1:2", "1000+1?", "1,001", "5", "sums", "maths", {}),
+    ]
+
+
+def test_an_empty_pattern_takes_the_whole_field(tmp_path):
+    path = write(
+        tmp_path / "x.jsonl",
+        {"question": "q", "answer": " a\nb "},
+        {"question": "q", "answer": 145.0},
+        {"question": "q", "answer": ["1", "x+1"]},
+    )
+    assert [problem.answer for problem in load(path)] == ["a\nb", "145.0", "1, x+1"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"question": "q"}, "no field 'answer'"),
+        ({"answer": "#### 1"}, "no field 'question'"),
+        ({"question": "q", "answer": "1"}, "finds nothing"),
+        ({"question": "q", "answer": "####  "}, "finds nothing"),
+        ({"question": " ", "answer": "#### 1"}, "field 'question' is empty"),
+        ({"question": "q", "answer": None}, "is NoneType"),
+        ({"question": "q", "answer": True}, "is bool"),
+        ({"question": "q", "answer": {"a": 1}}, "is dict"),
+    ],
+)
+def test_a_row_that_gives_no_problem_is_named(tmp_path, row, why):
+    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "#### 1"}, row)
+    with pytest.raises(ValueError, match=f"x.jsonl:2: .*{why}"):
+        load(path, answer_pattern=GSM8K)
+
+
+@pytest.mark.parametrize("field", ["stratum", "subject"])
+def test_a_missing_label_is_an_error(tmp_path, field):
+    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "1"})
+    with pytest.raises(ValueError, match=r"x\.jsonl:1: no field 'level'"):
+        load(path, **{field: "level"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        (dict(answer_pattern="####"), "0 groups, wanted 1"),
+        (dict(answer_pattern="(a)(b)"), "2 groups, wanted 1"),
+        (dict(answer_pattern="(a"), "no regular expression"),
+        (dict(answer=""), "wanted both"),
+        (dict(question=""), "wanted both"),
+        (dict(options="choices"), "options 'choices' with kind 'maths'"),
+        (dict(kind="choice"), "options '' with kind 'choice'"),
+        (dict(kind="magic"), r"config\.kind: got 'magic', wanted one of \['maths'"),
+        (dict(format="csv"), r"config\.format: got 'csv'"),
+        (dict(limit=-1), "limit -1"),
+        (dict(filters=(dict(field="a", op="is", value=1),)), r"filters\[0\]\.op: got 'is'"),
+        (dict(stratums="x"), "did you mean 'stratum'"),
+    ],
+)
+def test_a_block_that_cannot_be_read_is_refused_before_the_file_is(fields, why):
+    with pytest.raises(ValueError, match=why):
+        source("nowhere.jsonl", **fields)
+
+
+def choice(path, **fields):
+    return load(path, options="options", kind="choice", **fields)
+
+
+@pytest.mark.parametrize(
+    "options", [["3", "4"], ["(A)3", "(B)  4"], ["A)3", "B) 4"], ["(A)3", "4"], [3, 4]]
+)
+def test_options_are_shown_with_labels_once(tmp_path, options):
+    path = write(tmp_path / "x.jsonl", {"question": "2+2?", "options": options, "answer": "B"})
+    (problem,) = choice(path)
+    assert problem.question == "2+2?\n(A) 3\n(B) 4"
+    assert (problem.kind, problem.answer) == ("choice", "B")
+    assert problem.reference == {"options": ["3", "4"]}
+
+
+def test_a_label_in_the_wrong_place_belongs_to_the_option(tmp_path):
+    path = write(
+        tmp_path / "x.jsonl", {"question": "?", "options": ["B)1", "(1)(2)"], "answer": "A"}
+    )
+    assert choice(path)[0].reference["options"] == ["B)1", "(1)(2)"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "want"), [(0, "A"), (1, "B"), ("B", "B"), (["A", "B"], "A, B"), (" A ", "A")]
+)
+def test_answers_to_choices_become_letters(tmp_path, answer, want):
+    path = write(tmp_path / "x.jsonl", {"question": "?", "options": ["x", "y"], "answer": answer})
+    assert choice(path)[0].answer == want
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"answer": 2}, "answer 2, wanted 0 to 1"), ({"answer": -1}, "wanted 0 to 1"),
+        ({"answer": "C"}, r"answer 'C', wanted one of \['A', 'B'\]"),
+        ({"answer": "x"}, "wanted one of"), ({"answer": True}, "wanted one of"),
+        ({"options": ["x"]}, "wanted 2 to 26 options"), ({"options": "xy"}, "wanted 2 to 26"),
+        ({"options": None}, "wanted 2 to 26"), ({"options": ["x", ""]}, "'options' is empty"),
+    ],
+)  # fmt: skip
+def test_a_choice_that_cannot_be_judged_is_named(tmp_path, change, why):
+    row = {"question": "?", "options": ["x", "y"], "answer": "A"} | change
+    with pytest.raises(ValueError, match=rf"x\.jsonl:1: .*{why}"):
+        choice(write(tmp_path / "x.jsonl", row))
+
+
+def test_an_option_letter_may_be_found_by_a_pattern(tmp_path):
+    row = {"question": "?", "options": ["x", "y"], "answer": "so it is (B)"}
+    path = write(tmp_path / "x.jsonl", row)
+    assert choice(path, answer_pattern=r"\((.)\)")[0].answer == "B"
+    with pytest.raises(ValueError, match="'s', wanted one of"):
+        choice(path, answer_pattern=r"(.)")
+
+
+def test_references_come_from_dotted_paths_as_they_are(tmp_path):
+    tests = {"inputs": ["1\n"], "outputs": ["2\n"]}
+    path = write(tmp_path / "x.jsonl", {"problem": "double", "tests": tests})
+    (problem,) = load_problems(configs.build(FileSource, data.code_contests(str(path))))
+    assert problem.reference == tests and problem.answer == "(tests)"
+    assert problem.question.startswith("double\n\nWrite a Python program")
+    with pytest.raises(ValueError, match=r"x\.jsonl:1: no field 'tests\.setup'"):
+        load(path, question="problem", answer="", kind="code", reference={"setup": "tests.setup"})
+    null = write(tmp_path / "n.jsonl", {"question": "q", "answer": "1", "t": None})
+    with pytest.raises(ValueError, match=r"n\.jsonl:1: reference 'setup' is null"):
+        load(null, reference={"setup": "t"})
+
+
+def test_a_program_keeps_the_indentation_of_its_first_line(tmp_path):
+    row = {
+        "prompt": "def f():\n", "canonical_solution": "\n    return 1\n", "test": "t",
+        "entry_point": "f",
+    }  # fmt: skip
+    path = write(tmp_path / "x.jsonl", row)
+    (problem,) = load_problems(configs.build(FileSource, data.humaneval(str(path))))
+    assert problem.answer == "    return 1"
+    assert problem.reference == {"prompt": "def f():\n", "test": "t", "entry_point": "f"}
+
+
+def test_filters_leave_line_numbers_alone_and_the_limit_comes_after_them(tmp_path):
+    rows = [{"question": f"q{i}", "answer": i, "task_id": i} for i in range(1, 9)]
+    path = write(tmp_path / "x" / "x.jsonl", *rows)
+    some = (
+        dict(field="task_id", op="at_least", value=3),
+        dict(field="task_id", op="at_most", value=7),
+    )
+    assert [p.id for p in load(path, filters=some)] == [f"x/x:{i}" for i in range(3, 8)]
+    assert [p.answer for p in load(path, filters=some, limit=2)] == ["3", "4"]
+    assert len(load(path, limit=99)) == 8
+    with pytest.raises(ValueError, match=r"x\.jsonl: the filters leave none of 8 rows"):
+        load(path, filters=(dict(field="task_id", op="at_most", value=0),))
+
+
+def test_rows_behind_the_limit_are_not_read(tmp_path):
+    path = write(tmp_path / "x.jsonl", {"question": "q", "answer": "1"})
+    path.write_text(path.read_text() + "no json\n")
+    assert len(load(path, limit=1)) == 1
+    with pytest.raises(ValueError, match=r"x\.jsonl:2: "):
+        load(path)
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"x\.jsonl: empty, wanted at least one row"):
+        load(write(tmp_path / "x.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "want"),
+    [
+        ("main", "train.jsonl", "main/train:1"), ("main", "*", "main/*:1"),
+        ("main", "", ".*/main:1"), ("main/../main", "train.jsonl", "main/train:1"),
+    ],
+)  # fmt: skip
+def test_ids_name_folder_and_file_as_they_were_given(tmp_path, folder, name, want):
+    write(tmp_path / "main" / "train.jsonl", {"question": "q", "answer": "1"})
+    (problem,) = load(os.path.join(tmp_path, folder, name))
+    assert re.fullmatch(want.replace("main/*", r"main/\*"), problem.id)
+
+
+def test_a_relative_path_has_the_same_ids(tmp_path, monkeypatch):
+    write(tmp_path / "main" / "train.jsonl", {"question": "q", "answer": "1"})
+    (tmp_path / "main" / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "main" / "deep")
+    assert load("../train.jsonl")[0].id == "main/train:1"
+
+
+def test_ids_count_rows_over_all_files_and_errors_within_one(tmp_path):
+    for name in "ab":
+        write(tmp_path / "s" / f"{name}.jsonl", *[{"question": "q", "answer": "1"}] * 2)
+    assert [p.id.rpartition(":")[2] for p in load(tmp_path / "s")] == ["1", "2", "3", "4"]
+    write(tmp_path / "s" / "b.jsonl", {"question": "q"})
+    with pytest.raises(ValueError, match=r"s/b\.jsonl:1: no field 'answer'"):
+        load(tmp_path / "s")
+
+
+def test_ids_and_errors_count_blank_lines(tmp_path):
+    (tmp_path / "s").mkdir()
+    for name in "ab":
+        line = '{"question": "q", "answer": "1"}\n'
+        (tmp_path / "s" / f"{name}.jsonl").write_text("\ufeff" + line + "\n" + line + "\n\n")
+    assert [p.id for p in load(tmp_path / "s" / "a.jsonl")] == ["s/a:1", "s/a:3"]
+    # blank lines at the end are nobody's
+    assert [p.id.rpartition(":")[2] for p in load(tmp_path / "s")] == ["1", "3", "4", "6"]
+    with pytest.raises(ValueError, match=r"s/a\.jsonl:1: no field 'level'"):
+        load(tmp_path / "s", stratum="level")
+
+
+def test_the_text_of_a_question_has_no_words_of_ours(tmp_path):
+    path = write(
+        tmp_path / "s" / "x.jsonl",
+        {"question": "2+2?", "options": ["3", "4"], "answer": "B", "keep": 1},
+        {"question": "3+3?", "options": ["3", "6"], "answer": "B", "keep": 0},
+    )
+    only = (dict(field="keep", op="one_of", value=(1,)),)
+    made = source(
+        path, question="Choose: {question} Now.", options="options", kind="choice", filters=only
+    )
+    assert question_texts(made) == {"s/x:1": "2+2?"}
+    assert [p.id for p in load_problems(made)] == ["s/x:1"]
+
+
+@pytest.mark.parametrize(
+    ("solution", "want"),
+    [
+        (r"so $\boxed{2}$, no: $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}"),
+        (r"\fbox{3}", "3"),
+        (r"\boxed{\{\frac{a_{1}}{b^{c_{2}}}\}}", r"\{\frac{a_{1}}{b^{c_{2}}}\}"),
+    ],
+)  # fmt: skip
+def test_the_answer_of_a_solution_is_its_last_box(tmp_path, solution, want):
+    row = {"problem": "p", "solution": solution, "level": "Level 1", "type": "Algebra"}
+    path = write(tmp_path / "x.jsonl", row)
+    (problem,) = load_problems(configs.build(FileSource, data.math_solutions(str(path))))
+    assert problem.answer == want

@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from r1jax import sharding
+from r1jax.hub import families, read, safetensors
+from r1jax.hub.artifacts import load_model, open_model, save_model
+from r1jax.hub.write import export_model, hugging_face_tokenizer
+from r1jax.io.digests import digest
+from r1jax.model import forward
+from r1jax.model.config import ExecutionConfig
+from r1jax.text import templates
+from r1jax.text.hf_tokenizer import HfTokenizer
+
+GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
+HOW = ExecutionConfig(
+    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
+    dispatch="blocks", block_size=4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny(nano_base) -> HfTokenizer:
+    return hugging_face_tokenizer(load_model(str(nano_base))[2], "plain")
+
+
+def export(directory, weights, model, tokenizer, *, dtype="bfloat16", shard_bytes=12_000):
+    export_model(
+        directory, weights, model=model, tokenizer=tokenizer, dtype=dtype, max_positions=32,
+        shard_bytes=shard_bytes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", sorted(p.name for p in GOLDEN.iterdir() if p.is_dir()))
+def test_what_was_read_is_written_bit_for_bit(family, tmp_path, tiny):
+    document = json.loads((GOLDEN / family / "config.json").read_text())
+    model = families.model_config(document, family, n_tokens=document["vocab_size"], how=HOW)
+    interleaved = families.is_interleaved(document)
+    weights = read.read_weights(GOLDEN / family, model=model, interleaved=interleaved, mesh=None)
+    export(tmp_path, weights, model, tiny)
+    theirs, ours = safetensors.find(GOLDEN / family), safetensors.find(tmp_path)
+    assert len({t.file for t in ours.values()}) > 1  # sharded
+    for name, tensor in theirs.items():
+        assert ours[name].dtype == tensor.dtype
+        np.testing.assert_array_equal(
+            safetensors.read(ours[name]), safetensors.read(tensor), err_msg=name
+        )
+    copies = {n.rsplit(".", 2)[1] for n in ours.keys() - theirs.keys()}
+    assert copies <= ({"embed_tokens", "head"} if model.mtp else set())
+    written = json.loads((tmp_path / "config.json").read_text())
+    again = families.model_config(written, family, n_tokens=model.n_tokens, how=HOW)
+    assert again == model
+
+
+def test_our_own_model_comes_back_with_its_tokenizer_and_template(nano_base, tmp_path, tiny):
+    weights, model, tokenizer = load_model(str(nano_base))
+    export(tmp_path, weights, model, tiny, dtype="float32")
+    again, same_model, same_tokenizer = open_model(str(tmp_path), how=HOW, mesh=None)
+    assert digest(again) == digest(weights)
+    assert forward.count_params(same_model) == forward.count_params(model)
+    assert same_tokenizer.encode("3 + 4 = 7, 等等") == tokenizer.encode("3 + 4 = 7, 等等")
+    roles = lambda t: (t.bos_id, t.eos_id, t.stop_ids, t.pad_id)
+    assert roles(same_tokenizer) == roles(tokenizer)
+    chat, plain = (templates.PromptConfig(t, "", ()) for t in ("chat", "plain"))
+    asked = templates.prompt(same_tokenizer, chat, "What is 6 * 7?")
+    assert asked.ids == templates.prompt(tokenizer, plain, "What is 6 * 7?").ids
+
+
+def test_a_model_with_a_hugging_face_tokenizer_is_kept_as_ours(nano_base, tmp_path, tiny):
+    weights, model, _ = load_model(str(nano_base))
+    save_model(tmp_path, weights, model=model, tokenizer=tiny, made_by={})
+    again, same_model, tokenizer = load_model(str(tmp_path))
+    assert (digest(again), same_model) == (digest(weights), model)
+    assert isinstance(tokenizer, HfTokenizer) and tokenizer.fingerprint == tiny.fingerprint
+    assert tokenizer.chat and tiny.chat and tokenizer.chat.source == tiny.chat.source
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("gqa_moe", "no architecture of grouped-query"), ("mla_dense", "and no MoE")],
+)
+def test_what_transformers_lacks_is_refused_before_anything_is_written(
+    name, told, models, weights, tmp_path, tiny
+):
+    with pytest.raises(ValueError, match=told):
+        export(tmp_path / "new", weights(name), models[name], tiny)
+    assert not (tmp_path / "new").exists()
+
+
+def test_from_a_mesh_the_same_bytes_are_written(nano_base, tmp_path, tiny):
+    weights, model, _ = load_model(str(nano_base))
+    export(tmp_path / "one", weights, model, tiny)
+    with sharding.use(data=1, expert=2, model=2) as mesh:
+        spread, *_ = open_model(str(nano_base), how=HOW, mesh=mesh)
+        assert any(len(x.sharding.device_set) == 4 for x in jax.tree.leaves(spread))
+        export(tmp_path / "four", spread, model, tiny)
+    for path in (tmp_path / "one").iterdir():
+        assert (tmp_path / "four" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_earlier_export_leaves_no_template_behind(nano_base, tmp_path):
+    weights, model, ours = load_model(str(nano_base))
+    for template, has_chat in (("plain", True), ("chat", False)):
+        export(tmp_path, weights, model, hugging_face_tokenizer(ours, template))
+        assert (HfTokenizer.load(tmp_path).chat is not None) is has_chat
+
+
+@pytest.mark.parametrize("add_bos", [True, False])
+def test_an_exported_template_begins_as_the_model_was_trained(add_bos, tiny, tmp_path):
+    """The prompt of our template, whether or not the tokenizer wants BOS before a text."""
+    for name, content in tiny.files().items():
+        (tmp_path / name).write_bytes(content)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    settings["add_bos_token"] = add_bos
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    trained = HfTokenizer.load(tmp_path)
+    assert (trained.bos_id is not None) is add_bos
+    asked = [templates.PromptConfig(t, "", ()) for t in ("r1_zero", "chat")]
+    exported = hugging_face_tokenizer(trained, "r1_zero")
+    ours, theirs = templates.prompt(trained, asked[0], "1+1?"), exported
+    assert templates.prompt(theirs, asked[1], "1+1?").ids == ours.ids

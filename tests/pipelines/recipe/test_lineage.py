@@ -1,0 +1,134 @@
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+from r1jax.pipelines.recipe import lineage
+
+
+def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
+    kept = ["model/weights.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
+            "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json",
+            "model/chat_template.jinja", "model/generation_config.json",
+            "hugging_face/special_tokens_map.json"]  # fmt: skip
+    left = ["metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
+            "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
+            "sft.part/00000.jsonl"]  # fmt: skip
+    for name in kept + left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a\nb\n")
+    got = lineage.artefacts(tmp_path)
+    sha = hashlib.sha256(b"a\nb\n").hexdigest()
+    assert list(got) == sorted(kept)
+    assert got["answers.jsonl"] == {"sha256": sha, "bytes": 4, "rows": 2}
+    assert got["results.json"] == {"sha256": sha, "bytes": 4}
+
+
+def test_a_models_config_is_an_artefact_without_where_it_was_made(tmp_path):
+    def told(name: str, **document) -> tuple[dict, int | None]:
+        path = tmp_path / name / "model" / "config.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(document))
+        return lineage.artefacts(tmp_path / name)["model/config.json"], lineage.size(path)
+
+    here, size = told("a", model={"theta": 10_000}, made_by={"base": "runs/a"})
+    assert size == here["bytes"]
+    assert told("b", model={"theta": 10_000}, made_by={"base": "runs/elsewhere"}) == (here, size)
+    assert told("c", model={"theta": 10}, made_by={"base": "runs/a"})[0]["sha256"] != here["sha256"]
+    assert lineage.size(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("left", ['{"made_by": {"base": "ru', '["made_by"]'])
+def test_a_config_that_is_no_json_object_is_hashed_as_it_is(tmp_path, left):
+    path = tmp_path / "config.json"
+    path.write_text(left)
+    sha = hashlib.sha256(left.encode()).hexdigest()
+    assert lineage.artefact(path) == {"sha256": sha, "bytes": len(left)}
+    assert lineage.size(path) == len(left)
+
+
+THERE = {
+    "model/a": {"sha256": "1"}, "model/b": {"sha256": "2"}, "sft/0.jsonl": {"sha256": "3"},
+    "models.jsonl": {"sha256": "4"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted"),
+    [
+        ("model", ["model/a", "model/b"]),
+        ("model/", ["model/a", "model/b"]),
+        ("model/a", ["model/a"]),
+        ("sft/*.jsonl", ["sft/0.jsonl"]),
+        ("", list(THERE)),
+        ("mod", []),
+    ],
+)
+def test_a_place_is_a_file_a_folder_or_a_pattern(place, wanted):
+    assert list(lineage.covered(place, THERE)) == sorted(wanted)
+
+
+def test_one_file_has_its_own_hash_and_a_folder_one_of_all_its_files():
+    assert lineage.input_sha256("model/a", THERE) == "1"
+    folder = lineage.input_sha256("model", THERE)
+    assert folder not in ("1", "2")
+    assert folder != lineage.input_sha256("model", {**THERE, "model/b": {"sha256": "9"}})
+
+
+def test_references_are_found_however_deep_they_stand():
+    config = {"a": ["x", {"b": "stage:one/model"}], "c": ("stage:two",), "d": 3}
+    assert lineage.references(config) == ["stage:one/model", "stage:two"]
+    assert lineage.split_reference("stage:two") == ("two", "")
+
+
+def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "rows.jsonl").write_text("{}")
+    (tmp_path / "assets" / "tiny").mkdir(parents=True)
+    (tmp_path / "assets" / "tiny" / "weights").write_text("w")
+    texts = ["test", "rows.jsonl", "*.jsonl", "package:tiny", "package:none", "./nothing.jsonl",
+             "**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]  # fmt: skip
+    got = lineage.externals({"x": texts}, workdir=tmp_path / "run", assets=tmp_path / "assets")
+    assert set(got) == {"rows.jsonl", "*.jsonl", "package:tiny"}
+    (tmp_path / "test" / "part").write_text("")
+    named = {"base": "test", "training": {"mine": "test"}, "prompt": {"style": "test"},
+             "files": {"place": "test/*"}, "data": "nothing"}  # fmt: skip
+    found = lambda config: set(lineage.externals(config, workdir=tmp_path / "run", assets=tmp_path))
+    assert found(named) == {"test", "test/*"}
+    assert found({"prompt": named["prompt"], "name": "test"}) == set()
+
+
+def test_a_pattern_is_its_files_whatever_folders_match_too(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("{}")
+    before = lineage.external_sha256(f"{tmp_path}/*", tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.txt").write_text("going on")
+    assert lineage.external_sha256(f"{tmp_path}/*", tmp_path) == before
+
+
+def test_metrics_hold_no_time_and_no_path():
+    summary = {"steps": 4, "seconds": {"a": 1}, "config": {"base": "/x"}, "counts": {"rows": 2},
+               "results": {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}}  # fmt: skip
+    wanted = {"steps": 4, "counts": {"rows": 2}, "results": {"pass_at_1": {"mean": 1.0}}}
+    assert lineage.metrics(summary) == wanted
+    column = {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}, "by_question": {"q": 1}}}
+    assert lineage.metrics(column) == {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}}}
+
+
+def test_the_code_is_told_by_its_commit_whether_it_changed_and_its_hash(tmp_path):
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "a.py").write_text("x = 1\n")
+    bare = lineage.code_state(package)
+    assert bare["commit"] is None and bare["dirty"] is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@e"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    clean = lineage.code_state(package)
+    assert len(clean["commit"]) == 40 and clean["dirty"] is False
+    assert clean["sha256"] == bare["sha256"]
+    (package / "a.py").write_text("x = 2\n")
+    changed = lineage.code_state(package)
+    assert changed["dirty"] is True and changed["sha256"] != clean["sha256"]

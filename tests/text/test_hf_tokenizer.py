@@ -1,0 +1,167 @@
+import json
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+
+from r1jax.text.hf_tokenizer import HfTokenizer
+from r1jax.text.tokenizer import Tokenizer
+
+SPECIAL = ["<|begin|>", "<|end|>", "<|turn|>", "<|pad|>"]
+CHAT = "{{ bos_token }}{% for m in messages %}<|turn|>{{ m.content }}{{ eos_token }}{% endfor %}"
+
+
+def core() -> tokenizers.Tokenizer:
+    """Byte-level BPE of a few merges, as Llama 3's and Qwen's are built; ids 0 to 3 are special."""
+    made = tokenizers.Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=SPECIAL, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    made.train_from_iterator(["the cat sat on the mat", "等等 the end"] * 9, trainer)
+    return made
+
+
+def write(directory: Path, *, changes=None, generation=None, model=None, made=None) -> Path:
+    settings = {"bos_token": "<|begin|>", "eos_token": {"content": "<|end|>"}, "pad_token": None}
+    files = {
+        "tokenizer_config.json": settings | (changes or {}),
+        "generation_config.json": generation,
+        "config.json": model,
+    }
+    for name, document in files.items():
+        if document is not None:
+            (directory / name).write_text(json.dumps(document))
+    (made or core()).save(str(directory / "tokenizer.json"))
+    return directory
+
+
+def test_it_is_what_the_rest_of_the_code_asks_for(tmp_path):
+    assert isinstance(HfTokenizer.load(write(tmp_path)), Tokenizer)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=30))
+def test_any_text_comes_back_whole(text):
+    tokenizer = HfTokenizer(
+        core_once(), bos_id=0, add_bos=True, eos_id=1, stop_ids=(1,), pad_id=3, chat=None
+    )
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode([0, *ids, 1, 3]) == text
+    assert all(0 <= i < tokenizer.size for i in ids)
+
+
+def core_once(made=[]) -> tokenizers.Tokenizer:  # noqa: B006  # trained once for all examples
+    if not made:
+        made.append(core())
+    return made[0]
+
+
+def test_bos_is_put_before_a_text_where_settings_or_post_processor_say_so(tmp_path):
+    assert HfTokenizer.load(write(tmp_path)).bos_id is None
+    told = HfTokenizer.load(write(tmp_path, changes={"add_bos_token": True}))
+    assert told.bos_id == 0
+    written = tokenizers.Tokenizer.from_str(told.files()["tokenizer.json"].decode())
+    assert written.encode("the").ids == [0, *told.encode("the")]  # for programs that ask no flag
+    made = core()
+    made.post_processor = processors.TemplateProcessing(
+        single="<|begin|> $A", special_tokens=[("<|begin|>", 0)]
+    )
+    assert HfTokenizer.load(write(tmp_path, made=made)).bos_id == 0
+    off = write(tmp_path, made=made, changes={"add_bos_token": False})
+    assert HfTokenizer.load(off).bos_id is None
+    assert HfTokenizer.load(off).encode("the") == core().encode("the").ids
+
+
+def test_completions_end_at_every_id_that_any_file_names(tmp_path):
+    assert HfTokenizer.load(write(tmp_path)).stop_ids == (1,)
+    assert HfTokenizer.load(write(tmp_path, model={"eos_token_id": 3})).stop_ids == (1, 3)
+    both = write(tmp_path, generation={"eos_token_id": [2, 1]}, model={"eos_token_id": 3})
+    assert HfTokenizer.load(both).stop_ids == (1, 2)
+
+
+def test_a_stop_token_gives_no_text_though_no_file_calls_it_special(tmp_path):
+    made = core()
+    made.add_tokens([tokenizers.AddedToken("<turn_end>", special=False)])
+    stop = made.token_to_id("<turn_end>")
+    directory = write(tmp_path, made=made, generation={"eos_token_id": [1, stop]})
+    tokenizer = HfTokenizer.load(directory)
+    assert tokenizer.decode([*tokenizer.encode("the cat"), stop]) == "the cat"
+
+
+def test_padding_is_the_end_where_no_other_is_named(tmp_path):
+    assert HfTokenizer.load(write(tmp_path)).pad_id == 1
+    assert HfTokenizer.load(write(tmp_path, changes={"pad_token": "<|pad|>"})).pad_id == 3
+
+
+@pytest.mark.parametrize(
+    "given", [CHAT, [{"name": "tool", "template": "x"}, {"name": "default", "template": CHAT}]]
+)
+def test_the_chat_template_comes_with_it(given, tmp_path):
+    tokenizer = HfTokenizer.load(write(tmp_path, changes={"chat_template": given}))
+    assert tokenizer.chat is not None
+    turn = [{"role": "user", "content": "hi"}]
+    text = tokenizer.chat.render(turn, add_generation_prompt=False)
+    assert text == "<|begin|><|turn|>hi<|end|>"
+    assert [i for i in tokenizer.encode(text) if i < 4] == [0, 2, 1]  # markers become tokens
+    (tmp_path / "chat_template.jinja").write_text("other")
+    later = HfTokenizer.load(tmp_path).chat
+    assert later is not None and later.source == "other"
+
+
+def test_files_that_it_writes_make_the_same_tokenizer(tmp_path):
+    changes = {"chat_template": CHAT, "pad_token": "<|pad|>", "add_bos_token": False}
+    tokenizer = HfTokenizer.load(
+        write(tmp_path, changes=changes, generation={"eos_token_id": [1, 2]})
+    )
+    again = tmp_path / "again"
+    again.mkdir()
+    for name, content in tokenizer.files().items():
+        (again / name).write_bytes(content)
+    same = HfTokenizer.load(again)
+    assert same.files() == tokenizer.files() and same.fingerprint == tokenizer.fingerprint
+    assert (same.bos_id, same.named_bos_id, same.stop_ids) == (None, 0, (1, 2))
+
+
+def test_truncation_in_the_file_does_not_cut_texts(tmp_path):
+    made = core()
+    made.enable_truncation(3)
+    made.enable_padding(length=50)
+    ids = HfTokenizer.load(write(tmp_path, made=made)).encode("the cat sat on the mat")
+    assert ids == core().encode("the cat sat on the mat").ids
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("tokenizer.json", "{}", r"tokenizer\.json: no tokenizer"),
+        ("tokenizer.json", "\x80\x04", r"tokenizer\.json: no tokenizer"),
+        ("tokenizer_config.json", "{", r"tokenizer_config\.json: not JSON"),
+        ("generation_config.json", "[]", r"generation_config\.json: got \[\], wanted an object"),
+        ("tokenizer_config.json", '{"eos_token": "<x>"}', "eos_token '<x>' is not in tokenizer"),
+        ("tokenizer_config.json", "{}", "names an eos token, so no completion would end"),
+        ("chat_template.jinja", "{% if %}", "chat template: no Jinja"),
+        ("generation_config.json", '{"eos_token_id": "2"}', "eos_token_id is '2', wanted an id"),
+        ("tokenizer_config.json", '{"eos_token": 1}', "eos_token is 1"),
+        (
+            "tokenizer_config.json",
+            '{"eos_token": "<|end|>", "chat_template": 5}',
+            "chat_template is 5, wanted Jinja",
+        ),
+        ("generation_config.json", '{"eos_token_id": 999}', r"ids \[999\] are not within its \d+"),
+    ],
+)
+def test_a_damaged_file_is_named(file, content, told, tmp_path):
+    directory = write(tmp_path)
+    (directory / file).write_text(content)
+    with pytest.raises(ValueError, match=told):
+        HfTokenizer.load(directory)
+
+
+def test_without_its_file_there_is_no_tokenizer(tmp_path):
+    with pytest.raises(ValueError, match=r"lacks tokenizer\.json"):
+        HfTokenizer.load(tmp_path)
