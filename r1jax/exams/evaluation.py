@@ -109,6 +109,18 @@ def _consensus(examiner: Examiner, whole: Answered, samples: int, votes: int) ->
     return mean(share for share in shares if share is not None)
 
 
+def _too_few_judged(split: str, whole: Answered, judged_Q: np.ndarray) -> str:
+    """Says why fewer than two questions count, where an interval takes two."""
+    failures = [s.reason for s in whole.scores if s.error]
+    reason = "the others have no answer to judge by"
+    if failures:
+        reason = f"first failure: {failures[0]}"
+    return (
+        f"{split}: {judged_Q.sum()} of {len(judged_Q)} questions could be judged, wanted at "
+        f"least 2; {reason}"
+    )
+
+
 def evaluate(
     examiner: Examiner,
     weights: Weights,
@@ -141,11 +153,7 @@ def evaluate(
     correct_QK = np.where(judged, right, np.nan).reshape(count, k)
     judged_Q = ~np.isnan(correct_QK).all(axis=1)
     if judged_Q.sum() < 2:
-        failures = [s.reason for s in whole.scores if s.error]
-        raise RuntimeError(
-            f"{split}: the answers to {count - judged_Q.sum()} of {count} questions could not be "
-            f"judged, first: {failures[0]}"
-        )
+        raise RuntimeError(_too_few_judged(split, whole, judged_Q))
     means_Q = np.nanmean(correct_QK[judged_Q], axis=1)
     center, low, high = statistics.mean_interval(means_Q, level=config.level)
     strata = np.array([p.stratum for p in whole.problems[::k]])[judged_Q]

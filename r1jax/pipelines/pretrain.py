@@ -19,7 +19,7 @@ from r1jax.data.world import corpus as assistant
 from r1jax.data.world import sums
 from r1jax.hub.artifacts import command, save_model
 from r1jax.model import forward
-from r1jax.model.config import ModelConfig
+from r1jax.model.config import ModelConfig, check_trained
 from r1jax.reports.page import plot_pretrain
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
@@ -92,6 +92,7 @@ class PretrainConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        check_trained(self.model.param_dtype, "model")
         if self.evaluate_every < 1:
             raise ValueError(f"evaluate_every {self.evaluate_every}: need at least 1")
         shards = self.mesh.data * self.mesh.expert

@@ -177,6 +177,19 @@ def test_lengths_of_right_and_wrong_answers_are_told_apart():
     assert rates(none_right, ())["mean_length_correct"] is None
 
 
+def test_questions_without_answers_are_told_and_not_an_index(examiner, base, monkeypatch):
+    """A judge failed nowhere; there is just nothing to judge three of the four questions by."""
+    scripted(examiner, monkeypatch)
+    kinds = ["maths", *["helpful"] * 3]
+    problems = [p._replace(kind=k) for p, k in zip(PROBLEMS, kinds, strict=True)]
+    message = "test: 1 of 4 questions could be judged, wanted at least 2; the others have no answer"
+    with pytest.raises(RuntimeError, match=message):
+        evaluate(
+            examiner, base[0], problems, jax.random.key(0),
+            split="test", count=4, config=CONFIG, reflective=(), cap=60,
+        )  # fmt: skip
+
+
 def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypatch):
     """Of p1's four answers the two right ones fail to be judged: 0 of 2 is left, not 0 of 4."""
     scripted(examiner, monkeypatch)

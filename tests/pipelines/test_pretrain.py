@@ -134,8 +134,11 @@ def test_rows_that_fill_no_batch_are_told_before_training(config, tmp_path):
         ({"mesh": MeshConfig(2, 2, 1)}, "batch 2 does not divide by mesh data x expert 4"),
         ({"tokenizer": pretrain.TokenizerConfig(999, 50)}, "999 exceeds model.vocab_size 448"),
         ({"tokenizer": pretrain.TokenizerConfig(400, 101)}, "101 exceed corpus.documents 100"),
+        ({"param_dtype": "bfloat16"}, "model.param_dtype: got 'bfloat16', wanted 'float32'"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, change, message):
+    if "param_dtype" in change:
+        change = {"model": dataclasses.replace(config.model, **change)}
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 import json
 import math
 import shutil
@@ -18,6 +19,7 @@ from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
+from r1jax.pipelines import table
 from r1jax.pipelines.r1_zero import config as r1_zero_config
 from r1jax.pipelines.r1_zero import rollout as r1_zero_rollout
 from r1jax.pipelines.r1_zero import run as r1_zero
@@ -269,6 +271,23 @@ def test_a_best_checkpoint_needs_one_with_a_score(config):
         checkpoint = dataclasses.replace(config.checkpoint, every_updates=saved)
         with pytest.raises(ValueError, match="no checkpoint would have a score"):
             dataclasses.replace(config, evaluation=evaluation, checkpoint=checkpoint)
+
+
+def test_a_sample_cut_off_trains_nothing_but_keeps_its_reward():
+    valid_PG, truncated_B = np.array([[True, True], [False, True]]), np.array([0, 1, 0, 0], bool)
+    keep_B = r1_zero_rollout.trained_samples(valid_PG, truncated_B, mask_truncated=True)
+    assert keep_B.tolist() == [True, False, False, True]
+    assert valid_PG.tolist() == [[True, True], [False, True]], "what the reward is averaged over"
+    whole_B = r1_zero_rollout.trained_samples(valid_PG, truncated_B, mask_truncated=False)
+    assert whole_B.tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("kind", ["r1_zero", "sft", "distill", "reward_model"])
+def test_weights_in_training_are_float32(kind):
+    c = importlib.import_module(f"configs.{kind}").get_config()
+    c.execution.param_dtype = "bfloat16"
+    with pytest.raises(ValueError, match=r"execution\.param_dtype: got 'bfloat16', wanted 'floa"):
+        configs.build(table.PIPELINES[kind][0], c.to_dict())
 
 
 @pytest.mark.parametrize("key", ["group_size", "prompts_per_rollout", "minibatches"])

@@ -5,7 +5,7 @@ from typing import Literal
 
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.evaluation import EvalConfig
-from r1jax.model.config import ExecutionConfig
+from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
@@ -83,6 +83,7 @@ class DistillConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        check_trained(self.execution.param_dtype, "execution")
         if min(self.updates, self.prompts_per_update, self.samples_per_prompt) < 1:
             raise ValueError(
                 f"updates {self.updates}, prompts_per_update {self.prompts_per_update}, "

@@ -8,7 +8,7 @@ from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_preferences
 from r1jax.exams.evaluation import EvalConfig
 from r1jax.exams.reward_models import PreferenceConfig
-from r1jax.model.config import ExecutionConfig
+from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
@@ -81,6 +81,7 @@ class R1ZeroConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        check_trained(self.execution.param_dtype, "execution")
         if self.updates % self.grpo.updates_per_rollout:
             raise ValueError(
                 f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "

@@ -50,9 +50,7 @@ def collect(
             eps=g.advantage_eps, divide_by_std=g.divide_by_std,
         )
     ).reshape(rewards_PG.size)  # fmt: skip
-    keep_B = valid_PG.reshape(valid_PG.size)
-    if g.mask_truncated:
-        keep_B &= ~answered.truncated
+    keep_B = trained_samples(valid_PG, answered.truncated, mask_truncated=g.mask_truncated)
     if here.updates % config.samples_every < g.updates_per_rollout:
         write_samples(
             here.workdir,
@@ -61,6 +59,20 @@ def collect(
         )
     seen = _rollout_metrics(answered, rewards_PG, valid_PG, rollout, config.reflective_words)
     return rollouts.judged(buffer, advantages_B, keep_B), seen
+
+
+def trained_samples(
+    valid_PG: np.ndarray, truncated_B: np.ndarray, *, mask_truncated: bool
+) -> np.ndarray:
+    """Returns which of the B = P * G samples the loss counts; the arguments stay as they are.
+
+    Args:
+      valid_PG: whether a sample's reward is known.
+      truncated_B: whether a sample hit the length cap.
+      mask_truncated: leave out what hit the cap (DAPO's overlong filtering).
+    """
+    keep_B = valid_PG.reshape(valid_PG.size)
+    return keep_B & ~truncated_B if mask_truncated else keep_B
 
 
 def _other_logps(

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.model.config import ExecutionConfig
+from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.train.checkpoints import CheckpointConfig
@@ -66,6 +66,7 @@ class RewardModelConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        check_trained(self.execution.param_dtype, "execution")
         least = min(self.epochs, self.batch, self.micro_batches, self.evaluate_every)
         if least < 1 or self.evaluate_batch < 1 or min(self.length_buckets, default=0) < 2:
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Literal
 from r1jax.data.rows.packing import Reduction
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.evaluation import EvalConfig
-from r1jax.model.config import ExecutionConfig
+from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
@@ -106,6 +106,7 @@ class SftConfig:
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
+        check_trained(self.execution.param_dtype, "execution")
         if not self.data:
             raise ValueError("data: got none")
         if min(self.epochs, self.batch, self.micro_batches, self.packing_bins) < 1:
