@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(CONSTRA
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 WORKERS ?= 2
 
-.PHONY: demo test newest slow reference smollm2 lm_eval reasoning_gym lint bench constraints clean
+.PHONY: demo test quick newest slow reference smollm2 lm_eval reasoning_gym lint bench constraints clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed  ## R1-Zero on the synthetic world, from the shipped ba
 
 test: $(VENV)/.test  ## a file is one worker's; they begin in order, the long ones early
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+quick: $(VENV)/.test  ## the core alone: network, objectives, sampler, steps
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/model tests/rl tests/sampling tests/train
 
 newest:  ## the same tests with the newest versions that install, not those of constraints.txt
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=

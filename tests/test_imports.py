@@ -99,3 +99,10 @@ def test_no_folder_has_more_than_18_entries():
             p for p in folder.iterdir() if p.name not in ("__init__.py", "__pycache__", "assets")
         }
         assert len(entries) <= 18, folder
+
+
+def test_the_core_can_be_read_in_a_day():
+    core = [
+        p for p in MODULES if p.parent == ROOT or room(p) in {"model", "rl", "sampling", "train"}
+    ]
+    assert sum(len(p.read_text().splitlines()) for p in core) < 5000

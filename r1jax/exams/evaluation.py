@@ -151,7 +151,7 @@ def evaluate(
     ]
     right = [s.parts["accuracy"] == 1 for s in whole.scores]
     correct_QK = np.where(judged, right, np.nan).reshape(count, k)
-    judged_Q = ~np.isnan(correct_QK).all(axis=1)
+    judged_Q = np.asarray(~np.isnan(correct_QK).all(axis=1))
     if judged_Q.sum() < 2:
         raise RuntimeError(_too_few_judged(split, whole, judged_Q))
     means_Q = np.nanmean(correct_QK[judged_Q], axis=1)

@@ -24,10 +24,10 @@ from r1jax.reports.page import plot_pretrain
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.tokenizer import SentencePieceTokenizer, train_sentencepiece
-from r1jax.train.checkpoints import CheckpointConfig
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
+from r1jax.train.retention import CheckpointConfig
 from r1jax.train.state import initial_state
 from r1jax.types import TrainState
 

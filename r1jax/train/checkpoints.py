@@ -1,6 +1,5 @@
 """Checkpoints that a run can be taken up from, bit for bit, or that say what is wrong with them."""
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,29 +12,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from r1jax.io.digests import canonical, check_digest, differences, digest, seal, structure, unseal
+from r1jax.train.retention import NewestAndBest
 from r1jax.types import Tree
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckpointConfig:
-    """What is kept on disk.
-
-    Attributes:
-      every_updates: save after so many updates.
-      keep_last: newest checkpoints kept.
-      keep_best: best ones by validation score kept beside them.
-      allow_config_change: resume although the config differs from the checkpoint's.
-    """
-
-    every_updates: int
-    keep_last: int
-    keep_best: int
-    allow_config_change: bool
-
-    def __post_init__(self):
-        if self.every_updates < 1:
-            raise ValueError(f"every_updates {self.every_updates}: need at least 1")
-
 
 FORMAT = 1
 UNFINISHED = ".orbax-checkpoint-tmp"
@@ -79,21 +57,6 @@ def _empty(leaf: Any) -> jax.Array:
     return jax.device_put(np.zeros(leaf.shape, leaf.dtype), leaf.sharding)
 
 
-class _NewestAndBest:
-    """Orbax preservation policy: the newest few and the few of the highest score."""
-
-    def __init__(self, keep_last: int, keep_best: int, scores: dict[int, float | None]):
-        self.keep_last, self.keep_best, self.scores = keep_last, keep_best, scores
-
-    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
-        del context
-        steps = sorted(info.step for info in checkpoints)
-        scored = [(score, step) for step in steps if (score := self.scores.get(step)) is not None]
-        best = [step for _, step in sorted(scored, reverse=True)[: self.keep_best]]
-        kept = {*steps[-self.keep_last :], *best}
-        return [info.step in kept for info in checkpoints]
-
-
 class Checkpointer:
     """Saves in the background; restores the newest checkpoint that is whole.
 
@@ -133,7 +96,7 @@ class Checkpointer:
         self._scores: dict[int, float | None] = {}
         self._damaged: set[int] = set()
         self._cleared = False
-        policy = _NewestAndBest(keep_last, keep_best, self._scores)
+        policy = NewestAndBest(keep_last, keep_best, self._scores)
         # Lightweight: a damaged file must not stop us before we can name it.
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy, lightweight_initialize=True

@@ -15,7 +15,8 @@ from r1jax.config import flatten
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.train.checkpoints import CheckpointConfig, Checkpointer, Restored, digest
+from r1jax.train.checkpoints import Checkpointer, Restored, digest
+from r1jax.train.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Tree
 
 

@@ -12,9 +12,9 @@ from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
-from r1jax.train.checkpoints import CheckpointConfig
 from r1jax.train.grpo import GrpoConfig
 from r1jax.train.optimizer import OptimizerConfig
+from r1jax.train.retention import CheckpointConfig
 
 
 @dataclasses.dataclass(frozen=True)
