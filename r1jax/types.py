@@ -8,6 +8,7 @@ layers (L here counts MoE layers).
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 Tree = Any  # a pytree of arrays: parameters, gradients, optimizer state
@@ -149,7 +150,34 @@ class TrainState(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A weighted mean in the making: total / weight, merged by adding both."""
+    """A weighted mean in the making: total / weight."""
 
-    total: Float[Array, ""]
-    weight: Float[Array, ""]
+    total: Float[Array, "*pieces"]
+    weight: Float[Array, "*pieces"]
+
+    def merged(self) -> "Mean":
+        """The mean over all micro-batches (a leading axis of both fields), or of the only one."""
+        return Mean(self.total.sum(), self.weight.sum())
+
+
+class Sum(NamedTuple):
+    """A metric that adds up, such as a loss whose weights are shares of the whole batch."""
+
+    total: Float[Array, "*pieces"]
+
+    def merged(self) -> Mean:
+        """The sum over all micro-batches (a leading axis), or of the only one, with weight 1."""
+        return Mean(self.total.sum(), jnp.float32(1))
+
+
+class Max(NamedTuple):
+    """A metric that is a maximum over the batch."""
+
+    value: Float[Array, "*pieces"]
+
+    def merged(self) -> Mean:
+        """The largest of all micro-batches (a leading axis), or the only one, with weight 1."""
+        return Mean(self.value.max(), jnp.float32(1))
+
+
+Metric = Mean | Sum | Max

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from r1jax.model import forward, moe
+from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.divergence import Compared, compare, sampled_loss
-from r1jax.sharding import out
-from r1jax.train import optimizer
+from r1jax.sharding import batch_axes
+from r1jax.train import passes
+from r1jax.train.accumulate import Measured, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import ForwardOut, Mean, PackedBatch, TrainState, Tree, Weights
+from r1jax.types import ForwardOut, Mean, Metric, PackedBatch, Sum, TrainState, Tree, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,9 @@ class DistillLossConfig:
       estimator: "full" sums over the vocabulary; "sampled" takes the sampled token alone, for a
         policy gradient that averages to that of the reverse KL.
       temperature: of both distributions; of "sampled" that of the rollouts.
-      reduction, constant: as of `rl.grpo.token_weights`.
+      reduction: what the loss averages: "seq_mean_token_mean" the means of sequences, "token_mean"
+        all tokens, "seq_sum_const" the sums of sequences over `constant`.
+      constant: tokens that "seq_sum_const" divides by: the generation limit.
       micro_batches: pieces of a batch whose gradients are summed inside the step.
       balance: weight of the sequence-wise balance loss of a student with experts.
       bias_rate: step of its router-bias rule; 0 freezes the biases.
@@ -82,13 +85,6 @@ def check_pair(model: ModelConfig, teacher: ModelConfig) -> None:
         )
 
 
-def _seen(weights: Weights, batch: PackedBatch, model: ModelConfig) -> ForwardOut:
-    return forward.forward(
-        weights, batch.tokens_BT, batch.positions_BT, batch.segments_BT,
-        config=model, routes_LBTK=None, with_mtp=False, keep_cache=False, layers=None,
-    )  # fmt: skip
-
-
 def compare_models(
     weights: Weights,
     teacher: Weights,
@@ -103,17 +99,22 @@ def compare_models(
     Output matrices may be padded to different numbers of rows: the narrower one has all ids.
     """
     check_pair(model, teacher_model)
-    seen, taught = _seen(weights, batch, model), _seen(teacher, batch, teacher_model)
+    inputs = (batch.tokens_BT, batch.positions_BT, batch.segments_BT)
+    whole = partial(passes.forward_rows, routes_LBTK=None, with_mtp=False)
+    own, taught = whole(weights, *inputs, model=model), whole(teacher, *inputs, model=teacher_model)
     width = min(model.vocab_size, teacher_model.vocab_size)
-    own_DV = forward.head(weights, config=model)[:, :width]
-    its_UV = forward.head(teacher, config=teacher_model)[:, :width]
     compared = compare(
-        seen.hidden_BTD, own_DV, jax.lax.stop_gradient(taught.hidden_BTD),
-        jax.lax.stop_gradient(its_UV), jnp.pad(batch.tokens_BT[:, 1:], ((0, 0), (0, 1))),
-        jnp.arange(width) < model.n_tokens, beta=config.between, temperature=config.temperature,
+        own.hidden_BTD,
+        forward.head(weights, config=model)[:, :width],
+        jax.lax.stop_gradient(taught.hidden_BTD),
+        jax.lax.stop_gradient(forward.head(teacher, config=teacher_model)[:, :width]),
+        passes.ahead(batch.tokens_BT, 1),
+        jnp.arange(width) < model.n_tokens,
+        beta=config.between,
+        temperature=config.temperature,
         chunk=config.logit_chunk,
-    )  # fmt: skip
-    return compared, seen
+    )
+    return compared, own
 
 
 def loss(
@@ -125,41 +126,34 @@ def loss(
     model: ModelConfig,
     teacher_model: ModelConfig,
     config: DistillLossConfig,
-) -> tuple[Float[Array, ""], tuple[dict[str, Mean], Float[Array, "L E"]]]:
+) -> tuple[Float[Array, ""], Measured]:
     """A micro-batch's share of sum_t w loss_t, metrics over its weighted tokens, expert loads."""
-    c, seen = compare_models(
-        weights._replace(params=params), teacher, batch,
-        model=model, teacher_model=teacher_model, config=config,
-    )  # fmt: skip
+    compared, rows = compare_models(
+        weights._replace(params=params),
+        teacher,
+        batch,
+        model=model,
+        teacher_model=teacher_model,
+        config=config,
+    )
     mask_BT = batch.weights_BT > 0
-    sampled = config.estimator == "sampled"
-    loss_BT = sampled_loss(c.logp_BT, c.teacher_logp_BT) if sampled else c.divergence_BT
+    loss_BT = compared.divergence_BT
+    if config.estimator == "sampled":
+        loss_BT = sampled_loss(compared.logp_BT, compared.teacher_logp_BT)
     total = (batch.weights_BT * jnp.where(mask_BT, loss_BT, 0.0)).sum()
-    tokens = mask_BT.sum().astype(jnp.float32)
-    count = lambda x_BT: Mean(jax.lax.stop_gradient(jnp.where(mask_BT, x_BT, 0.0).sum()), tokens)
-    metrics = {
-        "loss": Mean(jax.lax.stop_gradient(total), jnp.float32(1)),
-        "divergence": count(c.divergence_BT),
-        "agreement": count(c.agree_BT),
-        "entropy": count(c.entropy_BT),
-        "teacher_entropy": count(c.teacher_entropy_BT),
-        "logp": count(c.logp_BT),
-        "teacher_logp": count(c.teacher_logp_BT),
+    mean = partial(passes.mean_over, mask_BT)
+    metrics: dict[str, Metric] = {
+        "loss": Sum(jax.lax.stop_gradient(total)),
+        "divergence": mean(compared.divergence_BT),
+        "agreement": mean(compared.agree_BT),
+        "entropy": mean(compared.entropy_BT),
+        "teacher_entropy": mean(compared.teacher_entropy_BT),
+        "logp": mean(compared.logp_BT),
+        "teacher_logp": mean(compared.teacher_logp_BT),
     }
     if config.balance and model.moe:
-        total = total + config.balance * seen.balance / config.micro_batches
-    return total, (metrics, seen.load_LE)
-
-
-def split(batch: PackedBatch, pieces: int) -> PackedBatch:
-    """Adds a leading axis of micro-batches to every field: row b goes to piece b % pieces."""
-
-    def cut(x_BT: Array) -> Array:
-        shape = (x_BT.shape[0] // pieces, pieces, x_BT.shape[1])
-        dealt = jnp.reshape(x_BT, shape, out_sharding=out("batch", "none", "seq"))
-        return dealt.swapaxes(0, 1)
-
-    return PackedBatch._make(map(cut, batch))
+        total = total + config.balance * rows.balance / config.micro_batches
+    return total, (metrics, rows.load_LE)
 
 
 def distill_step(
@@ -186,31 +180,17 @@ def distill_step(
       The new state, and metrics: loss, divergence, agreement, entropies, log-probabilities of the
       tokens that stand there, and those of the optimizer.
     """
-    grad = jax.grad(
-        partial(loss, model=model, teacher_model=teacher_model, config=config), has_aux=True
+    share = partial(loss, model=model, teacher_model=teacher_model, config=config)
+
+    def grad(params: Tree, piece: PackedBatch) -> tuple[Tree, Measured]:
+        return jax.grad(share, has_aux=True)(params, state.weights, teacher, piece)
+
+    return update(
+        state,
+        grad,
+        batch,
+        batch_axes(batch),
+        pieces=config.micro_batches,
+        opt=opt,
+        bias_rate=config.bias_rate,
     )
-    params, weights = state.weights.params, state.weights
-    if config.micro_batches == 1:
-        grads, (metrics, load_LE) = grad(params, weights, teacher, batch)
-    else:
-
-        def accumulate(total: Tree, piece: PackedBatch):
-            grads, aux = grad(params, weights, teacher, piece)
-            return jax.tree.map(jnp.add, total, grads), aux
-
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        pieces = split(batch, config.micro_batches)
-        grads, (stacked, loads_NLE) = jax.lax.scan(accumulate, zeros, pieces)
-        metrics = {k: Mean(m.total.sum(), m.weight.sum()) for k, m in stacked.items()}
-        metrics["loss"] = metrics["loss"]._replace(weight=jnp.float32(1))  # it is a sum
-        load_LE = loads_NLE.sum(0)
-    state, applied, more = optimizer.apply(state, grads, config=opt)
-    metrics |= more
-    if load_LE.shape[0]:
-        metrics["load_max_violation"] = Mean(moe.max_violation(load_LE), jnp.float32(1))
-        if config.bias_rate:
-            bias_LE, n = state.weights.router_bias_LE, load_LE.shape[0]
-            moved = moe.update_bias(bias_LE[:n], load_LE, rate=config.bias_rate)
-            bias_LE = bias_LE.at[:n].add(applied * (moved - bias_LE[:n]))
-            state = state._replace(weights=state.weights._replace(router_bias_LE=bias_LE))
-    return state, metrics

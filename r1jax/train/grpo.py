@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from r1jax.model import forward, moe
+from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.grpo import grpo_loss
 from r1jax.rl.logprobs import token_logps
 from r1jax.sharding import batch_axes, out
-from r1jax.train import optimizer
+from r1jax.train import passes
+from r1jax.train.accumulate import Measured, split, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import ForwardOut, GrpoBatch, Mean, TrainState, Tree, Weights
+from r1jax.types import ForwardOut, GrpoBatch, Max, Mean, Metric, Sum, TrainState, Tree, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +29,16 @@ class GrpoConfig:
       minibatches: optimizer updates a rollout is split into, whole groups each.
       epochs: passes over a rollout.
       micro_batches: pieces of a minibatch whose gradients are summed inside the step.
-      ratio, clip_low, clip_high, kl_coef: as of `rl.grpo.grpo_loss`.
-      reduction, constant: as of `rl.grpo.token_weights`.
-      advantage_ddof, advantage_eps, divide_by_std: as of `rl.advantages.group_advantages`.
+      ratio: of the policy to the one that sampled: of each "token", of the whole "sequence" (the
+        product), or its geometric mean, "sequence_geomean" (GSPO).
+      clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high.
+      kl_coef: beta, weight of the KL to the reference; 0 keeps no reference.
+      reduction: what the loss averages: "seq_mean_token_mean" the means of sequences (GRPO),
+        "token_mean" all tokens (DAPO), "seq_sum_const" their sums over `constant` (Dr. GRPO).
+      constant: tokens that "seq_sum_const" divides by: the generation limit.
+      advantage_ddof: 0 takes the population's standard deviation of a group, 1 the sample's.
+      advantage_eps: added to it, in reward units.
+      divide_by_std: False only centres the rewards of a group (Dr. GRPO).
       mask_truncated: leave samples out of the loss that hit the length cap (DAPO's overlong
         filtering).
       reference_every: updates between hard replacements of the reference by the policy; 0 never.
@@ -89,10 +97,6 @@ class GrpoConfig:
         return self.prompts_per_rollout // self.minibatches * self.group_size
 
 
-def _shifted(tokens_BT: jax.Array) -> jax.Array:
-    return jnp.pad(tokens_BT[:, 1:], ((0, 0), (0, 1)))
-
-
 def _score(
     weights: Weights,
     batch: GrpoBatch,
@@ -102,17 +106,25 @@ def _score(
     chunk: int,
     replay: bool,
 ) -> tuple[Float[Array, "B T"], Float[Array, "B T"], ForwardOut]:
-    positions_BT = jnp.broadcast_to(jnp.arange(batch.tokens_BT.shape[1]), batch.tokens_BT.shape)
-    seen = forward.forward(
-        weights, batch.tokens_BT, positions_BT, batch.segments_BT,
-        config=model, routes_LBTK=batch.routes_LBTK if replay and model.moe else None,
-        with_mtp=False, keep_cache=False, layers=None,
-    )  # fmt: skip
+    """Log-probability of tokens_BT[:, t + 1] at every t, entropy there, and the forward pass."""
+    rows = passes.forward_rows(
+        weights,
+        batch.tokens_BT,
+        jnp.broadcast_to(jnp.arange(batch.tokens_BT.shape[1]), batch.tokens_BT.shape),
+        batch.segments_BT,
+        model=model,
+        routes_LBTK=batch.routes_LBTK if replay and model.moe else None,
+        with_mtp=False,
+    )
     logp_BT, entropy_BT = token_logps(
-        seen.hidden_BTD, forward.head(weights, config=model), _shifted(batch.tokens_BT),
-        forward.used_tokens(model), temperature=temperature, chunk=chunk,
-    )  # fmt: skip
-    return logp_BT, entropy_BT, seen
+        rows.hidden_BTD,
+        forward.head(weights, config=model),
+        passes.ahead(batch.tokens_BT, 1),
+        forward.used_tokens(model),
+        temperature=temperature,
+        chunk=chunk,
+    )
+    return logp_BT, entropy_BT, rows
 
 
 def sequence_logps(
@@ -126,29 +138,18 @@ def sequence_logps(
     micro_batches: int,
 ) -> Float[Array, "B T"]:
     """Log-probability of tokens_BT[:, t + 1] at every t, micro-batch by micro-batch."""
-    score = lambda b: _score(
-        weights, b, model=model, temperature=temperature, chunk=chunk, replay=replay
-    )[0]
+
+    def score(rows: GrpoBatch) -> Float[Array, "B T"]:
+        scored = _score(
+            weights, rows, model=model, temperature=temperature, chunk=chunk, replay=replay
+        )
+        return scored[0]
+
     if micro_batches == 1:
         return score(batch)
-    logp = jax.lax.map(score, split(batch, micro_batches))
+    logp_NBT = jax.lax.map(score, split(batch, batch_axes(batch), pieces=micro_batches))
     layout = out("batch", "seq")
-    return jnp.reshape(logp.swapaxes(0, 1), batch.tokens_BT.shape, out_sharding=layout)
-
-
-def split(batch: GrpoBatch, pieces: int) -> GrpoBatch:
-    """Adds a leading axis of micro-batches to every field: row b goes to piece b % pieces.
-
-    With rows dealt out like cards, every device's rows are spread over all pieces and none move.
-    """
-
-    def cut(x: Array, axes: tuple[str, ...]) -> Array:
-        at = axes.index("batch")
-        shape = (*x.shape[:at], x.shape[at] // pieces, pieces, *x.shape[at + 1 :])
-        layout = out(*axes[:at], "batch", "none", *axes[at + 1 :])
-        return jnp.moveaxis(jnp.reshape(x, shape, out_sharding=layout), at + 1, 0)
-
-    return GrpoBatch._make(map(cut, batch, batch_axes(batch)))
+    return jnp.reshape(logp_NBT.swapaxes(0, 1), batch.tokens_BT.shape, out_sharding=layout)
 
 
 def loss(
@@ -160,11 +161,10 @@ def loss(
     config: GrpoConfig,
     temperature: float,
     on_policy: bool,
-) -> tuple[Float[Array, ""], tuple[dict[str, Mean], Float[Array, "L E"]]]:
+) -> tuple[Float[Array, ""], Measured]:
     """The GRPO loss of a micro-batch (its share of the minibatch's), metrics and expert loads."""
-    weights = weights._replace(params=params)
-    logp_BT, entropy_BT, seen = _score(
-        weights,
+    logp_BT, entropy_BT, rows = _score(
+        weights._replace(params=params),
         batch,
         model=model,
         temperature=temperature,
@@ -173,30 +173,28 @@ def loss(
     )
     mask_BT = batch.weights_BT > 0
     old_BT = jax.lax.stop_gradient(logp_BT) if on_policy else batch.old_logp_BT
-    total, metrics = grpo_loss(
-        logp_BT, old_BT, batch.ref_logp_BT, batch.advantages_B, batch.weights_BT,
-        clip_low=config.clip_low, clip_high=config.clip_high, kl_coef=config.kl_coef,
+    total, means = grpo_loss(
+        logp_BT,
+        old_BT,
+        batch.ref_logp_BT,
+        batch.advantages_B,
+        batch.weights_BT,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        kl_coef=config.kl_coef,
         ratio=config.ratio,
-    )  # fmt: skip
+    )
     gap_BT = jnp.where(mask_BT, jnp.abs(jax.lax.stop_gradient(logp_BT) - batch.old_logp_BT), 0.0)
-    tokens = mask_BT.sum().astype(jnp.float32)
-    metrics |= {
-        "loss": Mean(jax.lax.stop_gradient(total), jnp.float32(1)),
-        "trainer_entropy": Mean(jnp.where(mask_BT, entropy_BT, 0.0).sum(), tokens),
-        "logp_gap_mean": Mean(gap_BT.sum(), tokens),
-        "logp_gap_max": Mean(gap_BT.max(), jnp.float32(1)),
+    metrics: dict[str, Metric] = {
+        **means,
+        "loss": Sum(jax.lax.stop_gradient(total)),
+        "trainer_entropy": passes.mean_over(mask_BT, entropy_BT),
+        "logp_gap_mean": passes.mean_over(mask_BT, gap_BT),
+        "logp_gap_max": Max(gap_BT.max()),
     }
     if config.balance and model.moe:
-        total = total + config.balance * seen.balance / config.micro_batches
-    return total, (metrics, seen.load_LE)
-
-
-def _merge(metrics: dict[str, Mean]) -> dict[str, Mean]:
-    """Adds up metrics of micro-batches (leading axis); the loss is a sum, a maximum stays one."""
-    merged = {k: Mean(m.total.sum(), m.weight.sum()) for k, m in metrics.items()}
-    merged["loss"] = Mean(metrics["loss"].total.sum(), jnp.float32(1))
-    merged["logp_gap_max"] = Mean(metrics["logp_gap_max"].total.max(), jnp.float32(1))
-    return merged
+        total = total + config.balance * rows.balance / config.micro_batches
+    return total, (metrics, rows.load_LE)
 
 
 def grpo_step(
@@ -215,31 +213,17 @@ def grpo_step(
     then the new ones with a stopped gradient, and batch.old_logp_BT serves only to measure the
     sampler-trainer gap.
     """
-    grad = jax.grad(
-        partial(loss, model=model, config=config, temperature=temperature, on_policy=on_policy),
-        has_aux=True,
+    share = partial(loss, model=model, config=config, temperature=temperature, on_policy=on_policy)
+
+    def grad(params: Tree, piece: GrpoBatch) -> tuple[Tree, Measured]:
+        return jax.grad(share, has_aux=True)(params, state.weights, piece)
+
+    return update(
+        state,
+        grad,
+        batch,
+        batch_axes(batch),
+        pieces=config.micro_batches,
+        opt=opt,
+        bias_rate=config.bias_rate,
     )
-    params, weights = state.weights.params, state.weights
-    if config.micro_batches == 1:
-        grads, (metrics, load_LE) = grad(params, weights, batch)
-    else:
-
-        def accumulate(total, piece):
-            grads, aux = grad(params, weights, piece)
-            return jax.tree.map(jnp.add, total, grads), aux
-
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        grads, (stacked, loads) = jax.lax.scan(
-            accumulate, zeros, split(batch, config.micro_batches)
-        )
-        metrics, load_LE = _merge(stacked), loads.sum(0)
-    state, applied, more = optimizer.apply(state, grads, config=opt)
-    metrics |= more
-    if load_LE.shape[0]:
-        metrics["load_max_violation"] = Mean(moe.max_violation(load_LE), jnp.float32(1))
-        if config.bias_rate:
-            bias_LE, n = state.weights.router_bias_LE, load_LE.shape[0]
-            moved = moe.update_bias(bias_LE[:n], load_LE, rate=config.bias_rate)
-            bias_LE = bias_LE.at[:n].add(applied * (moved - bias_LE[:n]))
-            state = state._replace(weights=state.weights._replace(router_bias_LE=bias_LE))
-    return state, metrics

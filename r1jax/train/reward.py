@@ -13,9 +13,10 @@ from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl import preference
 from r1jax.sharding import out
-from r1jax.train import optimizer
+from r1jax.train.accumulate import Measured, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import Mean, TrainState, Tree, Weights
+from r1jax.train.passes import forward_rows
+from r1jax.types import Mean, Metric, TrainState, Tree, Weights
 
 
 class RewardBatch(NamedTuple):
@@ -69,11 +70,15 @@ def score(
     """
     at_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1])[None], tokens_BT.shape)
     lengths_B1 = lengths_B[:, None]
-    network = weights._replace(params=weights.params["network"])
-    hidden_BTD = forward.forward(
-        network, tokens_BT, at_BT, (at_BT < lengths_B1).astype(jnp.int32), config=model,
-        routes_LBTK=None, with_mtp=False, keep_cache=False, layers=None,
-    ).hidden_BTD  # fmt: skip
+    hidden_BTD = forward_rows(
+        weights._replace(params=weights.params["network"]),
+        tokens_BT,
+        at_BT,
+        (at_BT < lengths_B1).astype(jnp.int32),
+        model=model,
+        routes_LBTK=None,
+        with_mtp=False,
+    ).hidden_BTD
     is_last_BT1 = (at_BT == lengths_B1 - 1)[:, :, None]
     last_BD = jnp.where(is_last_BT1, hidden_BTD.astype(jnp.float32), 0.0).sum(1)
     return jnp.einsum("bd,d->b", last_BD, weights.params["head_D"], out_sharding=out("batch"))
@@ -88,7 +93,7 @@ def loss(
     kind: Literal["pairs", "labels"],
     margin: float,
     centre: float,
-) -> tuple[Float[Array, ""], dict[str, Mean]]:
+) -> tuple[Float[Array, ""], dict[str, Metric]]:
     """The mean loss of a batch, all its replies in one forward pass, and metrics."""
     p, g, t = batch.tokens_PGT.shape
     tokens_BT = jnp.reshape(batch.tokens_PGT, (p * g, t), out_sharding=out("batch", "seq"))
@@ -104,25 +109,13 @@ def loss(
         total = preference.pointwise(score_PG[:, 0], batch.label_P)
         ahead_P = score_PG[:, 0] * (2 * batch.label_P - 1)
     n = jnp.float32(p)
-    metrics = {
+    metrics: dict[str, Metric] = {
         "loss": Mean(total * n, n),
         "accuracy": Mean(((jnp.sign(ahead_P) + 1) / 2).sum(), n),  # a tie is half right
         "ahead": Mean(ahead_P.sum(), n),
         "score": Mean(score_B.sum() / g, n),
     }
     return total, jax.lax.stop_gradient(metrics)
-
-
-def split(batch: RewardBatch, pieces: int) -> RewardBatch:
-    """Adds a leading axis of micro-batches: question p goes to piece p % pieces."""
-
-    def cut(x: Array, axes: tuple[str, ...]) -> Array:
-        shape = (x.shape[0] // pieces, pieces, *x.shape[1:])
-        return jnp.moveaxis(
-            jnp.reshape(x, shape, out_sharding=out("batch", "none", *axes[1:])), 1, 0
-        )
-
-    return RewardBatch._make(map(cut, batch, AXES))
 
 
 def reward_step(
@@ -140,20 +133,10 @@ def reward_step(
 
     The gradients of `micro_batches` pieces are averaged, which is the gradient of the whole.
     """
-    grad = jax.grad(
-        partial(loss, model=model, kind=kind, margin=margin, centre=centre), has_aux=True
-    )
-    weights = state.weights
-    if micro_batches == 1:
-        grads, metrics = grad(weights.params, weights, batch)
-    else:
+    mean = partial(loss, model=model, kind=kind, margin=margin, centre=centre)
 
-        def accumulate(total, piece):
-            grads, aux = grad(weights.params, weights, piece)
-            return jax.tree.map(lambda a, b: a + b / micro_batches, total, grads), aux
+    def grad(params: Tree, piece: RewardBatch) -> tuple[Tree, Measured]:
+        grads, metrics = jax.grad(mean, has_aux=True)(params, state.weights, piece)
+        return jax.tree.map(lambda g: g / micro_batches, grads), (metrics, None)
 
-        zeros = jax.tree.map(jnp.zeros_like, weights.params)
-        grads, stacked = jax.lax.scan(accumulate, zeros, split(batch, micro_batches))
-        metrics = {k: Mean(m.total.sum(), m.weight.sum()) for k, m in stacked.items()}
-    state, _, more = optimizer.apply(state, grads, config=opt)
-    return state, metrics | more
+    return update(state, grad, batch, AXES, pieces=micro_batches, opt=opt, bias_rate=0.0)

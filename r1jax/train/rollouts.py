@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
 from r1jax.rl.grpo import token_weights
 from r1jax.types import GrpoBatch, Rollout
@@ -22,6 +23,11 @@ def bucket(length: int, buckets: tuple[int, ...]) -> int:
         if width >= length:
             return width
     raise ValueError(f"a sequence of {length} tokens fits none of the length buckets {buckets}")
+
+
+def _ahead(x_BT: np.ndarray) -> np.ndarray:
+    """At position t what stands at t + 1: position t predicts the token there."""
+    return np.concatenate([x_BT[:, 1:], np.zeros_like(x_BT[:, :1])], 1)
 
 
 def contiguous(rollout: Rollout, *, buckets: tuple[int, ...]) -> Buffer:
@@ -47,16 +53,14 @@ def contiguous(rollout: Rollout, *, buckets: tuple[int, ...]) -> Buffer:
         at_T + (prompt_width - n_prompt_B)[:, None], prompt_width + rollout.mask_BC.shape[1] - 1
     )
     real_BT = at_T < n_total_B[:, None]
-    take = lambda prompt, completion: np.take_along_axis(
-        np.concatenate([prompt, completion], 1), source_BT, 1
-    )
-    # position t predicts token t + 1: its log-probability and mask stand one column to the right
-    ahead = lambda x_BT: np.concatenate([x_BT[:, 1:], np.zeros_like(x_BT[:, :1])], 1)
-    nothing = np.zeros(rollout.prompt_BT.shape)
-    sampled_BT = take(nothing.astype(bool), rollout.mask_BC) & real_BT
-    predicts_BT = ahead(sampled_BT)
-    tokens_BT = take(rollout.prompt_BT, rollout.completion_BC)
-    logp_BT = ahead(take(nothing, rollout.logp_BC))
+
+    def moved(prompt_BT: ArrayLike, completion_BC: ArrayLike) -> np.ndarray:
+        return np.take_along_axis(np.concatenate([prompt_BT, completion_BC], 1), source_BT, 1)
+
+    nothing_BT = np.zeros(rollout.prompt_BT.shape)
+    predicts_BT = _ahead(moved(nothing_BT.astype(bool), rollout.mask_BC) & real_BT)
+    logp_BT = _ahead(moved(nothing_BT, rollout.logp_BC))
+    tokens_BT = moved(rollout.prompt_BT, rollout.completion_BC)
     n_layers, _, _, top = rollout.routes_LBTK.shape
     index = np.broadcast_to(source_BT[None, :, :, None], (n_layers, *source_BT.shape, top))
     routes_LBTK = np.take_along_axis(np.asarray(rollout.routes_LBTK), index, 2)
@@ -88,11 +92,16 @@ def unjudged(rows: Buffer) -> Buffer:
 
 def as_batch(rows: Buffer, weights_BT: Float[np.ndarray, "B T"]) -> GrpoBatch:
     """The arrays of these rows as the training step wants them; they stay on the host."""
-    fields: list[Any] = [
-        rows["tokens"], rows["segments"], weights_BT, rows["advantages"], rows["old_logp"],
-        rows.get("ref_logp", np.zeros_like(rows["old_logp"])), rows["routes"],
-    ]  # fmt: skip
-    return GrpoBatch(*fields)
+    arrays: dict[str, Any] = {
+        "tokens_BT": rows["tokens"],
+        "segments_BT": rows["segments"],
+        "weights_BT": weights_BT,
+        "advantages_B": rows["advantages"],
+        "old_logp_BT": rows["old_logp"],
+        "ref_logp_BT": rows.get("ref_logp", np.zeros_like(rows["old_logp"])),
+        "routes_LBTK": rows["routes"],
+    }
+    return GrpoBatch(**arrays)
 
 
 def minibatch(

@@ -22,8 +22,7 @@ def initial_state(
       mesh: where the state is spread, if any.
       axes: logical axes of every weight.
     """
-    zero = lambda: jnp.zeros((), jnp.int32)
     kept = jax.tree.map(jnp.copy, weights) if reference else None
     opt_state = optimizer.make(opt).init(weights.params)
-    state = TrainState(weights, kept, opt_state, zero(), zero(), zero())
+    state = TrainState(weights, kept, opt_state, *(jnp.zeros((), jnp.int32) for _ in range(3)))
     return sharding.spread_state(state, mesh, axes)

@@ -9,7 +9,7 @@ import pytest
 from r1jax import sharding
 from r1jax.model import forward
 from r1jax.rl.grpo import token_weights
-from r1jax.train.distill import DistillLossConfig, distill_step, loss, split
+from r1jax.train.distill import DistillLossConfig, distill_step, loss
 from r1jax.types import PackedBatch
 
 STUDENT, TEACHER = "gqa_small", "mla_moe_mtp"  # dense, and DeepSeek-V3 in miniature
@@ -132,13 +132,6 @@ def test_the_number_of_micro_batches_is_without_effect(stepped, batch):
     close(pieced, state)
     assert merged.keys() == metrics.keys()
     close(merged, metrics)
-
-
-def test_split_deals_rows_out_in_turn(batch):
-    pieces = split(batch, 4)
-    for piece in range(4):
-        np.testing.assert_array_equal(pieces.tokens_BT[piece], batch.tokens_BT[piece::4])
-        np.testing.assert_array_equal(pieces.weights_BT[piece], batch.weights_BT[piece::4])
 
 
 def test_padding_and_what_stands_on_it_are_without_effect(graded, batch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from r1jax.model import forward
-from r1jax.train.grpo import grpo_step, loss, sequence_logps, split
+from r1jax.train.grpo import grpo_step, loss, sequence_logps
 
 NAME = "gqa_moe"
 
@@ -79,15 +79,6 @@ def test_log_probabilities_are_the_plain_ones(logps, run, models, weights, grpo_
 def test_micro_batches_give_their_log_probabilities_back_in_order(logps, weights, grpo_batch):
     w, batch = weights(NAME), grpo_batch(NAME)
     np.testing.assert_allclose(logps(w, batch, micro_batches=4), logps(w, batch), atol=1e-5)
-
-
-def test_split_deals_rows_out_in_turn(grpo_batch):
-    batch = grpo_batch(NAME)
-    pieces = split(batch, 4)
-    assert pieces.routes_LBTK.shape == (4, 1, 2, 12, 2)
-    for piece in range(4):
-        np.testing.assert_array_equal(pieces.tokens_BT[piece], batch.tokens_BT[piece::4])
-        np.testing.assert_array_equal(pieces.advantages_B[piece], batch.advantages_B[piece::4])
 
 
 def test_the_number_of_micro_batches_is_without_effect(stepped):
