@@ -88,6 +88,7 @@ def test_rows_that_do_not_split_are_refused():
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_gradients_and_loads_are_sums_over_the_pieces(pieces):
     grads, _, load_LE = accumulated(pieces)
+    assert load_LE is not None
     np.testing.assert_allclose(grads["w"], ROWS_B.sum(), rtol=1e-6)
     want = [[ROWS_B.sum()] * 3, pieces * np.arange(3.0)]
     np.testing.assert_allclose(load_LE, want, rtol=1e-6)

@@ -33,10 +33,14 @@ def logps(models):
         if key not in made:
             made[key] = jax.jit(
                 partial(
-                    sequence_logps, model=models[NAME], temperature=0.9, chunk=5, replay=replay,
+                    sequence_logps,
+                    model=models[NAME],
+                    temperature=0.9,
+                    chunk=5,
+                    replay=replay,
                     micro_batches=micro_batches,
                 )
-            )  # fmt: skip
+            )
         return made[key](weights, batch)
 
     return of
@@ -53,10 +57,14 @@ def stepped(models, opt, grpo, train_state, grpo_batch):
         if key not in made:
             made[key] = jax.jit(
                 partial(
-                    grpo_step, model=models[NAME], opt=opt, temperature=0.9, on_policy=on_policy,
+                    grpo_step,
+                    model=models[NAME],
+                    opt=opt,
+                    temperature=0.9,
+                    on_policy=on_policy,
                     config=dataclasses.replace(grpo, **changes),
                 )
-            )  # fmt: skip
+            )
         return made[key](train_state(NAME), grpo_batch(NAME) if batch is None else batch)
 
     return of
@@ -76,7 +84,7 @@ def test_log_probabilities_are_the_plain_ones(logps, run, models, weights, grpo_
     np.testing.assert_allclose(logps(w, batch)[:, :-1], want, rtol=1e-5, atol=1e-5)
 
 
-def test_micro_batches_give_their_log_probabilities_back_in_order(logps, weights, grpo_batch):
+def test_micro_batches_give_log_probabilities_back_in_order(logps, weights, grpo_batch):
     w, batch = weights(NAME), grpo_batch(NAME)
     np.testing.assert_allclose(logps(w, batch, micro_batches=4), logps(w, batch), atol=1e-5)
 
@@ -120,9 +128,7 @@ def test_nan_under_weight_zero_changes_nothing(graded, weights, grpo_batch):
     jax.tree.map(np.testing.assert_array_equal, graded(w, spoilt), graded(w, batch))
 
 
-def test_on_policy_takes_its_own_log_probabilities_as_the_old_ones(
-    stepped, logps, weights, grpo_batch
-):
+def test_on_policy_takes_its_own_log_probabilities_as_old(stepped, logps, weights, grpo_batch):
     batch = grpo_batch(NAME)
     own = batch._replace(old_logp_BT=logps(weights(NAME), batch))
     (state, _), (want, metrics) = stepped(batch, on_policy=True), stepped(own)

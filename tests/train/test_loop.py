@@ -29,9 +29,15 @@ CHECKPOINT = CheckpointConfig(every_updates=4, keep_last=2, keep_best=0, allow_c
 
 def open_run(workdir, *, max_skipped: int = 3, total: int = 8, lr: float = 0.1) -> Run:
     return Run(
-        "test", workdir=workdir, config=Config("test", lr, CHECKPOINT), checkpoint=CHECKPOINT,
-        total=total, seed=7, shown=("loss",), max_skipped=max_skipped,
-    )  # fmt: skip
+        "test",
+        workdir=workdir,
+        config=Config("test", lr, CHECKPOINT),
+        checkpoint=CHECKPOINT,
+        total=total,
+        seed=7,
+        shown=("loss",),
+        max_skipped=max_skipped,
+    )
 
 
 def state(value: float, *, skipped_in_a_row: int = 0) -> TrainState:

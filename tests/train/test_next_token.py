@@ -100,10 +100,11 @@ def test_a_directional_derivative_agrees_with_finite_differences(graded, weights
     _, grads = graded(w, batch)
     direction = {"head": jnp.sin(jnp.arange(64 * 256.0)).reshape(64, 256)}
     direction["final_norm"] = jnp.cos(jnp.arange(64.0))
-    moved = lambda sign: w._replace(
-        params=w.params | {n: w.params[n] + sign * h * d for n, d in direction.items()}
-    )
-    values = [graded(moved(sign), batch)[0][0] for sign in (1, -1)]
+    moved = [
+        w._replace(params=w.params | {n: w.params[n] + step * d for n, d in direction.items()})
+        for step in (h, -h)
+    ]
+    values = [graded(some, batch)[0][0] for some in moved]
     want = sum(jnp.vdot(grads[n], d) for n, d in direction.items())
     # float32 losses of order 6, differenced over 2e-3
     np.testing.assert_allclose((values[0] - values[1]) / (2 * h), want, rtol=2e-3)
@@ -173,8 +174,10 @@ def test_micro_batches_add_up_to_the_whole_batch(models, opt, train_state, packe
     )
     close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(close, halves[0], whole[0])
-    mean = lambda metrics: {k: m.total / m.weight for k, m in metrics.items()}
-    jax.tree.map(close, mean(halves[1]), mean(whole[1]))
+    got, want = (
+        {k: m.total / m.weight for k, m in metrics.items()} for _, metrics in (halves, whole)
+    )
+    jax.tree.map(close, got, want)
 
 
 def test_losses_of_sources_make_up_the_loss(models, weights, packed_batch):
@@ -183,21 +186,24 @@ def test_losses_of_sources_make_up_the_loss(models, weights, packed_batch):
     call = partial(loss, model=models["gqa_bias"], config=CONFIG, sources=("a", "none", "b"))
     w = weights("gqa_bias")
     measure = jax.jit(lambda batch, labels: call(w.params, w, batch, labels)[1][0])
-    metrics = measure(batch, labels_BT)
-    of = lambda name: np.array(metrics[name])
-    np.testing.assert_allclose(of("loss_a") + of("loss_b"), of("loss"), rtol=1e-6)
-    assert (of("loss_none") == 0).all() and of("loss_a")[1] == 4 * 4 and of("loss_b")[1] == 4 * 3
+    seen = {name: np.array(metric) for name, metric in measure(batch, labels_BT).items()}
+    np.testing.assert_allclose(seen["loss_a"] + seen["loss_b"], seen["loss"], rtol=1e-6)
+    assert (seen["loss_none"] == 0).all()
+    assert (seen["loss_a"][1], seen["loss_b"][1]) == (4 * 4, 4 * 3)
     only = batch._replace(weights_BT=batch.weights_BT * (labels_BT == 2))
-    np.testing.assert_allclose(of("loss_b"), measure(only, labels_BT)["loss"], rtol=1e-6)
+    np.testing.assert_allclose(seen["loss_b"], measure(only, labels_BT)["loss"], rtol=1e-6)
 
 
 def test_a_packed_neighbour_changes_nothing(models, weights):
     """Loss and gradient of two documents in one row are those of a row each."""
     name = "gqa_bias"
     ids = {n: [5 + 7 * n + i for i in range(size)] for n, size in enumerate((5, 4))}
-    document = lambda n: packing.Document(ids[n], [False, False, *[True] * (len(ids[n]) - 2)], n)
-    rows = lambda length, bins: packing.pack(document, range(2), length=length, bins=bins)
-    together, apart = rows(12, 1), rows(6, 2)
+
+    def document(n: int) -> packing.Document:
+        return packing.Document(ids[n], [False, False, *[True] * (len(ids[n]) - 2)], n)
+
+    pack = partial(packing.pack, document, range(2))
+    together, apart = pack(length=12, bins=1), pack(length=6, bins=2)
     assert (len(together), len(apart)) == (1, 2)
     call = partial(loss, labels_BT=None, model=models[name], config=CONFIG, sources=())
     w = weights(name)

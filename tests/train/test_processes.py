@@ -26,10 +26,12 @@ def test_two_processes_judge_rows_of_their_own_and_know_all_scores():
     processes = [
         subprocess.Popen(
             [sys.executable, HERE / "two_processes.py", str(index), str(port)],
-            stdout=subprocess.PIPE, text=True, env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         for index in range(2)
-    ]  # fmt: skip
+    ]
     told = [json.loads(p.communicate(timeout=120)[0].splitlines()[-1]) for p in processes]
     assert [t["rows"] for t in told] == [[0, 1, 2], [3, 4, 5, 6]]
     assert told[0]["scores"] == told[1]["scores"]

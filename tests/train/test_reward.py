@@ -48,10 +48,14 @@ def stepped(models, opt):
         if (kind, micro_batches) not in made:
             made[kind, micro_batches] = jax.jit(
                 partial(
-                    reward.reward_step, model=models[NAME], opt=opt, kind=kind,
-                    micro_batches=micro_batches, **KNOBS,
+                    reward.reward_step,
+                    model=models[NAME],
+                    opt=opt,
+                    kind=kind,
+                    micro_batches=micro_batches,
+                    **KNOBS,
                 )
-            )  # fmt: skip
+            )
         zero = jnp.zeros((), jnp.int32)
         opt_state = optimizer.make(opt).init(weights.params)
         state = TrainState(weights, None, opt_state, zero, zero, zero)
@@ -75,7 +79,7 @@ def test_a_fresh_head_scores_everything_zero(weights, batch, scored):
     np.testing.assert_array_equal(got, 0)
 
 
-def test_what_stands_behind_a_text_changes_neither_score_nor_gradient(full, batch, stepped):
+def test_what_stands_behind_a_text_changes_nothing(full, batch, stepped):
     real = jnp.arange(10)[None, None] < batch.lengths_PG[:, :, None]
     other = batch._replace(tokens_PGT=jnp.where(real, batch.tokens_PGT, 7))
     (one, seen), (two, again) = stepped(full, batch), stepped(full, other)

@@ -74,9 +74,13 @@ def test_rows_are_moved_to_the_front_as_a_loop_would(prompts, completions, width
     np.testing.assert_array_equal(got["advantages"], advantages)
     kinds = {k: str(v.dtype) for k, v in got.items()}
     assert kinds == {
-        "tokens": "int32", "segments": "int32", "mask": "bool", "old_logp": "float32",
-        "routes": "int32", "advantages": "float32",
-    }  # fmt: skip
+        "tokens": "int32",
+        "segments": "int32",
+        "mask": "bool",
+        "old_logp": "float32",
+        "routes": "int32",
+        "advantages": "float32",
+    }
 
 
 def test_a_bucket_wider_than_all_that_was_drawn_pads():

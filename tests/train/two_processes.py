@@ -21,7 +21,9 @@ rewarder = Rewarder(configs.build(RewardConfig, rewards.get_config().to_dict()),
 rows = own_rows(len(texts))
 mine = rewarder(
     [Completion(texts[b], False, problem, 9, False) for b in rows],
-    first=rows.start, seed=0, cap=10,
-)  # fmt: skip
+    first=rows.start,
+    seed=0,
+    cap=10,
+)
 rewarder.close()
 print(json.dumps({"rows": list(rows), "scores": all_scores(mine)}))
