@@ -19,7 +19,13 @@ from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each mesh axis; their product must be the number of devices."""
+    """Devices along each mesh axis; their product must be the number of devices.
+
+    Attributes:
+      data: share the rows of a batch, and the weights along the residual stream.
+      expert: share the experts, and the rows of a batch too.
+      model: share heads, the widths of the MLPs, and the vocabulary.
+    """
 
     data: int
     expert: int

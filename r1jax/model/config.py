@@ -6,7 +6,20 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class RopeConfig:
-    """Rotary position embedding; fields of scalings that `kind` does not name are 0, never read."""
+    """Rotary position embedding; fields of scalings that `kind` does not name are 0, never read.
+
+    Attributes:
+      theta: base of the angles: pair j of a width X turns by theta^(-2j/X) at each position.
+      kind: scaling for longer contexts: "none", "yarn" (arXiv:2309.00071) or "llama3".
+      factor: what slow pairs are slowed down by, at least 1.
+      original_length: tokens of context before the scaling.
+      beta_fast: yarn: pairs that turn more often than this within original_length stay as they are.
+      beta_slow: yarn: pairs that turn less often than this are slowed down by the whole factor.
+      mscale, mscale_all_dim: yarn: the first over the second scales cos and sin, the second alone
+        the softmax; mscale_all_dim 0 takes yarn's own.
+      low_freq_factor: llama3: wavelengths above original_length / low_freq_factor are slowed down.
+      high_freq_factor: llama3: wavelengths below original_length / high_freq_factor stay.
+    """
 
     theta: float
     kind: Literal["none", "yarn", "llama3"]
@@ -24,8 +37,20 @@ class RopeConfig:
 class AttentionConfig:
     """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434) or grouped-query attention.
 
-    MLA reads n_heads, q_lora_rank (0: no query compression), kv_lora_rank, nope_dim, rope_dim,
-    v_dim. GQA reads n_heads, n_kv_heads, head_dim, qkv_bias, qk_norm.
+    MLA does not read what is marked "gqa", nor GQA what is marked "mla".
+
+    Attributes:
+      kind: "mla" or "gqa".
+      n_heads: query heads.
+      n_kv_heads: gqa: heads of keys and values, a divisor of n_heads.
+      head_dim: gqa: width of a head, even.
+      qkv_bias: gqa: whether queries, keys and values have a bias (Qwen2).
+      qk_norm: gqa: whether queries and keys are normed per head (Qwen3).
+      q_lora_rank: mla: width of the compressed query; 0 for no compression.
+      kv_lora_rank: mla: width of the latent that keys and values come from.
+      nope_dim: mla: width of a head's query and key without position.
+      rope_dim: mla: width of the rotary key that all heads share, even.
+      v_dim: mla: width of a head's value.
     """
 
     kind: Literal["mla", "gqa"]
@@ -58,6 +83,12 @@ class MoeConfig:
     """DeepSeekMoE (arXiv:2412.19437, section 2.1.2): routed experts with a shared one beside them.
 
     Attributes:
+      n_experts: routed experts of a layer.
+      n_shared_experts: experts that every token takes, as one MLP of their joint width.
+      experts_per_token: routed experts of a token.
+      hidden_dim: width of an expert.
+      n_groups: groups of experts, a divisor of n_experts.
+      top_groups: best groups of a token, out of which its experts are chosen.
       score: "sigmoid" (V3, with selection bias) or "softmax" (V2).
       group_score: a group counts by the sum of its two best ("top2", V3) or its best ("max", V2).
       normalise: divide the selected weights by their sum (V3).
@@ -107,13 +138,21 @@ class ModelConfig:
     Attributes:
       vocab_size: rows of the embedding.
       n_tokens: ids the tokenizer really has; logits of the rows beyond are masked out.
+      d_model: width of the residual stream.
+      n_layers: layers of the main model, without the MTP module.
       n_dense_layers: first layers with a dense MLP; the rest are MoE layers (all dense when `moe`
         is None).
+      mlp_dim: width of a dense layer's MLP.
+      norm_eps: added to the mean square in each norm.
+      tie_embeddings: whether the embedding is the output matrix too.
       mtp: whether there is one multi-token-prediction module.
       init_std: standard deviation of the initial weights; 0 takes 1/sqrt(fan_in).
+      param_dtype: of the weights; routers are float32 in any case.
+      compute_dtype: of the activations; softmax, norms and losses are float32 in any case.
       scan_layers: run equal layers as a scan (compile time) instead of one after the other (speed
         on CPU).
       remat: recompute each layer's activations in the backward pass.
+      moe: the experts; None for a dense model.
     """
 
     vocab_size: int
@@ -161,7 +200,15 @@ class ModelConfig:
 class ExecutionConfig:
     """How a network is held and run: speed and memory, not what it is.
 
-    Attributes are those of ModelConfig and MoeConfig.
+    Attributes:
+      param_dtype: of the weights; routers are float32 in any case.
+      compute_dtype: of the activations; softmax, norms and losses are float32 in any case.
+      scan_layers: run equal layers as a scan (compile time) instead of one after the other (speed
+        on CPU).
+      remat: recompute each layer's activations in the backward pass.
+      dispatch: how experts are applied: "blocks" on CPU, "ragged" on GPU and TPU, "dense" (every
+        expert on every token) in tests.
+      block_size: of "blocks": rows of a block; 0 chooses it by the number of rows per expert.
     """
 
     param_dtype: Literal["float32", "bfloat16"]

@@ -47,6 +47,7 @@ class AssistantDataConfig:
     """What is written; exactly one of writer and file.
 
     Attributes:
+      seed: of the requests and replies that the writer draws.
       source: of the rows, which labels their loss.
       writer: of the synthetic world.
       file: its questions are the user's turns, its answers the assistant's.

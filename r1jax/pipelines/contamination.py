@@ -23,7 +23,13 @@ from r1jax.io.summary import check_writable, facts, write_summary
 
 @dataclasses.dataclass(frozen=True)
 class ExamConfig:
-    """Questions of an exam: of a source's split the first so many."""
+    """Questions of an exam.
+
+    Attributes:
+      source: where they come from.
+      split: of the source.
+      first: how many, from the first; at least 1.
+    """
 
     source: SourceConfig
     split: Literal["validation", "test", "ood"]

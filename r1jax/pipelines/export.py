@@ -20,13 +20,12 @@ class ExportConfig:
     """What is written.
 
     Attributes:
-      model: as of `hub.artifacts.open_model`.
+      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
       dtype: of the tensors in the files.
       template: of `text.templates`, made the chat template of the directory; "chat" keeps the
         model's own, or none.
       max_positions: longest sequence, in tokens, that readers may expect to work.
       shard_megabytes: size of a file, at the most.
-      execution, mesh: as for any other use of the model.
     """
 
     pipeline: Literal["export"]

@@ -21,7 +21,7 @@ class ImportConfig:
     """What is read.
 
     Attributes:
-      model: as of `hub.artifacts.open_model`: a Hugging Face directory or a GGUF file.
+      model: a directory of Hugging Face's, or a GGUF file.
       execution: its param_dtype is that of the files written.
       mesh: where the weights go.
     """

@@ -58,7 +58,12 @@ class CorpusConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerConfig:
-    """The tokenizer trained before the model, on the first `documents` of the corpus."""
+    """The tokenizer that is trained before the model.
+
+    Attributes:
+      vocab_size: ids, special ones included.
+      documents: of the corpus that it is trained on, from the first.
+    """
 
     vocab_size: int
     documents: int
@@ -69,11 +74,13 @@ class PretrainConfig:
     """A pretraining run.
 
     Attributes:
+      seed: of the initial weights and the order of the rows.
       updates: optimizer updates.
       batch: rows per update.
       length: tokens per row.
       packing_bins: rows that are filled at a time.
       evaluate_every: updates between measurements of the held-out loss.
+      model: the network; its `n_tokens` becomes the size of the tokenizer.
     """
 
     pipeline: Literal["pretrain"]

@@ -39,7 +39,13 @@ class OverlongConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CosineConfig:
-    """Cosine length reward (`length.cosine`); its fields are that function's, in reward units."""
+    """Cosine length reward (`length.cosine`), in reward units.
+
+    Attributes:
+      right_short, right_long: of a right answer of no tokens, and of as many as the cap.
+      wrong_short, wrong_long: the same of a wrong answer.
+      exceeded: of any answer that reaches the cap.
+    """
 
     right_short: float
     right_long: float

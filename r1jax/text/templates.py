@@ -31,7 +31,12 @@ END = "<｜end▁of▁sentence｜>"  # how the end token is shown between the tu
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A question and the reply that is shown to it, in the form that is asked for."""
+    """A question and the reply that is shown to it.
+
+    Attributes:
+      question: as a user would put it.
+      reply: in the form that is asked for.
+    """
 
     question: str
     reply: str

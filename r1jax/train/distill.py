@@ -28,9 +28,10 @@ class DistillLossConfig:
       estimator: "full" sums over the vocabulary; "sampled" takes the sampled token alone, for a
         policy gradient that averages to that of the reverse KL.
       temperature: of both distributions; of "sampled" that of the rollouts.
-      reduction: what the loss averages: "seq_mean_token_mean" the means of sequences, "token_mean"
-        all tokens, "seq_sum_const" the sums of sequences over `constant`.
-      constant: tokens that "seq_sum_const" divides by: the generation limit.
+      reduction: "seq_mean_token_mean" is the mean over sequences of the mean over their tokens,
+        "token_mean" the mean over all tokens, "seq_sum_const" the sum over tokens divided by the
+        number of sequences times `constant`.
+      constant: of "seq_sum_const": tokens, at least 1; else not read.
       micro_batches: pieces of a batch whose gradients are summed inside the step.
       balance: weight of the sequence-wise balance loss of a student with experts.
       bias_rate: step of its router-bias rule; 0 freezes the biases.

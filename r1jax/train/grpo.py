@@ -29,16 +29,18 @@ class GrpoConfig:
       minibatches: optimizer updates a rollout is split into, whole groups each.
       epochs: passes over a rollout.
       micro_batches: pieces of a minibatch whose gradients are summed inside the step.
-      ratio: of the policy to the one that sampled: of each "token", of the whole "sequence" (the
-        product), or its geometric mean, "sequence_geomean" (GSPO).
-      clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high.
-      kl_coef: beta, weight of the KL to the reference; 0 keeps no reference.
-      reduction: what the loss averages: "seq_mean_token_mean" the means of sequences (GRPO),
-        "token_mean" all tokens (DAPO), "seq_sum_const" their sums over `constant` (Dr. GRPO).
-      constant: tokens that "seq_sum_const" divides by: the generation limit.
-      advantage_ddof: 0 takes the population's standard deviation of a group, 1 the sample's.
-      advantage_eps: added to it, in reward units.
-      divide_by_std: False only centres the rewards of a group (Dr. GRPO).
+      ratio: "token" (DeepSeekMath, equation 3), "sequence" (the product over a sequence, as the R1
+        paper prints it) or "sequence_geomean" (GSPO, arXiv:2507.18071).
+      clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high; with 10 the lower
+        bound never binds.
+      kl_coef: beta, weight of the KL penalty against the reference, at least 0; 0 needs none.
+      reduction: "seq_mean_token_mean" (GRPO) is the mean over sequences of the mean over their
+        tokens, "token_mean" (DAPO) the mean over all tokens, "seq_sum_const" (Dr. GRPO) the sum
+        over tokens divided by the number of sequences times `constant`.
+      constant: of "seq_sum_const": tokens, the generation limit; else not read.
+      advantage_ddof: 0 for the population's standard deviation of a group, 1 for the sample's.
+      advantage_eps: added to that standard deviation, in reward units.
+      divide_by_std: False leaves r - mean (Dr. GRPO, arXiv:2503.20783).
       mask_truncated: leave samples out of the loss that hit the length cap (DAPO's overlong
         filtering).
       reference_every: updates between hard replacements of the reference by the policy; 0 never.

@@ -18,6 +18,14 @@ class OptimizerConfig:
     Attributes:
       lr: peak learning rate.
       schedule: after warm-up: "constant", or "cosine" down to lr * final_lr_ratio at total_updates.
+      warmup_updates: updates of linear warm-up, from lr / warmup_updates; 0 for none.
+      total_updates: update at which the cosine ends; "constant" does not read it.
+      final_lr_ratio: the cosine's end as a share of lr, 0 to 1.
+      b1: decay of the mean of the gradients, 0 to below 1.
+      b2: decay of the mean of the squared gradients, 0 to below 1.
+      eps: added to the root of that mean.
+      weight_decay: share of a weight that is taken off per update, times the learning rate; norms
+        and biases are spared.
       clip_norm: global gradient norm above which gradients are scaled down.
       max_skipped_in_a_row: updates with non-finite gradients are skipped; after so many in a row
         the run stops.

@@ -19,7 +19,13 @@ SPLITS = ("train", "validation", "test", "ood")
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
-    """All sources of a run, by name, and what is taken out of their training problems."""
+    """All sources of a run, and what is taken out of their training problems.
+
+    Attributes:
+      sources: by name.
+      decontamination: what training questions may not meet; None compares with nothing.
+      curriculum: which problems stay, by their pass rates; None keeps all.
+    """
 
     sources: dict[str, SourceConfig]
     decontamination: DecontaminationConfig | None

@@ -86,14 +86,17 @@ class AssessConfig:
     """How a model is measured.
 
     Attributes:
+      seed: of the sampling.
       name: of the model, for the report.
-      model: as of `hub.artifacts.open_model`.
+      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how questions are put.
       exams: by name, which is a row of the table.
       form: the exam whose completions tell format, readability and language.
       samples: replies to each question.
       samples_at_once: of these, how many are drawn together, a divisor.
-      batch, max_new_tokens, prompt_buckets, sampler: as of EvaluateConfig.
+      batch: questions at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of a reply, in tokens.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       reward: judges the replies; its parts `format` and `language` are those that are told. Its
         format is the same for all models that are compared: the layout that readers are to get.
       own_format: the format that this model was trained for, a key of
@@ -101,7 +104,7 @@ class AssessConfig:
         layout.
       preferences: reward models by name; their mean scores are rows of their own, to be held
         against the truth.
-      level: nominal coverage of the intervals.
+      level: nominal coverage of the intervals, between 0 and 1.
     """
 
     pipeline: Literal["assess"]

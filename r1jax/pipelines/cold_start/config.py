@@ -39,7 +39,7 @@ class ModelRewriterConfig:
     """A model of ours that rewrites.
 
     Attributes:
-      model: as of `hub.artifacts.open_model`.
+      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how it is asked; its examples show what is wanted.
       request: what it is asked, a text with {question}, {thought} and {answer}.
       tries: rewrites drawn of each; the first that is right and passes the filters is kept.
@@ -130,6 +130,7 @@ class ColdStartConfig:
     """How sampled completions become the rows of a cold start.
 
     Attributes:
+      seed: of the sampling of a rewriter of the kind "model".
       inputs: by name, which becomes the rows' source.
       filters: what a sample must be; a rewriter of the kind "model" must write such ones too.
       rewriter: how it is rewritten.

@@ -34,8 +34,10 @@ class DistillConfig:
     """A student that learns a teacher's distributions, token by token.
 
     Attributes:
+      seed: of the order of the data and of the sampling.
       updates: optimizer updates, each on one batch.
-      student, teacher: models of one tokenizer, as `hub.artifacts.open_model` takes them.
+      student, teacher: models of one tokenizer: a directory of ours or of Hugging Face's, a GGUF
+        file, or "package:NAME".
       prompt: how questions are put, to the sampling student and in the fixed data alike.
       task: questions to sample on, and those of the exams.
       data: JSON lines of training rows (`text.conversations`), the fixed data; "" for "on_policy".
@@ -51,7 +53,8 @@ class DistillConfig:
         conversation each.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + reply that the training step is compiled for.
-      cache_segments, streams: as of SamplerConfig.
+      cache_segments: steps in which the sampler's cache grows, at least 1.
+      streams: sampling programs that run side by side, at least 1; 1 on a mesh.
       execution, teacher_execution: how either network is held and run.
     """
 

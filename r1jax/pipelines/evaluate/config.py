@@ -18,11 +18,13 @@ class EvaluateConfig:
     """How a model is examined.
 
     Attributes:
+      seed: of the sampling and of the permutation test.
       name: of the exam, for the report.
-      model: as of `hub.artifacts.open_model`.
+      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how questions are put.
       file: questions in a file; None where `source` has them.
       source: one whose `split` is asked; None where `file` has them.
+      split: of the source; not read with a file.
       first: how many of the questions are asked, from the first; 0 for all.
       samples: answers to each question, k.
       samples_at_once: of these, how many are drawn together, a divisor.

@@ -26,7 +26,10 @@ from r1jax.train.processes import to_host
 class RulesJudge:
     """A judge who knows how helpful replies of the synthetic world are (`data.world.requests`).
 
-    Attributes are those of `data.rows.verdicts.noisy`.
+    Attributes:
+      scale: levels between a reply worth 0 and one worth 1.
+      noise: standard deviation of what is added, in levels.
+      position_bias: levels by which the reply shown first is preferred for that.
     """
 
     scale: float
@@ -39,7 +42,7 @@ class ModelJudge:
     """A model of ours that is asked which reply is better.
 
     Attributes:
-      model: as of `hub.artifacts.open_model`.
+      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how it is put to the model.
       max_new_tokens: length cap of what it writes.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.

@@ -40,6 +40,7 @@ class PreferenceConfig:
     """What becomes of sampled replies.
 
     Attributes:
+      seed: of the pairs that are judged, their order, and a judge's noise or sampling.
       input: JSON lines of sampled replies, several a question.
       task: "pairs" of two replies each, or "labels", safe or not, of single ones by the rules of
         the synthetic world.

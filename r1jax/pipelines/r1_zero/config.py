@@ -40,18 +40,23 @@ class R1ZeroConfig:
     """A run of GRPO: R1-Zero, and the two RL stages of R1.
 
     Attributes:
+      seed: of the questions, the sampling and the order of the minibatches.
       updates: optimizer updates; a multiple of the updates per rollout.
-      base: the model to start from, as `hub.artifacts.open_model` takes it: a directory of ours
+      base: the model to start from: a directory of ours
         or of Hugging Face's, a GGUF file, or "package:NAME".
       prompt: how questions are put.
+      reward: what a completion is paid.
       preferences: reward models by name; each is a part of the reward and has a weight there.
       on_judge_error: what becomes of a completion that could not be judged: "drop" leaves it out of
         its group and of the loss, "zero" takes its answer for wrong, "stop" ends the run.
       reflective_words: counted in completions, for the metrics only.
+      stages: what is asked and how it is sampled, by update; the first starts at update 0.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + completion that the training step is compiled for.
-      cache_segments, streams: as of SamplerConfig. Rollouts are never filtered (top-k, top-p): the
-        trainer's log-probabilities are those of the whole distribution.
+      cache_segments: steps in which the sampler's cache grows, at least 1. Rollouts are never
+        filtered (top-k, top-p): the trainer's log-probabilities are those of the whole
+        distribution.
+      streams: sampling programs that run side by side, at least 1; 1 on a mesh.
       samples_every: updates between tables of samples.
       samples_shown: rows of such a table.
     """

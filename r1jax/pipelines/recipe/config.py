@@ -98,6 +98,7 @@ class R1Config:
     """A run of stages.
 
     Attributes:
+      seed: of the stages whose own is -1.
       stages: in the order in which they run.
       only: the one stage to run, whose inputs must be there; "" for all.
       report: what is shown at the end.

@@ -15,7 +15,9 @@ class RewardModelConfig:
     """How a reward model is fitted.
 
     Attributes:
-      base: the model that it starts from, as of `hub.artifacts.open_model`.
+      seed: of the order of the rows.
+      base: the model that it starts from: a directory of ours or of Hugging Face's, a GGUF file,
+        or "package:NAME".
       kind: "pairs" (Bradley-Terry) or "labels" (binary cross-entropy).
       data: JSON lines as `data.rows.preferences.read_preferences` takes them.
       first: rows used, of those that are not too long, the first ones; 0 for all.
@@ -32,7 +34,8 @@ class RewardModelConfig:
       length_buckets: lengths in tokens that programs are compiled for; a batch takes rows of like
         lengths.
       micro_batches: pieces of a batch whose gradients are averaged inside the step.
-      margin, centre: as of `losses.bradley_terry`; 0 for labels.
+      margin: logits by which the better reply should lead; 0 for plain Bradley-Terry and labels.
+      centre: weight of a term that keeps scores about 0, per squared logit; 0 for labels.
       optimizer: total_updates 0 stands for those of this run.
       evaluate_every: updates between two looks at the held-out rows; also before the first and
         after the last.

@@ -37,7 +37,9 @@ class SampleConfig:
     """How a checkpoint's samples become training rows.
 
     Attributes:
-      model: that is sampled, as of `hub.artifacts.open_model`.
+      seed: of the questions that are taken and of the sampling.
+      model: that is sampled: a directory of ours or of Hugging Face's, a GGUF file, or
+        "package:NAME".
       prompt: how questions are put; few-shot examples make it a prompted base.
       task: sources of training questions; their names are the domains. Evaluation questions are
         taken out of them, as `data.tasks.tasks.load_task` does.

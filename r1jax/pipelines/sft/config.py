@@ -65,7 +65,9 @@ class SftConfig:
     """Supervised fine-tuning on conversations.
 
     Attributes:
-      base: the model to start from, as `hub.artifacts.open_model` takes it.
+      seed: of the order of the rows and of the sampling of the exam.
+      base: the model to start from: a directory of ours or of Hugging Face's, a GGUF file, or
+        "package:NAME".
       prompt: how questions are put, in training and in the exam.
       data: training rows, by name; no two rows may have one id.
       validation: rows held out to measure the loss on, at least so many: all rows of a question are
