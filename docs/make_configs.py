@@ -7,11 +7,9 @@ of their docstrings, values from the files of configs/. tests/docs/test_configs.
 result with the file that is committed.
 """
 
-import ast
 import dataclasses
 import importlib
 import inspect
-import json
 import re
 import sys
 import types
@@ -53,19 +51,20 @@ files, letters say which value is whose.
 
 
 class Place(typing.NamedTuple):
-    """A group of keys in a file of configs/.
+    """A group of keys in a file: its path there ("" for the whole), its values.
 
-    Attributes:
-      file: name of the file.
-      path: of the group, such as "evaluation.sampler"; "" for the whole config.
-      values: of the group.
-      main: whether the file is the one that is shown for its pipeline.
+    `main` says whether the file is the one that is shown for its pipeline.
     """
 
     file: str
     path: str
     values: Mapping[str, Any]
     main: bool
+
+
+def pipelines() -> dict[str, tuple[type, Any]]:
+    """The config and the function of every pipeline, by its name, sorted."""
+    return {name: tuple(main.PIPELINES[name])[:2] for name in sorted(main.PIPELINES)}
 
 
 def groups(kind: Any) -> list[type]:
@@ -99,10 +98,6 @@ def main_file(pipeline: str, runs: Mapping[str, Mapping[str, Any]]) -> str | Non
     return min(names, key=lambda name: (name != pipeline, len(name), name), default=None)
 
 
-def _matches(kind: type, value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == set(fields(kind))
-
-
 def _places(kind: type, place: Place) -> Iterator[tuple[type, Place]]:
     """The groups within a group, itself first; lists and dicts show their first entry."""
     yield kind, place
@@ -114,7 +109,7 @@ def _places(kind: type, place: Place) -> Iterator[tuple[type, Place]]:
             first = next(iter(value))
             value, path = value[first], f"{path}.{first}"
         for group in groups(hint):
-            if _matches(group, value):
+            if isinstance(value, Mapping) and set(value) == set(fields(group)):
                 yield from _places(group, place._replace(path=path, values=value))
 
 
@@ -122,16 +117,16 @@ def _stages(place: Place) -> Iterator[tuple[type, Place]]:
     """The configs of the pipelines that a run of stages holds."""
     for stage in place.values.get("stages", ()):
         config = stage.get("config") if isinstance(stage, Mapping) else None
-        if isinstance(config, Mapping) and config.get("pipeline") in main.PIPELINES:
+        if isinstance(config, Mapping) and config.get("pipeline") in pipelines():
             path = f"stages.{stage['name']}"
             inner = Place(place.file, path, config, place.file == "r1_tiny")
-            yield from _places(main.PIPELINES[config["pipeline"]][0], inner)
+            yield from _places(pipelines()[config["pipeline"]][0], inner)
 
 
 def occurrences() -> dict[type, list[Place]]:
     """Every config dataclass, with the places in configs/ that give its values."""
     runs, seen = files(), {}
-    todo: list[type] = [kind for kind, _ in main.PIPELINES.values()]
+    todo: list[type] = [kind for kind, _ in pipelines().values()]
     for kind in todo:
         seen.setdefault(kind, [])
         inner = [group for hint in fields(kind).values() for group in groups(hint)]
@@ -140,7 +135,7 @@ def occurrences() -> dict[type, list[Place]]:
         Place(name, "", values, name == main_file(values["pipeline"], runs))
         for name, values in runs.items()
     ]
-    for of in (lambda place: _places(main.PIPELINES[place.values["pipeline"]][0], place), _stages):
+    for of in (lambda place: _places(pipelines()[place.values["pipeline"]][0], place), _stages):
         for place in whole:
             for kind, found in of(place):
                 seen[kind].append(found)
@@ -157,16 +152,15 @@ def shown(places: list[Place]) -> list[Place]:
     return chosen or [place for place in places if place.main][:1] or places[:1]
 
 
-def _summary(kind: type) -> str:
-    """The first sentence of a docstring."""
-    paragraph = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
-    return re.split(r"(?<=\.) ", paragraph)[0]
+def _first(thing: Any) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def _obvious(hint: Any) -> str | None:
     """What a field means that has no entry: a group says it itself, as does a pipeline's name."""
     if inner := groups(hint):
-        return " ".join(map(_summary, inner))
+        return " ".join(re.split(r"(?<=\.) ", _first(group))[0] for group in inner)
     if typing.get_origin(hint) is typing.Literal and len(typing.get_args(hint)) == 1:
         return "Names the pipeline."
     return None
@@ -195,11 +189,9 @@ def meanings(kind: type) -> tuple[str, dict[str, str]]:
 def titles(kinds: list[type]) -> dict[type, str]:
     """A heading for each dataclass; two of one name say where they stand."""
     names = [kind.__name__ for kind in kinds]
+    places = {k: f" of {k.__module__.removeprefix('r1jax.')}" for k in kinds}
     return {
-        kind: kind.__name__
-        if names.count(kind.__name__) == 1
-        else f"{kind.__name__} of {kind.__module__.removeprefix('r1jax.')}"
-        for kind in kinds
+        k: n + (places[k] if names.count(n) > 1 else "") for k, n in zip(kinds, names, strict=True)
     }
 
 
@@ -229,15 +221,6 @@ def _type(kind: Any, names: Mapping[type, str]) -> str:
     return {type(None): "None", object: "any"}.get(kind) or f"`{kind.__name__}`"
 
 
-def _literal(value: Any) -> str:
-    """A value as the command line takes it, whatever quotes it has in its file."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
 def _value(value: Any, hint: Any) -> str:
     many = isinstance(value, (list, tuple))
     if groups(hint) and value is not None:
@@ -246,7 +229,7 @@ def _value(value: Any, hint: Any) -> str:
         return f"{len(value)} of them" if many else "a group"
     if isinstance(value, Mapping) and len(repr(value)) > LONGEST:
         return "keys " + ", ".join(f"`{name}`" for name in value)
-    text = _literal(value)
+    text = repr(value)
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     ticks = "``" if "`" in text else "`"
     return f"{ticks}{text}{ticks}"
@@ -254,34 +237,37 @@ def _value(value: Any, hint: Any) -> str:
 
 def _values(name: str, hint: Any, places: list[Place]) -> str:
     """The value, or each of the values with the letters of its places."""
-    letters: dict[str, str] = {}
-    for place, letter in zip(places, "abcdefghijklmnopqrstuvwxyz", strict=False):
-        value = _value(place.values[name], hint)
-        letters[value] = letters.get(value, "") + letter
+    letters: dict[str, list[str]] = {}
+    for i, place in enumerate(places):
+        letters.setdefault(_value(place.values[name], hint), []).append(chr(ord("a") + i))
     if len(letters) == 1:
         return next(iter(letters))
     return "; ".join(f"{value} {' '.join(who)}" for value, who in letters.items())
 
 
 def _where(places: list[Place]) -> str:
-    if not places:
-        return "No file of `configs/` has this group"
-    letters = "abcdefghijklmnopqrstuvwxyz" if len(places) > 1 else " "
-    return "Values: " + ", ".join(
-        f"{letter} [{p.file}.py](../configs/{p.file}.py)".strip() + (p.path and f" `{p.path}`")
-        for p, letter in zip(places, letters, strict=False)
-    )  # fmt: skip
+    """The files that a table's values are from, each with its letter if they are several."""
+    links = [
+        f"[{p.file}.py](../configs/{p.file}.py) `{p.path}`".removesuffix(" ``") for p in places
+    ]
+    if len(links) > 1:
+        links = [f"{chr(ord('a') + i)} {link}" for i, link in enumerate(links)]
+    return "Values: " + ", ".join(links) if links else "No file of `configs/` has this group"
 
 
 def _table(kind: type, names: Mapping[type, str], places: list[Place]) -> str:
     what, told = meanings(kind)
-    lines = [f"### {names[kind]}", "", what, "", _where(places) + ".", ""]
-    lines += ["| key | type | meaning | value |", "| --- | --- | --- | --- |"]
+    rows = []
     for name, hint in fields(kind).items():
         value = _values(name, hint, places) if places else ""
-        cells = (f"`{name}`", _type(hint, names), told[name], value)
-        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append((f"`{name}`", _type(hint, names), told[name], value))
+    lines = [f"### {names[kind]}", "", what, "", _where(places) + ".", ""]
+    return "\n".join([*lines, *_rows(("key", "type", "meaning", "value"), rows)]) + "\n"
+
+
+def _rows(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return ["| " + " | ".join(map(_cell, cells)) + " |" for cells in lines]
 
 
 def make() -> str:
@@ -290,19 +276,19 @@ def make() -> str:
     Raises:
       ValueError: if a field of a config has no meaning in its docstring.
     """
-    seen, runs = occurrences(), files()
+    seen = occurrences()
     names = titles(list(seen))
-    lines = ["| pipeline | what | keys | files |", "| --- | --- | --- | --- |"]
-    for name, (kind, run) in sorted(main.PIPELINES.items()):
-        module = ast.get_docstring(ast.parse(inspect.getsource(inspect.getmodule(run)))) or ""  # pyright: ignore[reportArgumentType]  # a function has a module
-        built = [f for f, values in runs.items() if values["pipeline"] == name]
-        linked = ", ".join(f"[{f}](../configs/{f}.py)" for f in built) or "stages only"
-        first = " ".join(module.split("\n\n")[0].split())
-        cells = (f"`{name}`", first, f"[{names[kind]}](#{slug(names[kind])})", linked)
-        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    top = [kind for _, (kind, _) in sorted(main.PIPELINES.items())]
+    top, about, runs = [kind for kind, _ in pipelines().values()], [], []
+    for name, (kind, run) in pipelines().items():
+        link = f"[{kind.__name__}](#{slug(names[kind])})"
+        about.append((f"`{name}`", _first(inspect.getmodule(run)), link))
+    for name, values in files().items():
+        what = _first(importlib.import_module(f"configs.{name}"))
+        runs.append((f"[{name}.py](../configs/{name}.py)", f"`{values['pipeline']}`", what))
     rest = sorted((kind for kind in seen if kind not in top), key=lambda kind: names[kind])
-    parts = [INTRO + "\n".join(lines) + "\n", "## The keys of each pipeline\n"]
+    parts = [INTRO + "\n".join(_rows(("pipeline", "what it does", "its keys"), about))]
+    parts += ["\n## Files\n", "\n".join(_rows(("file", "pipeline", "what it is"), runs))]
+    parts += ["\n## The keys of each pipeline\n"]
     parts += [_table(kind, names, shown(seen[kind])) for kind in top]
     parts += ["## Groups of keys\n"]
     parts += [_table(kind, names, shown(seen[kind])) for kind in rest]

@@ -7,8 +7,6 @@ from typing import Literal
 
 import pytest
 
-from r1jax import main
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -70,7 +68,7 @@ def test_every_key_has_a_meaning(script):
 
 def test_every_pipeline_has_its_table(script):
     page = script.PAGE.read_text()
-    for name, (kind, _) in main.PIPELINES.items():
+    for name, (kind, _) in script.pipelines().items():
         assert f"| `{name}` |" in page and f"### {kind.__name__}" in page
 
 
