@@ -23,7 +23,7 @@ class PreferenceConfig:
     """A reward model at work.
 
     Attributes:
-      model: its directory, as `pipelines.reward_model.run` writes it.
+      model: its directory: the folder `model` of a run of the pipeline reward_model.
       judges: the kind of problems whose completions it scores.
       scale: "sigmoid" squeezes the scores into 0 to 1, beside rules worth 0 or 1; "raw" leaves
         them.

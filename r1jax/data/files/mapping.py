@@ -20,14 +20,15 @@ class FileSource:
     r"""A file of questions. Fields may be dotted paths: "tests.inputs", "solution.0".
 
     Attributes:
-      path: file, folder or pattern, as `files.data_files` takes it.
+      path: a file; a folder, for all its files of the format; or a pattern in its last part,
+        such as main/train-*.parquet.
       format: of the file.
-      question: a field, or a template with {fields}, as `fields.filled` takes it.
+      question: a field, or a template such as "{Body} {Question}"; {context?} may be absent.
       options: field with the list of choices, which the question then shows as lines "(A) ...";
         labels that they carry already, "A)" or "(A)", are taken off. "" for none.
       answer: field of the reference; the items of a list are joined with ", ". With `kind` "choice"
         a letter, or an integer that counts the options from 0. "" only with a `kind` of
-        WITHOUT_ANSWER.
+        "code", "helpful" or "harmless".
       answer_pattern: regular expression with one group, searched in the answer; "" takes all of it.
         GSM8K ends its solutions in "#### 18": r"####\s*(.+)$".
       stratum: field of the difficulty label; "" for none.

@@ -19,7 +19,8 @@ class RewardModelConfig:
       base: the model that it starts from: a directory of ours or of Hugging Face's, a GGUF file,
         or "package:NAME".
       kind: "pairs" (Bradley-Terry) or "labels" (binary cross-entropy).
-      data: JSON lines as `data.rows.preferences.read_preferences` takes them.
+      data: JSON lines; pairs have question, chosen and rejected (or, as in HH-RLHF, dialogues
+        chosen and rejected alone), labels have question, response and safe.
       first: rows used, of those that are not too long, the first ones; 0 for all.
       validation: rows held out, at least; whole questions, drawn by a hash of their position.
       prompt: how questions are put; it must not open a thought.

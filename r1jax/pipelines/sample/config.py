@@ -41,8 +41,8 @@ class SampleConfig:
       model: that is sampled: a directory of ours or of Hugging Face's, a GGUF file, or
         "package:NAME".
       prompt: how questions are put; few-shot examples make it a prompted base.
-      task: sources of training questions; their names are the domains. Evaluation questions are
-        taken out of them, as `data.tasks.tasks.load_task` does.
+      task: sources of training questions; their names are the domains. Questions that equal
+        a held-out one are taken out of them.
       prompts: how many questions of each source; those that are not named, or 0, are left out.
       samples: completions of each question.
       samples_at_once: of these, how many are drawn together, a divisor.
