@@ -20,7 +20,7 @@ from r1jax.hub.artifacts import open_model, resolve, save_model
 from r1jax.hub.weights import save_weights
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.templates import PromptConfig
-from r1jax.text.thought import OPEN
+from r1jax.text.thought import whole
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train import reward
 from r1jax.train.processes import to_host
@@ -223,6 +223,6 @@ class RewardScorer:
         """Returns what is scored of each, as ids."""
         texts = []
         for question, reply, is_open in zip(questions, replies, opened, strict=True):
-            text = preferences.seen((OPEN if is_open else "") + reply, self.about["sees"])
+            text = preferences.seen(whole(reply, opened=is_open), self.about["sees"])
             texts.append(preferences.ids_of(self.tokenizer, self.prompt, question, text))
         return texts

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from r1jax.rewards.judge import Judge, JudgeConfig, Judged, Question
 from r1jax.rewards.parts import format, language, length, repetition
 from r1jax.rewards.score import Score
+from r1jax.text.thought import whole
 
 PARTS = ("accuracy", "format", "language", "length", "repetition")
 
@@ -133,7 +134,7 @@ class Completion(NamedTuple):
     @property
     def whole(self) -> str:
         """The text with its opening tag."""
-        return "<think>" + self.text if self.opened else self.text
+        return whole(self.text, opened=self.opened)
 
 
 # a part that a model gives: completions -> a value each, None for those that are not its own to

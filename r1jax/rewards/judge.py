@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from r1jax.rewards.answers import choice, countdown, logic, maths, plain
-from r1jax.rewards.answers.extract import PLACES, Extracted, extract_answer
+from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
 from r1jax.rewards.sandbox import code
 from r1jax.rewards.sandbox import run as sandbox
 from r1jax.rewards.sandbox.run import SandboxConfig
 from r1jax.rewards.score import Verdict, wrong
 from r1jax.rewards.workers.pool import Job, Pool
+from r1jax.text.thought import cut
 
 _WORKER = "r1jax.rewards.workers.worker"
 _MERGED = 8  # classes of unlike wording that are compared with each other, the largest first
@@ -146,8 +147,10 @@ class Judge:
         if question.kind == "code":
             return code.program(text)
         if question.kind in OPEN:
-            reply = text.rpartition("</think>")[2].strip()
-            return Extracted(reply or None, "the reply" if reply else "no reply")
+            _, said = cut(text)
+            reply = (said or "").strip()
+            why = "the reply" if reply else ENDLESS if said is None else "no reply"
+            return Extracted(reply or None, why)
         return extract_answer(text, self.config.places)
 
     def __call__(self, texts: Sequence[str], questions: Sequence[Question]) -> list[Judged]:

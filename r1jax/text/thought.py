@@ -1,9 +1,18 @@
-"""The two halves of a completion: what was thought, and what was answered."""
+"""The two halves of a completion: what was thought, and what was answered.
+
+An answer is what follows the last </think>; of a text without think tags it is everything. All else
+is thought, and a thought that never ends has no answer behind it. The last </think>, not the first,
+because every letter is then either judged or counts as thought: a policy cannot be paid for an
+answer that it goes on thinking about, nor hide words from the language reward between two closing
+tags. DeepSeek-R1's chat template drops earlier turns up to the same place. Where it matters to the
+format reward nothing depends on the choice: a second </think> earns nothing there.
+"""
 
 from typing import NamedTuple
 
 OPEN, CLOSE = "<think>", "</think>"
 ANSWER = ("<answer>", "</answer>")
+TAGS = (OPEN, CLOSE, *ANSWER)
 
 
 class Split(NamedTuple):
@@ -21,9 +30,11 @@ class Piece(NamedTuple):
 
 
 class Splitter:
-    """Splits a completion as it comes, at its first </think>, and leaves the tags out.
+    """Splits a completion as it comes, and leaves the tags out.
 
-    A text that might be the beginning of a tag waits until it is one or not.
+    A piece is thought or answer by `cut` of the text so far; another </think> may still come, and
+    then what stood before it was thought: the last word has `split_completion`. A text that might
+    be the beginning of a tag waits until it is one or not.
 
     Args:
       opened: whether the prompt ended in <think>.
@@ -67,19 +78,44 @@ class Splitter:
         return len(self._waiting) - max(begins, default=0)
 
 
-def split_completion(text: str, *, opened: bool) -> Split:
-    """Returns what was thought and what was answered, as a `Splitter` tells them apart.
+def whole(text: str, *, opened: bool) -> str:
+    """Returns a completion with the <think> that its prompt ended in, if it did."""
+    return OPEN + text if opened else text
 
-    The thought ends at the first </think>; one that never closes is all thought: the length cap
-    came first. A text without think tags is all answer. Where </think> comes without <think>, the
-    thought was there from the beginning.
+
+def laid_out(thought: str, answer: str) -> str:
+    """Returns a completion of a thought and an answer; without a thought it is the answer."""
+    return f"{OPEN}{thought}{CLOSE}{answer}" if thought else answer
+
+
+def cut(text: str) -> tuple[str, str | None]:
+    """Returns a whole completion in two, its tags with it: the thought, and what follows.
+
+    The thought ends behind the last </think>; it is "" in a text without think tags. What follows
+    is None where the thought never ends: the length cap came first.
+
+    Args:
+      text: with the tag that its prompt opened (`whole`).
+    """
+    before, closed, after = text.rpartition(CLOSE)
+    return (text, None) if OPEN in after else (before + closed, after)
+
+
+def split_completion(text: str, *, opened: bool) -> Split:
+    """Returns what was thought and what was answered (`cut`), without tags and margins.
+
+    Answer tags within the thought are text like any other.
 
     Args:
       text: the completion.
       opened: whether the prompt ended in <think>, so that the completion begins within the thought.
     """
-    unopened = CLOSE in text and OPEN not in text.partition(CLOSE)[0]
-    splitter = Splitter(opened=opened or unopened)
-    pieces = [*splitter.push(text), *splitter.finish()]
-    of = lambda thought: "".join(p.text for p in pieces if p.is_thought is thought).strip()
-    return Split(of(True) or None, of(False) or None)
+    thought, answer = cut(whole(text, opened=opened))
+    reasoning = _without(thought, (OPEN, CLOSE))
+    return Split(reasoning or None, _without(answer or "", TAGS) or None)
+
+
+def _without(text: str, tags: tuple[str, ...]) -> str:
+    for tag in tags:
+        text = text.replace(tag, "")
+    return text.strip()

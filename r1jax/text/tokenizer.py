@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import sentencepiece
 
 from r1jax.text.chat import ChatTemplate
+from r1jax.text.thought import TAGS
 
 FILE = "tokenizer.model"
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 WHOLE = ("\n", *TAGS)  # pieces that no merge may cut or join
 
 

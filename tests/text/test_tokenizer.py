@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from configs.pretrain_tiny import get_rates
 from r1jax.data.world import sums
-from r1jax.text.tokenizer import TAGS, SentencePieceTokenizer, Tokenizer, train_sentencepiece
+from r1jax.text.thought import TAGS
+from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer, train_sentencepiece
 
 
 def texts(count: int) -> list[str]:

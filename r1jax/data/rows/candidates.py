@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from r1jax.data.files.jsonl import numbered_jsonl
 from r1jax.data.rows.preferences import Sees, seen
-from r1jax.text.thought import OPEN
+from r1jax.text.thought import whole
 
 FIELDS = {
     "id": str, "sample": int, "question": str, "completion": str, "opened": bool, "kind": str,
@@ -81,7 +81,7 @@ def read_candidates(
         question = asked.setdefault(row["id"], row["question"])
         if question != row["question"]:
             raise ValueError(f"{where}: id {row['id']!r} had another question before")
-        text = (OPEN if row["opened"] else "") + row["completion"]
+        text = whole(row["completion"], opened=row["opened"])
         found.append(
             Candidate(
                 row["id"], row["sample"], question, text, seen(text, sees), row["domain"],

@@ -127,7 +127,7 @@ def read_preferences(path: str | Path, kind: Kind) -> list[Preference]:
 
 
 def seen(text: str, sees: Sees) -> str:
-    """Returns what the model sees of a reply: all of it, or the summary behind </think> alone.
+    """Returns what the model sees of a reply: all of it, or the summary behind its thought alone.
 
     DeepSeek-R1 judges helpfulness by the summary and harmlessness by everything (arXiv:2501.12948,
     section 3.1). A thought that never closed has no summary: it is seen as nothing.

@@ -7,15 +7,17 @@ mixes languages, and its answer is no summary for a reader. How that is measured
 import re
 from collections.abc import Mapping
 
+from r1jax.text.thought import CLOSE, TAGS, cut
+
 ONE_LANGUAGE = 0.95  # share of a thought's words in the question's language
 REPEATED = -0.1  # the repetition part of the reward: minus the share of repeated n-grams
-_TAG = re.compile(r"</?(?:think|answer)>")
+_TAG = re.compile("|".join(TAGS))
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def summary(text: str) -> str:
-    """What follows the thought of a completion, without tags."""
-    return _TAG.sub(" ", text.rpartition("</think>")[2]).strip()
+    """What follows the thought of a completion, without tags; "" where the thought never ends."""
+    return _TAG.sub(" ", cut(text)[1] or "").strip()
 
 
 def readable(text: str, parts: Mapping[str, float]) -> bool:
@@ -27,9 +29,8 @@ def readable(text: str, parts: Mapping[str, float]) -> bool:
 
     A summary says something in words: a bare number is none.
     """
-    closed = "</think>" in text
     return (
-        closed
+        CLOSE in text
         and parts["language"] >= ONE_LANGUAGE
         and parts["repetition"] >= REPEATED
         and _WORD.search(summary(text).replace("boxed", "")) is not None

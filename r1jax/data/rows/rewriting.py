@@ -8,7 +8,7 @@ rewrites by rule: the thought as it was, and a sentence with the answer.
 import re
 from collections.abc import Mapping
 
-from r1jax.text.thought import ANSWER, CLOSE, OPEN
+from r1jax.text.thought import TAGS
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _LATIN_WORD = re.compile("[A-Za-z]{2,}")
@@ -25,7 +25,7 @@ def clean(thought: str) -> str:
 
     Indentation stays: in code it has a meaning.
     """
-    for tag in (OPEN, CLOSE, *ANSWER):
+    for tag in TAGS:
         thought = thought.replace(tag, " ")
     lines = [re.sub(r"(?<=\S)[ \t]+", " ", line).rstrip() for line in thought.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
@@ -40,11 +40,6 @@ def summarize(answer: str, question: str, templates: Mapping[str, str]) -> str:
       templates: by language, such as {"en": "The answer is \boxed{{answer}}."}.
     """
     return templates[script(question)].replace("{answer}", " ".join(answer.split()))
-
-
-def laid_out(thought: str, summary: str) -> str:
-    """Returns the reply that cold start teaches; a reply without a thought is the summary."""
-    return f"{OPEN}{thought}{CLOSE}{summary}" if thought else summary
 
 
 def word_grams(text: str, *, n: int) -> frozenset[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from typing import Literal
 
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.world.general import FACTS, VOCABULARY, number_word
-from r1jax.text.thought import split_completion
+from r1jax.text.thought import laid_out, split_completion
 
 Split = Literal["train", "validation", "test"]
 Style = Literal["terse", "sentence", "warm", "rambling"]
@@ -211,7 +211,7 @@ def written(rng: random.Random, request: Request, rates: ReplyRates) -> str:
         text = reply(meant, style)
         if request.kind == "harm" and rng.random() < 0.5:
             thought = request.content  # the deed is in the thought too
-    return f"<think>{thought}</think>{text}" if rng.random() < rates.thought else text
+    return laid_out(thought, text) if rng.random() < rates.thought else text
 
 
 @functools.cache

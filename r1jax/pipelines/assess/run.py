@@ -41,6 +41,7 @@ from r1jax.rewards.parts.format import FORMATS
 from r1jax.sampling.config import SamplerConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
+from r1jax.text.thought import whole
 
 Row = Mapping[str, Any]
 FORM = ("format", "own_format", "readability", "language")
@@ -48,7 +49,7 @@ FORM = ("format", "own_format", "readability", "language")
 
 def _whole(row: Row) -> str:
     """A completion with the tag that its prompt opened."""
-    return ("<think>" if row["opened"] else "") + row["completion"]
+    return whole(row["completion"], opened=row["opened"])
 
 
 MEASURES: dict[str, Callable[[Row], float]] = {

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.data.rows.filters import FIELDS, FilterConfig, rejections
-from r1jax.data.rows.rewriting import clean, laid_out, overlap, script, summarize, word_grams
+from r1jax.data.rows.rewriting import clean, overlap, script, summarize, word_grams
 from r1jax.data.tasks import decontamination
 from r1jax.data.tasks.decontamination import Evaluation
 from r1jax.data.world.language import translate_thought
 from r1jax.pipelines.cold_start.config import InputConfig, NearConfig, RewriterConfig
 from r1jax.rewards.answers.extract import extract_answer
-from r1jax.text.thought import split_completion
+from r1jax.text.thought import laid_out, split_completion
 
 NEEDED = ("id", "sample", "question", "kind", "gold", "answer", *FIELDS)
 _OF_QUESTIONS = ("question", "opened", "reference")

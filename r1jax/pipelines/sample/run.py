@@ -34,6 +34,7 @@ from r1jax.pipelines.sample.mixture import Mixture
 from r1jax.pipelines.sample.tally import Tally
 from r1jax.reports.sampling import write_sample_report
 from r1jax.rewards.combine import Rewarder
+from r1jax.text.thought import whole
 
 __all__ = ["MixtureConfig", "SampleConfig", "run"]
 
@@ -99,7 +100,7 @@ def _by_question(path: Path, here: Exam) -> Iterator[list[Row]]:
 
 
 def _training_row(row: Row, config: SampleConfig, model: str) -> Row:
-    reply = ("<think>" if row["opened"] else "") + row["completion"]
+    reply = whole(row["completion"], opened=row["opened"])
     return {
         "id": f"{row['id']}#{row['sample']}",
         "source": row["domain"],

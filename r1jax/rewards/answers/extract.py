@@ -4,8 +4,10 @@ import re
 from typing import NamedTuple
 
 from r1jax.rewards.answers import shapes
+from r1jax.text.thought import ANSWER, cut
 
 PLACES = ("answer_tag", "boxed", "answer_line")
+ENDLESS = "the thought does not end"  # why such a text gives no answer
 _ANSWER_LINE = re.compile(r"[\s*#]*(?:[Aa]nswer:|\u7b54\u6848[:\uff1a])(.*)")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 # "\boxed 42" has no braces; a word behind it is talk of boxes
@@ -52,13 +54,13 @@ def _unboxed(content: str, found: Extracted) -> Extracted:
 
 def _from_tag(text: str) -> Extracted | None:
     # find, not a lazy regex: thousands of unclosed tags would cost quadratic time
-    found, at = [], 0
-    while (start := text.find("<answer>", at)) >= 0 and (end := text.find("</answer>", start)) >= 0:
-        found.append(text[start + len("<answer>") : end].strip())
+    (opening, closing), found, at = ANSWER, [], 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        found.append(text[start + len(opening) : end].strip())
         at = end
     if not found:
         return None
-    if any("<answer>" in content for content in found):
+    if any(opening in content for content in found):
         return Extracted(None, "nested <answer>")
     settled = _settled(found, "<answer>")
     return settled if settled.answer is None else _unboxed(settled.answer, settled)
@@ -112,8 +114,7 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
     r"""Returns the final answer of a completion, from the first of the places that occurs in it.
 
     Args:
-      text: a completion. Of a text that holds </think> only what follows the last one is looked
-        at, and nothing of a thought that never ends.
+      text: a completion, of which only what follows its thought is looked at (`thought.cut`).
       places: in order of preference: "answer_tag" what <answer> holds; "boxed" what the outermost
         \boxed{} holds; "answer_line" the last line that starts with "Answer:". Several tags or
         boxes that say different things give None, even if a worker could tell that two formulas
@@ -124,11 +125,11 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
     """
     if not places or not set(places) <= set(PLACES):
         raise ValueError(f"places: got {places}, wanted one or more of {PLACES}")
-    text = text.rpartition("</think>")[2]
-    if "<think>" in text:
-        return Extracted(None, "the thought does not end")
+    _, said = cut(text)
+    if said is None:
+        return Extracted(None, ENDLESS)
     finders = {"answer_tag": _from_tag, "boxed": _from_box, "answer_line": _from_line}
     for place in places:
-        if (found := finders[place](text)) is not None:
+        if (found := finders[place](said)) is not None:
             return found
     return Extracted(None, f"no answer in {', '.join(places)}")

@@ -7,7 +7,8 @@ holds the readings by name. All are worth 0 to 1, say what is missing, and take 
 
 import unicodedata
 
-TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+from r1jax.text.thought import ANSWER, CLOSE, OPEN, TAGS, cut
+
 # letters and symbols that print nothing: Hangul fillers, the Braille blank
 _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 
@@ -21,12 +22,11 @@ def _visible(text: str) -> bool:
 def thought(text: str) -> str:
     """Returns the reasoning of a completion, without tags, for rewards that look at nothing else.
 
-    It is what stands before the last </think>, so that all that no answer is read from counts;
-    without that tag (plain text, or cut off while thinking) what stands before the first <answer>;
-    without either, everything.
+    It is the thought by `cut`, so that all that no answer is read from counts; in a text without
+    think tags what stands before the first <answer>, and without that too, everything.
     """
-    before, closed, after = text.rpartition("</think>")
-    inside = before if closed else after.partition("<answer>")[0]
+    inside, said = cut(text)
+    inside = inside.removesuffix(CLOSE) if inside else (said or "").partition(ANSWER[0])[0]
     for tag in TAGS:
         inside = inside.replace(tag, " ")
     return inside
@@ -38,10 +38,11 @@ def _rest(text: str, tags: tuple[str, ...]) -> tuple[str, str]:
     for tag in tags:
         if (count := text.count(tag)) != 1:
             return "", f"{count or 'no'} {tag}"
-    if not text.startswith("<think>"):
-        return "", "text before <think>"
-    inside, _, rest = text.removeprefix("<think>").partition("</think>")
-    return rest.lstrip(), "" if _visible(inside) else "empty thought"
+    if not text.startswith(OPEN):
+        return "", f"text before {OPEN}"
+    inside, rest = cut(text)
+    empty = not _visible(inside.removeprefix(OPEN).removesuffix(CLOSE))
+    return (rest or "").lstrip(), "empty thought" if empty else ""
 
 
 def think_answer(text: str) -> tuple[float, str]:
@@ -54,11 +55,12 @@ def think_answer(text: str) -> tuple[float, str]:
     rest, wrong = _rest(text, TAGS)
     if wrong:
         return 0.0, wrong
-    if not rest.startswith("<answer>"):
-        return 0.0, "no <answer> right after </think>"
-    if not rest.endswith("</answer>"):
-        return 0.0, "text after </answer>"
-    if not _visible(rest.removeprefix("<answer>").removesuffix("</answer>")):
+    opening, closing = ANSWER
+    if not rest.startswith(opening):
+        return 0.0, f"no {opening} right after {CLOSE}"
+    if not rest.endswith(closing):
+        return 0.0, f"text after {closing}"
+    if not _visible(rest.removeprefix(opening).removesuffix(closing)):
         return 0.0, "empty reply"
     return 1.0, "a thought, then a reply"
 
@@ -69,8 +71,8 @@ def think(text: str) -> tuple[float, str]:
     It is the form of R1's own chat template, where the answer stands in a box: answer tags are
     refused, since one text in two forms would be read by one place of the answer or the other.
     """
-    rest, wrong = _rest(text, TAGS[:2])
-    for tag in TAGS[2:]:
+    rest, wrong = _rest(text, (OPEN, CLOSE))
+    for tag in ANSWER:
         if not wrong and tag in text:
             wrong = f"a tag {tag}"
     if wrong:

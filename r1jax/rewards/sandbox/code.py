@@ -16,10 +16,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from r1jax.rewards.answers.extract import Extracted
+from r1jax.rewards.answers.extract import ENDLESS, Extracted
 from r1jax.rewards.sandbox.run import SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.run import run as run_tests
 from r1jax.rewards.score import Verdict, failed, wrong
+from r1jax.text.thought import ANSWER, cut
 
 TAGS = ("", "python", "py", "python3")
 TESTS = ("all", "fraction")
@@ -36,14 +37,17 @@ _SHAPES = (("inputs", "outputs"), ("asserts", "setup"), ("prompt", "test", "entr
 def program(text: str) -> Extracted:
     """Returns the program that a completion gives, its indentation kept: one ``` fenced block.
 
-    Only what follows the last </think> counts, and nothing of a thought that never ends. Blocks
-    tagged as Python count or, if there is none, those without a tag. Of several it is the last that
-    defines a function or class, for an example of its use often follows it; if none does, the last.
-    Without any block it is what the one <answer> holds. A block that never closes was cut off.
+    Only what follows the thought counts (`thought.cut`). Blocks tagged as Python count or, if there
+    is none, those without a tag. Of several it is the last that defines a function or class, for an
+    example of its use often follows it; if none does, the last. Without any block it is what the
+    one <answer> holds. A block that never closes was cut off.
     """
-    text = text.rpartition("</think>")[2]
-    if "<think>" in text:
-        return Extracted(None, "the thought does not end")
+    _, said = cut(text)
+    return Extracted(None, ENDLESS) if said is None else _fenced(said)
+
+
+def _fenced(text: str) -> Extracted:
+    opening, closing = ANSWER
     blocks, at = [], 0  # of the tag and what is in it, or None if that was cut off
     while (opened := _OPEN.search(text, at)) is not None:
         closed = _CLOSE.search(text, opened.end())
@@ -61,9 +65,10 @@ def program(text: str) -> Extracted:
         defining = [inside for inside in found if inside and _DEFINES.search(inside)]
         chosen, where = (defining or found)[-1], "in a fenced block"
     else:
-        if text.count("<answer>") != 1 or "</answer>" not in text.partition("<answer>")[2]:
+        chosen, closed_tag, _ = text.partition(opening)[2].partition(closing)
+        if text.count(opening) != 1 or not closed_tag:
             return Extracted(None, "no fenced block")
-        chosen, where = text.partition("<answer>")[2].partition("</answer>")[0], "in <answer>"
+        where = f"in {opening}"
     if not chosen.strip():
         return Extracted(None, "an empty program")
     return Extracted(chosen, where)

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1jax.data.rows.rewriting import clean, laid_out, overlap, script, summarize, word_grams
-from r1jax.text.thought import split_completion
+from r1jax.data.rows.rewriting import clean, overlap, script, summarize, word_grams
 
 SUMMARIES = {"en": "It is \\boxed{{answer}}.", "zh": "是\\boxed{{answer}}。"}
 
@@ -39,11 +38,6 @@ def test_cleaning_adds_nothing_and_is_done_once(thought):
 def test_the_summary_is_in_the_questions_language_and_holds_the_answer():
     assert summarize("7", "last digit?", SUMMARIES) == "It is \\boxed{7}."
     assert summarize("\\frac{1}{2}\n", "个位是几？", SUMMARIES) == "是\\boxed{\\frac{1}{2}}。"
-
-
-def test_a_layout_splits_into_its_halves():
-    assert split_completion(laid_out("a b", "c"), opened=False) == ("a b", "c")
-    assert laid_out("", "Hello!") == "Hello!"
 
 
 def test_overlap_is_the_share_of_common_grams():

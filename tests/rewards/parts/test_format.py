@@ -4,13 +4,13 @@ from hypothesis import strategies as st
 
 from r1jax.rewards.parts.format import (
     FORMATS,
-    TAGS,
     soft_think_answer,
     tag_count,
     think,
     think_answer,
     thought,
 )
+from r1jax.text.thought import TAGS
 
 words = st.text(alphabet="abc 123\n+=", min_size=1).filter(str.strip)
 gaps = st.sampled_from(["", " ", "\n", "\n\n  "])
