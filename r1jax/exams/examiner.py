@@ -15,6 +15,7 @@ from r1jax.sampling.sampler import Sampler
 from r1jax.text import templates
 from r1jax.text.templates import Prompt, PromptConfig
 from r1jax.text.tokenizer import Tokenizer
+from r1jax.text.words import says_any
 from r1jax.train.processes import all_scores, own_rows, to_host
 from r1jax.types import Rollout, Weights
 
@@ -165,6 +166,6 @@ def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | 
         "mean_length_correct": mean(answered.lengths[correct]),
         "mean_length_wrong": mean(answered.lengths[~correct & ~errors]),
         "truncation_rate": mean(answered.truncated),
-        "reflective_rate": mean(any(w in t for w in reflective) for t in answered.completions),
+        "reflective_rate": mean(says_any(t, reflective) for t in answered.completions),
         "error_rate": mean(s.error for s in answered.scores),
     }

@@ -190,6 +190,16 @@ def test_questions_without_answers_are_told_and_not_an_index(examiner, base, mon
         )  # fmt: skip
 
 
+def test_reflection_is_a_whole_word_in_any_case():
+    scores = judge([WRONG] * 4, [PROBLEMS[0]] * 4)
+    said = ["an attribute", "Wait", "but", "等等"]
+    answered = Answered(
+        [PROBLEMS[0]] * 4, [""] * 4, said, scores, np.ones(4), np.zeros(4, bool), 0.0
+    )
+    assert rates(answered, ("but",))["reflective_rate"] == 1 / 4
+    assert rates(answered, ("wait", "等等"))["reflective_rate"] == 2 / 4
+
+
 def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypatch):
     """Of p1's four answers the two right ones fail to be judged: 0 of 2 is left, not 0 of 4."""
     scripted(examiner, monkeypatch)
