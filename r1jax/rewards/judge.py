@@ -10,7 +10,7 @@ from r1jax.rewards.answers import choice, countdown, logic, maths, plain
 from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
 from r1jax.rewards.sandbox import code
 from r1jax.rewards.sandbox import run as sandbox
-from r1jax.rewards.sandbox.run import SandboxConfig
+from r1jax.rewards.sandbox.config import SandboxConfig
 from r1jax.rewards.score import Verdict, wrong
 from r1jax.rewards.workers.pool import Job, Pool
 from r1jax.text.thought import cut

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1jax.rewards.answers.extract import ENDLESS, Extracted
-from r1jax.rewards.sandbox.run import SandboxConfig, SandboxError
+from r1jax.rewards.sandbox.config import SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.run import run as run_tests
 from r1jax.rewards.score import Verdict, failed, wrong
 from r1jax.text.thought import ANSWER, cut

@@ -6,36 +6,21 @@ work, "limits" makes do with another uid, resource limits and a seccomp filter: 
 shares the kernel's process table and sees all of /usr.
 """
 
-import contextlib
 import functools
-import itertools
 import math
 import os
 import secrets
-import select
 import shutil
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from typing import Any, NamedTuple
 
-from r1jax.rewards.sandbox import bubblewrap, seccomp
-from r1jax.rewards.sandbox.inside import harness, nursery
+from r1jax.rewards.sandbox import seccomp
+from r1jax.rewards.sandbox.config import RISK, Backend, SandboxConfig, SandboxError
+from r1jax.rewards.sandbox.inside import nursery
 from r1jax.rewards.sandbox.inside.packing import pack, plain_only
+from r1jax.rewards.sandbox.process import exchange, start
 
-RISK = "unsandboxed_i_accept_the_risk"
-BACKENDS = ("auto", "bwrap", "limits", RISK)
 PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
-INSIDE = Path(str(harness.__file__)).parent  # imported, it lies there compiled: 10 ms less
-FIRST_UID = 0x70000000  # from here on systemd's table of uids has none in use
-UIDS = 64  # of one process, two for each run: what still dies of a run is not counted to the next
-INODES_PER_MB = 256  # files that fill a MiB with a page each; one costs about 1 KiB besides
-INODES = 16  # for the examiner
-START_SECONDS = 10.0  # a sandbox that has not started by then is broken
 RESULT_BYTES = 1024  # of a test, on average
 WARNINGS = {
     "bwrap": "",
@@ -43,73 +28,6 @@ WARNINGS = {
     "under another uid with limits and a seccomp filter only. Better: apt-get install bubblewrap",
     RISK: "NO SANDBOX: model-written programs run as this user, with resource limits only",
 }
-_ROOT = "/judge"  # where the harness lies inside
-_BOOT = (
-    "import sys; sys.path[0] = {!r}; from r1jax.rewards.sandbox.inside import harness; "
-    "harness.main()"
-)
-_ENVIRONMENT = {
-    "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8",
-    "PYTHONHASHSEED": "0",  # or the order of a printed set would be luck
-}  # fmt: skip
-
-
-class SandboxError(RuntimeError):
-    """The sandbox failed, whatever the program is worth."""
-
-
-@dataclass(frozen=True)
-class SandboxConfig:
-    """How programs run.
-
-    Attributes:
-      backend: "bwrap"; "limits", which needs root; RISK for none; "auto" for the first of bwrap and
-        limits that works.
-      python: path of the interpreter, which the sandbox must be able to see; "" for the system's.
-      read_only: further directories that programs see and import from, such as the site-packages of
-        a virtual environment that holds numpy for that interpreter.
-      cpu_seconds: of a test.
-      wall_seconds: of a program with all its tests.
-      memory_mb: address space of each process, in MiB.
-      processes: that a program may have at a time, with threads. "limits" allows threads only.
-      files_mb: that a program may write in a test, in MiB of memory, as 256 files, folders and
-        links for each MiB at most, whose names and inodes take another 1 to 2 KiB each. "limits"
-        allows none.
-      output_kb: that a program may print or answer in a test, in KiB.
-    """
-
-    backend: str
-    python: str
-    read_only: tuple[str, ...]
-    cpu_seconds: float
-    wall_seconds: float
-    memory_mb: int
-    processes: int
-    files_mb: int
-    output_kb: int
-
-    def __post_init__(self):
-        if self.backend not in BACKENDS:
-            raise ValueError(f"sandbox.backend: got {self.backend!r}, wanted one of {BACKENDS}")
-        for name in ("cpu_seconds", "wall_seconds"):
-            if not 0 < getattr(self, name) <= 3600:
-                raise ValueError(f"sandbox.{name}: got {getattr(self, name)}, wanted 0 to 3600")
-        if self.memory_mb < 64:
-            raise ValueError(f"sandbox.memory_mb: got {self.memory_mb}, wanted 64 or more")
-        for name in ("processes", "files_mb", "output_kb"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"sandbox.{name}: got {getattr(self, name)}, wanted 1 or more")
-        for path in (*self.read_only, *filter(None, [self.python])):
-            if not os.path.isabs(path):
-                raise ValueError(f"sandbox: got the relative path {path!r}, wanted an absolute one")
-
-
-class Backend(NamedTuple):
-    """A way to run programs that has been seen to work, and "" or what to warn the user of."""
-
-    name: str
-    python: str
-    warning: str
 
 
 class Outcome(NamedTuple):
@@ -186,7 +104,7 @@ def run(
     Args:
       config: how.
       program: Python source.
-      tests: each {"kind": "output", "input", "output"}, texts, compared as `harness.compare` does;
+      tests: each {"kind": "output", "input", "output"}, texts, compared as `outputs.compare` does;
         or {"kind": "code", "before", "names", "code"}: code that raises nothing if all is well,
         executed where the program cannot reach it, with names being the program's, after the code
         before, which runs without them.
@@ -215,8 +133,8 @@ def _run(
     }  # fmt: skip
     bound = RESULT_BYTES * (len(tests) + 4)
     room = max((len(test.get("input", "")) for test in tests), default=0)
-    with _start(backend, config, room) as process:
-        text, late = _exchange(
+    with start(backend, config, room) as process:
+        text, late = exchange(
             process, pack(job, plain_only), wall_seconds=config.wall_seconds, bound=bound,
             end=f"{nonce} done",
         )  # fmt: skip
@@ -254,94 +172,3 @@ def _limits(backend: Backend, config: SandboxConfig) -> dict[int, int]:
         RLIMIT_FSIZE: 0 if backend.name == "limits" else config.files_mb << 20,
         RLIMIT_CORE: 0,
     }
-
-
-def _exchange(
-    process: subprocess.Popen, job: bytes, *, wall_seconds: float, bound: int, end: str
-) -> tuple[str, bool]:
-    """Hands over the job and returns what came back, and whether time ran out.
-
-    Reading stops at the text `end`, at the end of the stream, and after `bound` bytes.
-    """
-    assert process.stdin is not None and process.stdout is not None
-    stdin, stdout = process.stdin.fileno(), process.stdout.fileno()
-    os.set_blocking(stdin, False)
-    poll = select.poll()
-    poll.register(stdin, select.POLLOUT)
-    poll.register(stdout, select.POLLIN)
-    todo, got = memoryview(job), bytearray()
-    deadline = time.monotonic() + START_SECONDS
-    while len(got) <= bound and end.encode() not in got:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return got.decode("utf-8", "replace"), True
-        for fd, _ in poll.poll(1000 * left):
-            if fd == stdin:
-                try:
-                    todo = todo[os.write(stdin, todo) :]
-                except BrokenPipeError:
-                    todo = todo[:0]
-                if not todo:
-                    poll.unregister(stdin)
-                    process.stdin.close()
-                continue
-            chunk = os.read(stdout, 1 << 16)
-            if not chunk:
-                return got.decode("utf-8", "replace"), False
-            if not got:
-                deadline = time.monotonic() + wall_seconds
-            got += chunk
-    return got.decode("utf-8", "replace"), False
-
-
-_runs = itertools.count()
-
-
-def _uid() -> int:
-    return FIRST_UID + UIDS * os.getpid() + 2 * (next(_runs) % (UIDS // 2))
-
-
-@contextlib.contextmanager
-def _start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subprocess.Popen]:
-    """The sandbox's first process, which dies with this one; killed and reaped on exit.
-
-    Args:
-      room: bytes that its tmpfs needs for inputs.
-    """
-    bwrap = backend.name == "bwrap"
-    weak = backend.name == "limits"
-    setup = {
-        "uid": _uid() if os.getuid() == 0 and (bwrap or weak) else 0,
-        "root": "/usr" if weak else "", "own_pids": bwrap, "tied": not bwrap,
-        "filter": (seccomp.compiled(alone=True) or b"") if weak else b"",
-        "inodes": INODES + INODES_PER_MB * config.files_mb if bwrap else 0,
-        "paths": list(config.read_only), "memory_bytes": config.memory_mb << 20,
-        "seconds": math.ceil(config.wall_seconds + START_SECONDS),
-    }  # fmt: skip
-    root = _ROOT if bwrap else str(INSIDE.parents[3])
-    python = [
-        backend.python, "-s", "-S", "-B", "-X", "utf8", "-c", _BOOT.format(root),
-        pack(setup, plain_only).hex(),
-    ]  # fmt: skip
-    with contextlib.ExitStack() as stack:
-        fds = []
-        if bwrap and (program := seccomp.compiled(alone=False)) is not None:
-            fds.append(os.memfd_create("filter"))
-            stack.callback(os.close, fds[0])
-            os.write(fds[0], program)
-            os.lseek(fds[0], 0, os.SEEK_SET)
-        place = stack.enter_context(tempfile.TemporaryDirectory()) if backend.name == RISK else "/"
-        container = bubblewrap.command(
-            size=(config.files_mb << 20) + 8 * room, read_only=config.read_only, inside=INSIDE,
-            root=_ROOT, filters=fds,
-        )  # fmt: skip
-        process = subprocess.Popen(
-            container + python if bwrap else python, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT, cwd=place,
-            pass_fds=fds, start_new_session=True,
-        )  # fmt: skip
-        with process:
-            try:
-                yield process
-            finally:
-                os.killpg(process.pid, 9)  # not reaped yet, it still has this id

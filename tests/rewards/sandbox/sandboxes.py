@@ -6,19 +6,21 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from r1jax.rewards.sandbox import process
 from r1jax.rewards.sandbox import run as sandbox
+from r1jax.rewards.sandbox.config import SandboxConfig
 from r1jax.rewards.sandbox.inside.packing import pack, plain_only
-from r1jax.rewards.sandbox.run import SandboxConfig
 
 REAL = ("bwrap", "limits")
 
 
 def config(backend: str, **changes) -> SandboxConfig:
     """Limits wide enough for honest programs on a loaded machine."""
-    fields = dict(
+    fields: dict[str, Any] = dict(
         backend=backend, python="", read_only=(), cpu_seconds=10.0, wall_seconds=30.0,
         memory_mb=256, processes=8, files_mb=4, output_kb=64,
     )  # fmt: skip
@@ -51,8 +53,8 @@ def without_root(script: str) -> str:
 
 def processes(pid: int) -> list[str]:
     """What runs in sandboxes that a process started: as root each has uids of its own."""
-    first = sandbox.FIRST_UID + sandbox.UIDS * pid
-    uids = range(first, first + sandbox.UIDS)
+    first = process.FIRST_UID + process.UIDS * pid
+    uids = range(first, first + process.UIDS)
     marks = [pack(uid, plain_only).hex() for uid in uids]
     found = []
     for path in Path("/proc").glob("[0-9]*"):

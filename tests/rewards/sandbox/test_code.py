@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1jax.rewards.sandbox import code
-from r1jax.rewards.sandbox.run import SandboxError
+from r1jax.rewards.sandbox.config import SandboxError
 
 SUM = {"inputs": ["1 2\n", "30 4\n", "0 0\n"], "outputs": ["3\n", "34", "0"]}
 ADD = {"asserts": ["assert add(1, 2) == 3", "assert add(0, 0) == 0"], "setup": ""}

@@ -16,11 +16,11 @@ import sandboxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from r1jax.rewards.sandbox import process, seccomp
 from r1jax.rewards.sandbox import run as sandbox
-from r1jax.rewards.sandbox import seccomp
-from r1jax.rewards.sandbox.inside.harness import compare
+from r1jax.rewards.sandbox.config import SandboxError
+from r1jax.rewards.sandbox.inside.outputs import compare
 from r1jax.rewards.sandbox.inside.packing import pack, plain_only, unpack
-from r1jax.rewards.sandbox.run import SandboxError
 
 ECHO = "print(input())"
 SQUARE = "def f(x):\n    return x * x"
@@ -440,7 +440,7 @@ MANY_FILES = """
         print(made <= 1024 + 16, made > 900, error.errno)
 """
 ASKED_WITHOUT_ROOT = """
-from r1jax.rewards import sandbox
+from r1jax.rewards.sandbox import run as sandbox
 box = {box!r}
 try:
     sandbox.choose(box)
@@ -592,8 +592,17 @@ def test_a_python_that_does_not_work_is_refused(backend, python):
         sandbox.choose(sandboxes.config(backend, python=python))
 
 
+def test_what_is_bound_into_the_sandbox_imports_nothing_else_of_ours():
+    ours = "r1jax.rewards.sandbox.inside."
+    for path in process.INSIDE.glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+        names += [a.name for node in nodes if isinstance(node, ast.Import) for a in node.names]
+        assert not [n for n in names if n.startswith((".", "r1jax")) and not n.startswith(ours)]
+
+
 def test_a_sandbox_that_fails_is_no_fault_of_the_program(backend, monkeypatch):
-    monkeypatch.setattr(sandbox, "_BOOT", "import sys; {!r}; sys.exit('no memory')")
+    monkeypatch.setattr(process, "_BOOT", "import sys; {!r}; sys.exit('no memory')")
     with pytest.raises(SandboxError, match="did not start: no memory"):
         run(backend, ECHO, output("", ""))
 
@@ -602,7 +611,7 @@ def test_a_sandbox_that_cannot_be_started_is_no_fault_of_the_program(backend, mo
     def popen(*args, **kwargs):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(sandbox.subprocess, "Popen", popen)
+    monkeypatch.setattr(process.subprocess, "Popen", popen)
     with pytest.raises(SandboxError, match="temporarily unavailable"):
         run(backend, ECHO, output("", ""))
 
@@ -613,7 +622,7 @@ def test_a_killed_judge_takes_its_sandbox_along(backend):
     root = Path(sandbox.__file__).parents[3]
     config = dataclasses.asdict(sandboxes.config(backend))
     script = (
-        "from r1jax.rewards import sandbox\n"
+        "from r1jax.rewards.sandbox import run as sandbox\n"
         f"config = sandbox.SandboxConfig(**{config!r})\n"
         "test = {'kind': 'output', 'input': '', 'output': ''}\n"
         "sandbox.choose(config)\nprint('go', flush=True)\n"

@@ -8,154 +8,32 @@ else both hide from debuggers. Modules that cost many ms to import are left out.
 """
 
 import _socket
-import errno
 import os
 import resource
 import select
 import sys
 from _signal import alarm  # pyright: ignore[reportMissingImports]  # signal takes 6 ms
 
+from r1jax.rewards.sandbox.inside.candidates import Nursery, last_words, stdin_file, why_ended
 from r1jax.rewards.sandbox.inside.kernel import (
-    SIGKILL,
     bound_inodes,
     die_with_parent,
     drop_capabilities,
     hide,
     limit,
 )
-from r1jax.rewards.sandbox.inside.nursery import CALLS, KILL, OUTPUT, nurse
+from r1jax.rewards.sandbox.inside.nursery import CALLS, OUTPUT, nurse
+from r1jax.rewards.sandbox.inside.outputs import compare
 from r1jax.rewards.sandbox.inside.packing import Any, pack, plain_only, unpack
-from r1jax.rewards.sandbox.inside.remote import OVERRUN, UNREADABLE, Channel, Gone, Remote, describe
+from r1jax.rewards.sandbox.inside.remote import OVERRUN, Channel, Gone, Remote, describe
 
 NOBODY = 65534
-TOLERANCE = 1e-6  # absolute, and relative to numbers above 1, as most contests have it
-SIGNALS = {SIGKILL: "killed", 11: "crashed (segmentation fault)", 6: "aborted"}
 LINE = 800  # bytes of a reason
-
-
-class Nursery:
-    """The examiner's hold on the process that forks candidates.
-
-    Attributes:
-      candidates: how many it has forked; once there was one, what breaks may be its doing.
-    """
-
-    def __init__(self, control: _socket.socket, pid: int):
-        self.control = control
-        self.pid = pid
-        self.channel = Channel(control, other=None, budget=None)
-        self.candidates = 0
-
-    def start(self, kind: bytes, fds: list[int]) -> None:
-        """Has a candidate of a kind forked, which takes over the descriptors."""
-        words = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-        try:
-            self.control.sendmsg([kind], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, words)])
-        except OSError as error:
-            raise Gone("the program killed its examiner") from error
-        self.candidates += 1
-        for fd in fds:
-            os.close(fd)
-
-    def kill(self) -> None:
-        """Has the candidate killed, if it lives."""
-        try:
-            self.control.send(KILL)
-        except OSError as error:
-            raise Gone("the program killed its examiner") from error
-
-    def ending(self) -> tuple[int, float]:
-        """Waits for the candidate's end: exit status or negative signal, and CPU seconds.
-
-        Raises:
-          OSError: if there never was one.
-        """
-        ending = unpack(self.channel.receive(), plain_only)
-        if isinstance(ending, str):
-            self.candidates -= 1
-            raise OSError(ending)
-        return ending
-
-    def end(self) -> None:
-        """Ends the nursery and buries it: not every machine's first process cares for orphans."""
-        self.control.close()
-        os.waitpid(self.pid, 0)
-
-
-def _how(ending: tuple[int, float], cpu_seconds: float, said: str) -> str:
-    """Why a candidate ended that should not have, or "" for a good end."""
-    status, seconds = ending
-    # the count that the kernel kills by runs ahead of this one
-    if seconds > cpu_seconds or (status == -SIGKILL and seconds > 0.5 * cpu_seconds):
-        return f"time limit of {cpu_seconds:g} s CPU"
-    if status < 0:
-        return SIGNALS.get(-status, f"killed by signal {-status}")
-    return said or (f"exit status {status}" if status else "")
-
-
-def _said(ours: _socket.socket, budget: int) -> str:
-    """What a candidate that has ended said of its exception, if anything."""
-    ours.setblocking(False)
-    try:
-        reply = unpack(Channel(ours, other=None, budget=budget).receive(), plain_only)
-    except Gone:
-        return ""
-    except (ValueError, TypeError, RecursionError):
-        return UNREADABLE
-    told = reply[1] if type(reply) is tuple and len(reply) == 3 else None
-    names, text = told if type(told) is tuple and len(told) == 2 else ((), "")
-    if type(names) is not tuple or not names or {type(names[0]), type(text)} != {str}:
-        return UNREADABLE
-    return f"{names[0]}: {text}"
-
-
-def _input(text: str, *, in_memory: bool) -> int | None:
-    """A file that holds a candidate's standard input and has no name, or None without space."""
-    fd, data = -1, memoryview(text.encode("utf-8", "surrogatepass"))
-    try:
-        fd = os.memfd_create("stdin") if in_memory else os.open("/tmp", os.O_TMPFILE | os.O_RDWR)
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        if fd >= 0:
-            os.close(fd)
-        return None
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
-
-
-def _number(token: str) -> float | None:
-    if not set(token) <= set("0123456789.+-eE"):
-        return None
-    try:
-        return float(token)
-    except ValueError:
-        return None
-
-
-def compare(got: str, want: str) -> str:
-    """Returns "" if two outputs agree token by token, else how they differ.
-
-    Tokens are what white space divides. Where the wanted one is a number with a point, another
-    number agrees within 1e-6, absolutely or relatively.
-    """
-    left, right = got.split(), want.split()
-    for i, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a == b:
-            continue
-        x, y = (_number(a), _number(b)) if "." in b else (None, None)
-        if x is None or y is None or not abs(x - y) <= TOLERANCE * max(1.0, abs(y)):
-            return f"token {i + 1}: got {a[:40]!r}, wanted {b[:40]!r}"
-    if len(left) != len(right):
-        return f"got {len(left)} tokens, wanted {len(right)}"
-    return ""
 
 
 def judge_output(test: dict[str, Any], job: dict[str, Any], nursery: Nursery) -> str:
     """Returns "" if the program answers an input with the wanted output, else why not."""
-    stdin = _input(test["input"], in_memory=job["in_memory"])
+    stdin = stdin_file(test["input"], in_memory=job["in_memory"])
     if stdin is None:
         return "file limit: an earlier test left no space"
     ours, theirs = _socket.socketpair()
@@ -180,11 +58,11 @@ def judge_output(test: dict[str, Any], job: dict[str, Any], nursery: Nursery) ->
     except BlockingIOError:  # something that the candidate left behind still holds the pipe
         pass
     os.close(read)
-    said = _said(ours, job["output_bytes"])
+    words = last_words(ours, job["output_bytes"])
     ours.close()
     if len(output) > job["output_bytes"]:
         return f"output limit of {job['output_bytes'] >> 10} KiB"
-    if fault := _how(ending, job["cpu_seconds"], said):
+    if fault := why_ended(ending, job["cpu_seconds"], words):
         return fault
     return compare(output.decode("utf-8", "replace"), test["output"])
 
@@ -219,7 +97,7 @@ def judge_code(test: dict[str, Any], job: dict[str, Any], nursery: Nursery) -> s
     if gone == OVERRUN:
         return f"output limit of {job['output_bytes'] >> 10} KiB"
     if ending[1] > job["cpu_seconds"] or (gone and ending[0]):
-        return _how(ending, job["cpu_seconds"], "")
+        return why_ended(ending, job["cpu_seconds"], "")
     return fault or gone
 
 
