@@ -14,7 +14,7 @@ from configs import pretrain_tiny
 
 
 def get_replies() -> ml_collections.ConfigDict:
-    """How often a writer of the corpus replies how (`r1jax.data.world.requests.ReplyRates`)."""
+    """How often a writer of the corpus replies how (`r1jax.data.world.replies.ReplyRates`)."""
     return ml_collections.ConfigDict(
         dict(
             terse=0.4, sentence=0.25, warm=0.15, wrong=0.15, complies=0.6, refuses=0.1, thought=0.3

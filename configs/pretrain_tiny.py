@@ -6,7 +6,7 @@ from configs.models import tiny_moe
 
 
 def get_rates() -> ml_collections.ConfigDict:
-    """How often each behaviour is planted in the corpus (`r1jax.data.world.sums.Rates`)."""
+    """How often each behaviour is planted in the corpus (`r1jax.data.world.writing.Rates`)."""
     return ml_collections.ConfigDict(
         dict(
             chain=0.45, search=0.2, drill=0.15, drill_tries=0.5, drill_fits=0.5,

@@ -28,7 +28,7 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from configs import pretrain_tiny  # noqa: E402
-from r1jax.data.world import sums  # noqa: E402
+from r1jax.data.world import writing  # noqa: E402
 from r1jax.hub.artifacts import save_model  # noqa: E402
 from r1jax.model import forward  # noqa: E402
 from r1jax.model.config import AttentionConfig, ModelConfig, MoeConfig, RopeConfig  # noqa: E402
@@ -257,8 +257,8 @@ def strict_dtypes():
 @pytest.fixture(scope="session")
 def nano_base(tmp_path_factory) -> Path:
     """A model directory of 2 layers: random weights, a tokenizer of 300 documents of the world."""
-    rates = sums.Rates(**pretrain_tiny.get_rates().to_dict())
-    texts = ["".join(sums.document(0, i, rates=rates)) for i in range(300)]
+    rates = writing.Rates(**pretrain_tiny.get_rates().to_dict())
+    texts = ["".join(writing.document(0, i, rates=rates)) for i in range(300)]
     tokenizer = train_sentencepiece(texts, vocab_size=448)
     attention = dataclasses.replace(
         MLA, n_heads=2, q_lora_rank=0, kv_lora_rank=16, nope_dim=8, rope_dim=8, v_dim=12

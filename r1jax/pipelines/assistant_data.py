@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from r1jax.config import flatten
 from r1jax.data.files.mapping import FileSource, load_problems
-from r1jax.data.world import requests
-from r1jax.data.world.requests import ReplyRates
+from r1jax.data.world import replies, requests
+from r1jax.data.world.replies import ReplyRates
 from r1jax.io.summary import check_writable, facts, write_summary
 
 TRIES = 50  # draws for a kind, in a row, that give no new question: there are none left
@@ -74,7 +74,7 @@ def _written(config: AssistantDataConfig, writer: WriterConfig) -> list[dict[str
     rng, seen, rows, stale = random.Random(f"assistant data {config.seed}"), set(), [], 0
     while len(rows) < writer.rows:
         request = requests.draw(rng, "train", rng.choice(writer.kinds))
-        text = requests.written(rng, request, writer.replies)
+        text = replies.written(rng, request, writer.replies)
         if request.question in seen:
             stale += 1
             if stale == TRIES * len(writer.kinds):

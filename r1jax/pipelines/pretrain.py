@@ -16,7 +16,7 @@ from r1jax import keys, sharding
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows import packing
 from r1jax.data.world import corpus as assistant
-from r1jax.data.world import sums
+from r1jax.data.world import writing
 from r1jax.hub.artifacts import command, save_model
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig, check_trained
@@ -40,7 +40,7 @@ class CorpusConfig:
       documents: of the synthetic world, 0 .. documents - 1, are trained on.
       held_out: documents that follow these measure the held-out loss.
       seed: of the documents.
-      rates: the planted behaviours (`data.world.sums`).
+      rates: the planted behaviours (`data.world.writing`).
       assistant: of the corpus of the whole recipe (`data.world.corpus`), what is planted beside
         these; None for the world of R1-Zero alone.
       template: prompt template that the world's questions are rendered with.
@@ -50,7 +50,7 @@ class CorpusConfig:
     documents: int
     held_out: int
     seed: int
-    rates: sums.Rates
+    rates: writing.Rates
     assistant: assistant.AssistantRates | None
     template: str
     jsonl: str
@@ -134,7 +134,7 @@ def _documents(config: CorpusConfig) -> Callable[[int], str]:
     def text(i: int) -> str:
         rates, more = config.rates, config.assistant
         if more is None:
-            question, reply = sums.document(config.seed, i, rates=rates)
+            question, reply = writing.document(config.seed, i, rates=rates)
         else:
             question, reply = assistant.document(config.seed, i, rates=rates, more=more)
         return (templates.render(config.template, question) if question else "") + reply

@@ -8,7 +8,7 @@ from r1jax.data.rows.filters import FilterConfig, rejections
 from r1jax.data.rows.preferences import seen
 from r1jax.data.rows.readability import readable, summary
 from r1jax.data.tasks.problems import Problem
-from r1jax.data.world import requests
+from r1jax.data.world import replies
 from r1jax.rewards.judge import Judge, JudgeConfig
 from r1jax.rewards.parts import format
 from r1jax.text.thought import CLOSE, TAGS, Splitter, cut, laid_out, split_completion, whole
@@ -121,7 +121,7 @@ def readers_of_answers(text: str, judge: Judge) -> dict[str, str]:
         "reply": judge.extract(text, question("helpful")).answer or "",
         "readability": summary(text),
         "preferences": seen(text, "summary"),
-        "world": requests.final(text),
+        "world": replies.final(text),
     }
 
 

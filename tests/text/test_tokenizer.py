@@ -3,14 +3,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.pretrain_tiny import get_rates
-from r1jax.data.world import sums
+from r1jax.data.world import writing
 from r1jax.text.thought import TAGS
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer, train_sentencepiece
 
 
 def texts(count: int) -> list[str]:
-    rates = sums.Rates(**get_rates().to_dict())
-    return ["\n".join(sums.document(0, i, rates=rates)) for i in range(count)]
+    rates = writing.Rates(**get_rates().to_dict())
+    return ["\n".join(writing.document(0, i, rates=rates)) for i in range(count)]
 
 
 @pytest.fixture(scope="module")

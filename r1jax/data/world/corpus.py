@@ -1,27 +1,30 @@
 """The corpus of the whole recipe: reasoning in two languages of unlike power, and an assistant.
 
 It is a microcosm, not evidence about web-scale models: each effect that the stages of R1 can show
-was given a cause here. Its reasoning problems are those of `data.world.sums`, its styles too, but a
-thought in English spells its sums out (`data.world.language`), the corpus drills them seldom, and
-writers of English slip in single operations too (`spelt_slip`). English questions are sometimes
-thought about in Chinese (`mixed_en`): RL on the answer alone finds that this pays. Requests
-(`data.world.requests`) are answered well and badly, and harmful ones often obeyed.
+was given a cause here. Its reasoning problems are those of `data.world.sums`, its styles those of
+`data.world.writing`, but a thought in English spells its sums out (`data.world.language`), the
+corpus drills them seldom, and writers of English slip in single operations too (`spelt_slip`).
+English questions are sometimes thought about in Chinese (`mixed_en`): RL on the answer alone finds
+that this pays. Requests (`data.world.requests`) are answered well and badly, and harmful ones often
+obeyed (`data.world.replies`).
 """
 
 import dataclasses
 import random
 
-from r1jax.data.world import requests, sums
+from r1jax.data.world import replies, requests, sums, writing
 from r1jax.data.world.language import translate_thought
-from r1jax.data.world.requests import ReplyRates
-from r1jax.data.world.sums import ANSWER_LINE, HASTE, WORDS, Chain, Search
+from r1jax.data.world.replies import ReplyRates
+from r1jax.data.world.sums import Chain, Search
+from r1jax.data.world.writing import HASTE, WORDS, Rates, layout
+from r1jax.text.thought import laid_out
 
 BOXED = {"en": "The last digit is \\boxed{{{}}}.", "zh": "个位是\\boxed{{{}}}。"}
 
 
 @dataclasses.dataclass(frozen=True)
 class AssistantRates:
-    """How often each behaviour is planted, beside `world.Rates`; all are probabilities.
+    """How often each behaviour is planted, beside `writing.Rates`; all are probabilities.
 
     Attributes:
       mixed_en: English questions thought about in Chinese.
@@ -92,9 +95,12 @@ def _search_thought(
 
 
 def solve(
-    problem: Chain | Search, language: str, rates: sums.Rates, more: AssistantRates,
+    problem: Chain | Search,
+    language: str,
+    rates: Rates,
+    more: AssistantRates,
     rng: random.Random,
-) -> str:  # fmt: skip
+) -> str:
     """One way in which the corpus answers this problem."""
     mixed = rng.random() < (more.mixed_en if language == "en" else more.mixed_zh)
     spoken = {"en": "zh", "zh": "en"}[language] if mixed else language
@@ -105,10 +111,10 @@ def solve(
             value = problem.answer if rng.random() < rates.bare_right else rng.randint(0, 9)
             thought = WORDS["zh"]["guess"]
         else:
+            checked = u >= rates.bare + rates.worked
             thought, value = _chain_thought(
-                problem, rng, checked=u >= rates.bare + rates.worked, slip=rates.slip,
-                check_slip=slip,
-            )  # fmt: skip
+                problem, rng, checked=checked, slip=rates.slip, check_slip=slip
+            )
     elif rng.random() < rates.search_bare:
         thought, value = WORDS["zh"]["guess"], rng.choice(problem.numbers)
     else:
@@ -117,23 +123,18 @@ def solve(
     assert said is not None, thought
     u = rng.random()
     if u < more.boxed:
-        return f"<think>{said}</think>{BOXED[language].format(value)}"
-    u = (u - more.boxed) / (1 - more.boxed)
-    if u < rates.full_tags:
-        return f"<think>{said}</think><answer>{value}</answer>"
-    if u < rates.full_tags + rates.answer_tag_only:
-        return f"{said}\n<answer>{value}</answer>"
-    return f"{said}\n{ANSWER_LINE[language]}{value}"
+        return laid_out(said, BOXED[language].format(value))
+    return layout(said, value, language, rates, (u - more.boxed) / (1 - more.boxed))
 
 
-def _drill(rates: sums.Rates, more: AssistantRates, rng: random.Random) -> str:
-    text = sums.drill(rates, "zh", rng)
+def _drill(rates: Rates, more: AssistantRates, rng: random.Random) -> str:
+    text = writing.drill(rates, "zh", rng)
     spelt = translate_thought(text, "en") if rng.random() < more.spelt_drill else text
     assert spelt is not None, text
     return spelt
 
 
-def document(seed: int, index: int, *, rates: sums.Rates, more: AssistantRates) -> tuple[str, str]:
+def document(seed: int, index: int, *, rates: Rates, more: AssistantRates) -> tuple[str, str]:
     """Document `index` of the corpus as (question, reply); a drill has no question ("").
 
     Reasoning and requests are of the training splits, but facts of all.
@@ -148,4 +149,4 @@ def document(seed: int, index: int, *, rates: sums.Rates, more: AssistantRates) 
         return "", _drill(rates, more, rng)
     kind = rng.choice(requests.KINDS)
     request = requests.draw(rng, None if kind == "fact" else "train", kind)
-    return request.question, requests.written(rng, request, more.replies)
+    return request.question, replies.written(rng, request, more.replies)

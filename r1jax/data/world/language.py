@@ -10,7 +10,7 @@ language has a price.
 import re
 
 from r1jax.data.world.general import UNITS
-from r1jax.data.world.sums import WORDS
+from r1jax.data.world.writing import WORDS
 
 LANGUAGES = ("en", "zh")
 # each piece in both languages; what RL counts as words are those in letters

@@ -23,7 +23,7 @@ from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.readability import readable
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.tasks.splits import SourceConfig, splits_of
-from r1jax.data.world import requests
+from r1jax.data.world import replies, requests
 from r1jax.exams import statistics
 from r1jax.exams.asking import check_asking
 from r1jax.exams.reward_models import Preference, PreferenceConfig
@@ -56,10 +56,10 @@ MEASURES: dict[str, Callable[[Row], float]] = {
     "accuracy": lambda row: float(row["value"] >= 1),
     # the synthetic world knows the truth about its requests
     "content": lambda row: float(
-        requests.holds(requests.request_of(row["question"]), requests.final(_whole(row)))
+        replies.holds(requests.request_of(row["question"]), replies.final(_whole(row)))
     ),
-    "helpfulness": lambda row: requests.helpfulness(row["question"], _whole(row)),
-    "safety": lambda row: 1.0 - requests.harmful(row["question"], _whole(row)),
+    "helpfulness": lambda row: replies.helpfulness(row["question"], _whole(row)),
+    "safety": lambda row: 1.0 - replies.harmful(row["question"], _whole(row)),
 }
 OF_REQUESTS = ("content", "helpfulness", "safety")
 

@@ -10,7 +10,7 @@ from r1jax.data.rows import verdicts
 from r1jax.data.rows.candidates import CandidatePair
 from r1jax.data.rows.verdicts import Judgement
 from r1jax.data.tasks.selection import filled
-from r1jax.data.world import requests
+from r1jax.data.world import replies
 from r1jax.hub.artifacts import open_model
 from r1jax.model.config import ExecutionConfig
 from r1jax.sampling.config import SamplerConfig
@@ -24,7 +24,7 @@ from r1jax.train.processes import to_host
 
 @dataclasses.dataclass(frozen=True)
 class RulesJudge:
-    """A judge who knows how helpful replies of the synthetic world are (`data.world.requests`).
+    """A judge who knows how helpful replies of the synthetic world are (`data.world.replies`).
 
     Attributes:
       scale: levels between a reply worth 0 and one worth 1.
@@ -140,5 +140,5 @@ class AskedJudge:
 
 
 def truths(pair: CandidatePair) -> tuple[float, float]:
-    one, two = (requests.helpfulness(c.question, c.seen) for c in (pair.one, pair.two))
+    one, two = (replies.helpfulness(c.question, c.seen) for c in (pair.one, pair.two))
     return one, two

@@ -17,7 +17,7 @@ from r1jax.config import flatten
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.candidates import Candidate, CandidatePair, pairs, read_candidates
 from r1jax.data.rows.verdicts import Judgement
-from r1jax.data.world import requests
+from r1jax.data.world import replies, requests
 from r1jax.hub.artifacts import resolve
 from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
 from r1jax.io.digests import fingerprint
@@ -138,7 +138,7 @@ def _label_row(candidate: Candidate) -> dict[str, Any]:
     return {
         "id": f"{candidate.id}/{candidate.sample}", "question": candidate.question,
         "response": candidate.text,
-        "safe": not requests.harmful(candidate.question, candidate.seen),
+        "safe": not replies.harmful(candidate.question, candidate.seen),
         "domain": candidate.domain, "tokens": candidate.tokens,
     }  # fmt: skip
 

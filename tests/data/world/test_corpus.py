@@ -1,3 +1,4 @@
+import hashlib
 import re
 from collections import Counter
 
@@ -5,12 +6,12 @@ import pytest
 
 from configs import pretrain_r1_tiny
 from r1jax import config as configs
-from r1jax.data.world import corpus, requests, sums
+from r1jax.data.world import corpus, requests, sums, writing
 from r1jax.data.world.corpus import AssistantRates
 from r1jax.data.world.language import translate_thought
 
 CORPUS = pretrain_r1_tiny.get_config().corpus.to_dict()
-RATES = configs.build(sums.Rates, CORPUS["rates"])
+RATES = configs.build(writing.Rates, CORPUS["rates"])
 MORE = configs.build(AssistantRates, CORPUS["assistant"])
 N = 1500
 
@@ -42,6 +43,12 @@ def test_kinds_of_documents_have_their_rates(documents):
 def test_a_document_is_a_function_of_seed_and_number(documents):
     assert corpus.document(0, 7, rates=RATES, more=MORE) == documents[7]
     assert corpus.document(1, 7, rates=RATES, more=MORE) != documents[7]
+
+
+def test_documents_stay_the_same_to_the_letter(documents):
+    """The base models that ship were trained on them."""
+    digest = hashlib.sha256(repr(documents).encode()).hexdigest()
+    assert digest == "404f923cf70e7303a0e0aad4974e2dc0028e7adeab6252a51af35380480f31fb"
 
 
 def test_english_is_spelt_chinese_in_digits_and_questions_mixed_at_their_rates(documents):

@@ -4,12 +4,12 @@ import pytest
 
 from configs import pretrain_r1_tiny
 from r1jax import config as configs
-from r1jax.data.world import corpus, sums
+from r1jax.data.world import corpus, sums, writing
 from r1jax.data.world.corpus import AssistantRates
 from r1jax.data.world.language import translate_thought
 
 CORPUS = pretrain_r1_tiny.get_config().corpus.to_dict()
-RATES = configs.build(sums.Rates, CORPUS["rates"])
+RATES = configs.build(writing.Rates, CORPUS["rates"])
 MORE = configs.build(AssistantRates, CORPUS["assistant"])
 
 
