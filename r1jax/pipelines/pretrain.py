@@ -20,7 +20,7 @@ from r1jax.data.world import writing
 from r1jax.hub.artifacts import command, save_model
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig, check_trained
-from r1jax.reports.page import plot_pretrain
+from r1jax.reports.curves import plot_pretrain
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.tokenizer import SentencePieceTokenizer, train_sentencepiece

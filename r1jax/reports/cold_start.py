@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.reports import page
 from r1jax.reports.markdown import fenced, plain
-from r1jax.reports.page import facts_table, markdown_table
 
 
 def write_cold_start_report(
@@ -29,31 +29,23 @@ def write_cold_start_report(
     """
     reasons = list(next(iter(counts.values()))["dropped"])
     sums = {
-        "read": sum(told["read"] for told in counts.values()),
-        "kept": sum(told["kept"] for told in counts.values()),
-        "dropped": {r: sum(told["dropped"][r] for told in counts.values()) for r in reasons},
+        "read": sum(count["read"] for count in counts.values()),
+        "kept": sum(count["kept"] for count in counts.values()),
+        "dropped": {r: sum(count["dropped"][r] for count in counts.values()) for r in reasons},
     }
     columns = [*counts.values(), sums]
-    body = [["rows read", *(f"{told['read']:,}" for told in columns)]]
-    body += [[plain(r), *(f"-{told['dropped'][r]:,}" for told in columns)] for r in reasons]
-    body += [["kept", *(f"{told['kept']:,}" for told in columns)]]
-    text = [
-        "# Cold start",
-        "",
-        *markdown_table(["step", *(plain(name) for name in counts), "all"], body),
-        "",
+    body = [["rows read", *(f"{count['read']:,}" for count in columns)]]
+    body += [[plain(r), *(f"-{count['dropped'][r]:,}" for count in columns)] for r in reasons]
+    body += [["kept", *(f"{count['kept']:,}" for count in columns)]]
+    blocks = [
+        page.table(["step", *(plain(name) for name in counts), "all"], body),
         "The paper has thousands of R1-Zero's samples filtered, then rewritten by V3; neither its "
         "thresholds nor how many samples that took is published.",
-        "",
         "## Before and after",
-        "",
     ]
     for example in examples:
-        text += [f"### {plain(example['label'])}", "", *fenced(example["question"]), ""]
-        text += ["Before:", "", *fenced(example["before"]), ""]
-        if example["after"]:
-            text += ["After:", "", *fenced(example["after"]), ""]
-    text += ["## The run", "", *markdown_table(["fact", "value"], facts_table(facts, ""))]
-    path = Path(workdir) / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+        blocks += [f"### {plain(example['label'])}", fenced(example["question"])]
+        blocks += ["Before:", fenced(example["before"])]
+        blocks += ["After:", fenced(example["after"])] if example["after"] else []
+    blocks += ["## The run", page.facts(facts, "fact")]
+    return page.write_page(workdir, "Cold start", blocks)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r1jax.reports import page
 from r1jax.reports.exam_plots import plot_exam
-from r1jax.reports.markdown import fenced, number, plain, span
-from r1jax.reports.page import facts_table, markdown_table
+from r1jax.reports.markdown import number, plain, span
 
 Results = Mapping[str, Any]
 
@@ -22,17 +22,17 @@ def _p(value: float | None) -> str:
     return "—" if value is None else f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
 
 
-def _headline(results: Results) -> list[str]:
+def _headline(results: Results) -> str:
     asked = results["questions"]
     scores = [("pass@1", results["pass_at_1"])]
-    scores += [(f"pass@{k}", told) for k, told in results["pass_at"].items() if k != "1"]
-    scores += [(f"cons@{k}", told) for k, told in results["cons_at"].items() if k != "1"]
+    scores += [(f"pass@{k}", score) for k, score in results["pass_at"].items() if k != "1"]
+    scores += [(f"cons@{k}", score) for k, score in results["cons_at"].items() if k != "1"]
     if results["mean_value"]["mean"] != results["pass_at_1"]["mean"]:
         scores.append(("mean value, parts counted", results["mean_value"]))
-    few = [told["questions"] < asked for _, told in scores]
+    few = [score["questions"] < asked for _, score in scores]
     body = [
-        [name, span(told) + (f" ({told['questions']} of {asked} questions)" if less else "")]
-        for (name, told), less in zip(scores, few, strict=True)
+        [name, span(score) + (f" ({score['questions']} of {asked} questions)" if less else "")]
+        for (name, score), less in zip(scores, few, strict=True)
     ]
     rates = results["rates"]
     body += [
@@ -41,31 +41,28 @@ def _headline(results: Results) -> list[str]:
         ["not judged", f"{rates['error']:.1%}"],
         ["mean length (tokens)", _length(results["lengths"]["all"]["mean"])],
     ]
-    told = f"{asked:,} questions, {results['samples']:,} answers to each"
-    return [*markdown_table(["", told], body), ""]
+    return page.table(["", f"{asked:,} questions, {results['samples']:,} answers to each"], body)
 
 
-def _errors(results: Results) -> list[str]:
-    """What the judge's failures could hide."""
+def _errors(results: Results) -> str:
+    """What the judge's failures could hide; "" if it never failed."""
     errors = results["errors"]
     if not errors["answers"]:
-        return []
+        return ""
     lost = len(errors["unjudged"])
-    return [
+    return (
         f"**The judge failed on {errors['answers']:,} of {results['answers']:,} answers**, which "
         "no mean counts"
         + (f"; {lost:,} questions were lost altogether" if lost else "")
         + f". pass@1 would be {number(errors['pass_at_1_if_wrong'])} had they all been wrong, "
-        f"{number(errors['pass_at_1_if_right'])} had they all been right.",
-        "",
-    ]
+        f"{number(errors['pass_at_1_if_right'])} had they all been right."
+    )
 
 
 def _comparison(comparison: Mapping[str, Any] | None) -> list[str]:
     if comparison is None:
         return []
     c = comparison
-    text = [f"## Against {plain(c['against'])}", ""]
     body = [
         ["pass@1, this", number(c["mean_a"])],
         ["pass@1, the other", number(c["mean_b"])],
@@ -76,61 +73,55 @@ def _comparison(comparison: Mapping[str, Any] | None) -> list[str]:
         ["p, paired t-test", _p(c["p_t"])],
         ["p, sign flips", _p(c["p_flip"])],
     ]
-    text += [*markdown_table(["", f"{c['questions']:,} questions that both answered"], body), ""]
+    blocks = [
+        f"## Against {plain(c['against'])}",
+        page.table(["", f"{c['questions']:,} questions that both answered"], body),
+    ]
     if c["left_out"]:
-        text += [f"{c['left_out']:,} questions that a judge failed on are left out.", ""]
+        blocks.append(f"{c['left_out']:,} questions that a judge failed on are left out.")
     if c["p_t"] is None:
-        text += ["Every question differs by the same amount: a t-test has nothing to say.", ""]
+        blocks.append("Every question differs by the same amount: a t-test has nothing to say.")
     elif c["questions"] < FEW:
-        text += ["With so few questions trust the sign flips: they assume no normal errors.", ""]
-    return text
+        blocks.append("With so few questions trust the sign flips: they assume no normal errors.")
+    return blocks
 
 
 def _groups(results: Results) -> list[str]:
-    text = []
+    blocks = []
     for kind in ("stratum", "subject"):
-        table = results[f"by_{kind}"]
-        if not table:
-            continue
         body = [
             [
-                plain(name) or "(none)", f"{told['questions']:,}", span(told),
-                _length(told["mean_length"]),
+                plain(name) or "(none)",
+                f"{group['questions']:,}",
+                span(group),
+                _length(group["mean_length"]),
             ]
-            for name, told in table.items()
-        ]  # fmt: skip
-        header = [kind, "questions", "pass@1", "mean length"]
-        text += [f"## By {kind}", "", *markdown_table(header, body), ""]
-    return text
+            for name, group in results[f"by_{kind}"].items()
+        ]
+        if body:
+            header = [kind, "questions", "pass@1", "mean length"]
+            blocks += [f"## By {kind}", page.table(header, body)]
+    return blocks
 
 
 def _lengths(results: Results) -> list[str]:
     body = [
-        [kind, f"{told['answers']:,}", _length(told["mean"]), _length(told["median"])]
-        for kind, told in results["lengths"].items()
+        [kind, f"{lengths['answers']:,}", _length(lengths["mean"]), _length(lengths["median"])]
+        for kind, lengths in results["lengths"].items()
     ]
     header = ["answers", "how many", "mean length (tokens)", "median"]
-    return ["## Length", "", *markdown_table(header, body), ""]
+    return ["## Length", page.table(header, body)]
 
 
 def _example(label: str, row: Mapping[str, Any] | None) -> list[str]:
-    text = [f"### {label.capitalize()}", ""]
+    heading = f"### {label.capitalize()}"
     if row is None:
-        return [*text, "None.", ""]
+        return [heading, "None."]
     missing = [key for key in SHOWN if key not in row]
     if missing:
         raise ValueError(f"report: example {label!r}: missing keys {missing}")
-    answer = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
-    return [
-        *text,
-        f"{plain(row['id'])}, sample {row['sample']}: {answer}, gold {plain(row['gold'])}, value "
-        f"{row['value']:g}, {row['tokens']:,} tokens. {plain(row['reason'])}",
-        "",
-        *fenced(row["prompt"]),
-        "",
-        *fenced(row["completion"]),
-        "",
-    ]
+    value = f"value {row['value']:g}, "
+    return [heading, *page.answer(row, question=row["prompt"], value=value)]
 
 
 def write_exam_report(
@@ -160,27 +151,19 @@ def write_exam_report(
       ValueError: if an example lacks a key.
     """
     workdir = Path(workdir)
-    text = [
-        f"# {plain(title)}",
-        "",
-        *_headline(results),
+    blocks = [
+        _headline(results),
         f"In brackets the {results['level']:.0%} interval: Student's t over questions, the rule of "
         "three where all of them are alike. A dash: nothing to tell it from.",
-        "",
-        *_errors(results),
-        "![pass@k and cons@k, groups, lengths, questions](report.png)",
-        "",
+        _errors(results),
+        page.picture("pass@k and cons@k, groups, lengths, questions"),
         *_comparison(comparison),
         *_groups(results),
         *_lengths(results),
         "## Answers",
-        "",
-        *[line for label, row in examples.items() for line in _example(label, row)],
+        *(block for label, row in examples.items() for block in _example(label, row)),
         "## The run",
-        "",
-        *markdown_table(["fact", "value"], facts_table(facts, "")),
+        page.facts(facts, "fact"),
     ]
     plot_exam(workdir / "report.png", title=title, results=results)
-    path = workdir / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+    return page.write_page(workdir, plain(title), blocks)

@@ -12,11 +12,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#&$~])", r"\\\1", " ".join(visible(text).split()))
 
 
-def fenced(text: str) -> list[str]:
-    """Returns the lines of a text in a fence longer than any in it."""
+def fenced(text: str) -> str:
+    """Returns a text in a fence longer than any in it."""
     shown = visible(text)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
-    return [f"{fence}text", shown, fence]
+    return f"{fence}text\n{shown}\n{fence}"
 
 
 def number(value: float | None) -> str:
@@ -24,8 +24,8 @@ def number(value: float | None) -> str:
     return "—" if value is None else f"{value:.3f}"
 
 
-def span(told: Mapping[str, Any]) -> str:
+def span(score: Mapping[str, Any]) -> str:
     """Returns a mean with the ends of its interval, where it has one."""
-    if told.get("low") is None or told.get("high") is None:
-        return number(told["mean"])
-    return f"{told['mean']:.3f} [{told['low']:.3f}, {told['high']:.3f}]"
+    if score.get("low") is None or score.get("high") is None:
+        return number(score["mean"])
+    return f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"

@@ -1,67 +1,17 @@
-"""A run on one page: what it could do before and after, its picture, samples, and facts."""
+"""A page of Markdown: blocks of text, one blank line between them. Every report is written here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1jax.io.metrics import consensus_of
-from r1jax.reports.curves import plot_pretrain, plot_rl, rows_of
-from r1jax.reports.markdown import fenced
-from r1jax.reports.panels import Rows
-
-__all__ = ["plot_pretrain", "plot_rl", "write_report"]
-
-TABLE = {
-    "pass_at_1": "pass@1",
-    "cons_at_{}": "cons@{}",
-    "format_rate": "format rate",
-    "mean_length": "mean length (tokens)",
-    "mean_length_correct": "mean length, correct",
-    "mean_length_wrong": "mean length, wrong",
-    "truncation_rate": "truncated",
-    "reflective_rate": "reflective words",
-}
-SAMPLES, SHOWN = 3, 2000  # samples per side, characters of each text
+from r1jax.reports.markdown import fenced, plain
 
 
-def _cell(row: Mapping[str, Any] | None, metric: str) -> str:
-    if row is None or row.get(metric) is None:
-        return "—"
-    value = row[metric]
-    text = f"{value:.1f}" if metric.startswith("mean_length") else f"{value:.3f}"
-    low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
-    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
-
-
-def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
     """Returns the lines of a Markdown table; all columns but the first are flush right."""
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in body]
     rule = ["---", *["---:"] * (len(header) - 1)]
     return [f"| {' | '.join(row)} |" for row in [header, rule, *escaped]]
-
-
-def before_after(rows: Rows) -> list[str]:
-    """Returns the lines of a table per split, of its first and last evaluation."""
-    text = []
-    for split in dict.fromkeys(row["split"] for row in rows):
-        mine = sorted((r for r in rows if r["split"] == split), key=lambda row: row["update"])
-        first, last = mine[0], mine[-1] if len(mine) > 1 else None
-        after = f"after (update {last['update']})" if last else "after (no later evaluation)"
-        header = [split, f"before (update {first['update']})", after]
-        votes = consensus_of(mine)
-        table = {metric.format(votes): label.format(votes) for metric, label in TABLE.items()}
-        body = [
-            [label, _cell(first, metric), _cell(last, metric)]
-            for metric, label in table.items()
-            if any(row is not None and metric in row for row in (first, last))
-        ]
-        strata = [r.get("by_stratum", {}) if r else {} for r in (first, last)]
-        body += [
-            [f"pass@1 of {name}", *(_cell(stratum, name) for stratum in strata)]
-            for name in dict.fromkeys([*strata[0], *strata[1]])
-        ]
-        text += [*markdown_table(header, body), ""]
-    return text
 
 
 def facts_table(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
@@ -77,80 +27,51 @@ def facts_table(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
     return body
 
 
-def _sums(timing: Rows) -> list[list[str]]:
-    """Returns the totals of seconds and tokens over the run."""
-    names = dict.fromkeys(k for row in timing for k in row if k.startswith(("seconds_", "tokens_")))
-    totals = {k: sum(row.get(k) or 0 for row in timing) for k in names if k != "tokens_per_s"}
-    return [[name.replace("_", " "), f"{total:,.0f}"] for name, total in totals.items()]
+def table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table as a block; all columns but the first are flush right."""
+    return "\n".join(markdown_table(header, body))
 
 
-def _start(text: str) -> str:
-    more = f"\n[... {len(text) - SHOWN} more characters]" if len(text) > SHOWN else ""
-    return text[:SHOWN] + more
+def facts(summary: Mapping[str, Any], name: str) -> str:
+    """Returns nested dicts as a table of two columns, `name` and value; floats have six digits."""
+    return table([name, "value"], facts_table(summary, ""))
 
 
-def sample_texts(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the lines that show the first samples, each with its score.
-
-    Raises:
-      ValueError: if one lacks a key.
-    """
-    text = [f"### {title}", ""]
-    for number, sample in enumerate(samples[:SAMPLES], 1):
-        missing = [k for k in ("prompt", "completion", "score", "reason") if k not in sample]
-        if missing:
-            raise ValueError(f"report: sample {number} {title}: missing keys {missing}")
-        text += [f"**{number}.** score {sample['score']:g}: {sample['reason']}", ""]
-        text += [*fenced(_start(sample["prompt"])), "", *fenced(_start(sample["completion"])), ""]
-    return text if samples else [*text, "None.", ""]
+def counts(numbers: Mapping[str, int], name: str) -> str:
+    """Returns whole numbers by what they count as a table; `name` heads the numbers."""
+    return table(["", name], [[key.replace("_", " "), f"{n:,}"] for key, n in numbers.items()])
 
 
-def write_report(
-    workdir: str | Path,
-    *,
-    summary: Mapping[str, Any],
-    samples_before: Sequence[Mapping[str, Any]],
-    samples_after: Sequence[Mapping[str, Any]],
-    plot: Callable[[Path, Path], None],
-) -> Path:
-    """Writes `report.md` and its picture `report.png`.
+def picture(alt: str) -> str:
+    """Returns the link to the picture beside the page, with its text for who cannot see it."""
+    return f"![{alt}](report.png)"
+
+
+def answer(row: Mapping[str, Any], *, question: str, value: str) -> list[str]:
+    """Returns the blocks of a stored answer: how it was judged, the question, the completion.
 
     Args:
-      workdir: a run's directory with its jsonl files.
-      summary: facts of the run, nested as they are in summary.json.
-      samples_before: dicts of prompt, completion, score and reason; the first three are shown.
-      samples_after: the same, after training.
-      plot: draws the run of a directory into a file, such as `plot_rl`.
-
-    Returns:
-      The path of report.md.
-
-    Raises:
-      ValueError: if a sample lacks a key or a line of a jsonl file is broken.
+      row: of answers.jsonl.
+      question: what was asked, in full.
+      value: what to say of the answer's value, such as "value 1, "; "" says nothing.
     """
-    workdir = Path(workdir)
-    evals, timing = rows_of(workdir, "eval"), rows_of(workdir, "timing")
-    text = [
-        f"# {workdir.resolve().name}",
-        "",
-        "## Before and after",
-        "",
-        *(before_after(evals) or ["No evaluation.", ""]),
-        "In brackets the interval of pass@1. A dash: not measured.",
-        "",
-        "![The run in panels](report.png)",
-        "",
-        "## Samples",
-        "",
-        *sample_texts("before", samples_before),
-        *sample_texts("after", samples_after),
-        "## The run",
-        "",
-        *markdown_table(["fact", "value"], facts_table(summary, "")),
-        "",
-        *markdown_table(["summed over updates", "total"], _sums(timing)),
-    ]
-    plot(workdir, workdir / "report.png")
-    path = workdir / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    given = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
+    judged = (
+        f"{plain(row['id'])}, sample {row['sample']}: {given}, gold {plain(row['gold'])}, {value}"
+        f"{row['tokens']:,} tokens. {plain(row['reason'])}"
+    )
+    return [judged, fenced(question), fenced(row["completion"])]
+
+
+def write_page(workdir: str | Path, title: str, blocks: Iterable[str]) -> Path:
+    """Writes `report.md` and returns its path.
+
+    Args:
+      workdir: where to.
+      title: of the page, in Markdown.
+      blocks: headings, paragraphs, tables and so on, in order; an empty one is left out.
+    """
+    path = Path(workdir) / "report.md"
+    page = "\n\n".join([f"# {title}", *filter(None, blocks)])
+    path.write_text(page + "\n", encoding="utf-8")
     return path

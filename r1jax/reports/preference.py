@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from r1jax.exams.calibration import over_questions
-from r1jax.reports.page import facts_table, markdown_table
+from r1jax.reports import page
 
 LEVEL = 0.95  # of the intervals
 Rows = Sequence[Mapping[str, Any]]
@@ -105,17 +105,5 @@ def write(
         f"are over questions, at {LEVEL:.0%}.",
         "labels": "By the rules of the synthetic world, without noise.",
     }
-    text = [
-        f"# {title}",
-        "",
-        *markdown_table(
-            ["", "count"], [[k.replace("_", " "), f"{n:,}"] for k, n in counts.items()]
-        ),
-        "",
-        *markdown_table(["found", "value"], facts_table(told, "")),
-        "",
-        notes[task],
-    ]
-    path = Path(workdir) / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+    blocks = [page.counts(counts, "count"), page.facts(told, "found"), notes[task]]
+    return page.write_page(workdir, title, blocks)

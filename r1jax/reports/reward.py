@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.io.metrics import read_jsonl
+from r1jax.reports import page
 from r1jax.reports.markdown import number, span
-from r1jax.reports.page import markdown_table
 from r1jax.reports.reward_plots import plot_reward
 
 Results = Mapping[str, Any]
@@ -51,15 +51,17 @@ def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
     ]
 
 
-def _reliability(results: Results) -> list[str]:
+def _reliability(results: Results) -> str:
     body = [
         [
-            f"{row['low']:.2f} to {row['high']:.2f}", str(row["rows"]), number(row["predicted"]),
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            str(row["rows"]),
+            number(row["predicted"]),
             number(row["happened"]),
         ]
         for row in results["reliability"]
-    ]  # fmt: skip
-    return markdown_table(["predicted between", "rows", "mean predicted", "happened"], body)
+    ]
+    return page.table(["predicted between", "rows", "mean predicted", "happened"], body)
 
 
 def write_reward_report(
@@ -84,32 +86,27 @@ def write_reward_report(
       The path of report.md.
     """
     workdir = Path(workdir)
+    name = workdir.resolve().name
     both = zip(_rows(before, kind), _rows(after, kind), strict=True)
-    table = [[name, then, now] for (name, then), (_, now) in both]
-    text = [
-        f"# Reward model {workdir.resolve().name}",
-        "",
-        *markdown_table(["held out", "before", "after"], table),
-        "",
+    blocks = [
+        page.table(
+            ["held out", "before", "after"], [[row, then, now] for (row, then), (_, now) in both]
+        ),
         f"In brackets the {level:.0%} interval over questions, in parentheses rows. Before the fit "
         "the head is zero, so every score is 0 and every comparison a tie.",
-        "",
-        "![Loss, accuracy, calibration, score against length](report.png)",
-        "",
+        page.picture("Loss, accuracy, calibration, score against length"),
         "## Calibration after the fit",
-        "",
-        *_reliability(after),
-        "",
+        _reliability(after),
         "## Rows",
-        "",
-        *markdown_table(["", "rows"], [[k.replace("_", " "), f"{n:,}"] for k, n in counts.items()]),
+        page.counts(counts, "rows"),
     ]
     held_out = (workdir / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
     plot_reward(
-        workdir / "report.png", title=f"Reward model: {workdir.resolve().name}", kind=kind,
-        metrics=read_jsonl(workdir / "metrics.jsonl"), evals=read_jsonl(workdir / "eval.jsonl"),
+        workdir / "report.png",
+        title=f"Reward model: {name}",
+        kind=kind,
+        metrics=read_jsonl(workdir / "metrics.jsonl"),
+        evals=read_jsonl(workdir / "eval.jsonl"),
         held_out=[json.loads(line) for line in held_out],
-    )  # fmt: skip
-    path = workdir / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+    )
+    return page.write_page(workdir, f"Reward model {name}", blocks)

@@ -4,93 +4,112 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1jax.reports.markdown import fenced, plain
-from r1jax.reports.page import facts_table, markdown_table
+from r1jax.reports import page
+from r1jax.reports.markdown import plain
 
-Told = Mapping[str, Any]
+Counts = Mapping[str, Any]
+
+YIELDS = {
+    "questions": "questions",
+    "answered": "with a fit sample",
+    "sampled": "sampled",
+    "fit": "fit",
+    "yield": "yield",
+    "duplicates": "duplicates",
+    "surplus": "surplus",
+    "kept": "kept",
+}
 
 
 def _per(total: int | float, count: int) -> str:
     return f"{total / count:,.1f}" if count else "—"
 
 
-def composition_table(domains: Mapping[str, Told]) -> list[str]:
+def composition_table(domains: Mapping[str, Counts]) -> str:
     """Returns the table of domains of DeepSeek-R1 (arXiv:2501.12948v2, table 5), with its total.
 
     Args:
       domains: by name, `samples`, and of all of them together `rounds` and `tokens`.
     """
     keys = ("samples", "rounds", "tokens")
-    total = {key: sum(told[key] for told in domains.values()) for key in keys}
+    total = {key: sum(domain[key] for domain in domains.values()) for key in keys}
     body = [
-        [plain(name), f"{told['samples']:,}", _per(told["rounds"], told["samples"]),
-         _per(told["tokens"], told["samples"])]
-        for name, told in [*domains.items(), ("Total", total)]
-    ]  # fmt: skip
-    return markdown_table(["domain", "samples", "average rounds", "average tokens"], body)
+        [
+            plain(name),
+            f"{domain['samples']:,}",
+            _per(domain["rounds"], domain["samples"]),
+            _per(domain["tokens"], domain["samples"]),
+        ]
+        for name, domain in [*domains.items(), ("Total", total)]
+    ]
+    return page.table(["domain", "samples", "average rounds", "average tokens"], body)
 
 
-def _yields(tallies: Mapping[str, Told], level: float) -> list[str]:
-    body = []
-    for name, told in tallies.items():
-        share = told["yield"]
-        ends = "" if share["low"] is None else f" [{share['low']:.3f}, {share['high']:.3f}]"
-        body.append(
-            [plain(name), f"{told['questions']:,}", f"{told['answered']:,}", f"{told['sampled']:,}",
-             f"{told['fit']:,}", f"{share['mean']:.3f}{ends}", f"{told['duplicates']:,}",
-             f"{told['surplus']:,}", f"{told['kept']:,}"]
-        )  # fmt: skip
-    header = [
-        "domain", "questions", "with a fit sample", "sampled", "fit", "yield", "duplicates",
-        "surplus", "kept",
-    ]  # fmt: skip
+def _share(share: Mapping[str, Any]) -> str:
+    ends = "" if share["low"] is None else f" [{share['low']:.3f}, {share['high']:.3f}]"
+    return f"{share['mean']:.3f}{ends}"
+
+
+def _yields(tallies: Mapping[str, Counts], level: float) -> list[str]:
+    body = [
+        [
+            plain(name),
+            *(_share(tally[key]) if key == "yield" else f"{tally[key]:,}" for key in YIELDS),
+        ]
+        for name, tally in tallies.items()
+    ]
     return [
-        *markdown_table(header, body),
-        "",
+        page.table(["domain", *YIELDS.values()], body),
         f"Yield: the share of a question's samples that all filters let pass, its mean over "
         f"questions, and the {level:.0%} interval. Duplicates and surplus are fit, but not kept.",
     ]
 
 
-def _filters(tallies: Mapping[str, Told]) -> list[str]:
+def _filters(tallies: Mapping[str, Counts]) -> list[str]:
     names = list(next(iter(tallies.values()))["rejected"])
-    header = ["filter", *(plain(domain) for domain in tallies)]
-    count = lambda name, told: f"{told['rejected'][name]:,} / {told['rejected_overall'][name]:,}"
-    body = [[name, *(count(name, told) for told in tallies.values())] for name in names]
+    body = [
+        [
+            name,
+            *(
+                f"{tally['rejected'][name]:,} / {tally['rejected_overall'][name]:,}"
+                for tally in tallies.values()
+            ),
+        ]
+        for name in names
+    ]
     return [
-        *markdown_table(header, body),
-        "",
+        page.table(["filter", *(plain(domain) for domain in tallies)], body),
         "Rejected as the first reason / by this filter at all. Correct answers alone, and no mixed "
         "languages, long paragraphs and blocks of code are the paper's filters; its "
         "thresholds and samples per question are not published.",
     ]
 
 
-def _example(label: str, row: Told) -> list[str]:
-    answer = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
-    return [
-        f"### {plain(label)}",
-        "",
-        f"{plain(row['id'])}, sample {row['sample']}: {answer}, gold {plain(row['gold'])}, "
-        f"{row['tokens']:,} tokens. {plain(row['reason'])}",
-        "",
-        *fenced(row["question"]),
-        "",
-        *fenced(row["completion"]),
-        "",
+def _mixture(mixture: Mapping[str, Counts]) -> list[str]:
+    if not mixture:
+        return []
+    body = [
+        [plain(name), *(f"{part[key]:,}" for key in ("rows", "contaminated", "wanted"))]
+        for name, part in mixture.items()
     ]
+    header = ["mixed in", "rows there", "hold an evaluation question", "written"]
+    return ["## Mixture", page.table(header, body)]
+
+
+def _example(label: str, row: Mapping[str, Any]) -> list[str]:
+    return [f"### {plain(label)}", *page.answer(row, question=row["question"], value="")]
 
 
 def write_sample_report(
     workdir: str | Path,
     *,
     title: str,
-    domains: Mapping[str, Told],
-    tallies: Mapping[str, Told],
-    mixture: Mapping[str, Told],
-    examples: Sequence[tuple[str, Told]],
+    domains: Mapping[str, Counts],
+    tallies: Mapping[str, Counts],
+    mixture: Mapping[str, Counts],
+    examples: Sequence[tuple[str, Mapping[str, Any]]],
     level: float,
-    facts: Told,
+    facts: Mapping[str, Any],
 ) -> Path:
     """Writes `report.md`.
 
@@ -107,23 +126,18 @@ def write_sample_report(
     Returns:
       Its path.
     """
-    text = [
-        f"# {plain(title)}", "", *composition_table(domains), "",
+    blocks = [
+        composition_table(domains),
         "Rounds are questions with their replies; tokens those of the replies, by the sampled "
-        "model's tokenizer, each with its end.", "",
-        "## Yield", "", *_yields(tallies, level), "", "## Filters", "", *_filters(tallies), "",
-    ]  # fmt: skip
-    if mixture:
-        body = [
-            [plain(name), f"{told['rows']:,}", f"{told['contaminated']:,}", f"{told['wanted']:,}"]
-            for name, told in mixture.items()
-        ]
-        header = ["mixed in", "rows there", "hold an evaluation question", "written"]
-        text += ["## Mixture", "", *markdown_table(header, body), ""]
-    text += ["## Examples", ""]
-    for label, row in examples:
-        text += _example(label, row)
-    text += ["## The run", "", *markdown_table(["fact", "value"], facts_table(facts, ""))]
-    path = Path(workdir) / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+        "model's tokenizer, each with its end.",
+        "## Yield",
+        *_yields(tallies, level),
+        "## Filters",
+        *_filters(tallies),
+        *_mixture(mixture),
+        "## Examples",
+        *(block for label, row in examples for block in _example(label, row)),
+        "## The run",
+        page.facts(facts, "fact"),
+    ]
+    return page.write_page(workdir, plain(title), blocks)

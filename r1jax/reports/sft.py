@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.reports.curves import plot_sft, rows_of
-from r1jax.reports.page import before_after, facts_table, markdown_table, sample_texts
+from r1jax.reports.page import facts, picture, table, write_page
 from r1jax.reports.panels import Rows
+from r1jax.reports.training import before_after, sample_texts
 
 COUNTS = {
     "read": "rows read",
@@ -19,29 +20,31 @@ COUNTS = {
 }
 
 
+def _loss(row: Mapping[str, Any], name: str) -> str:
+    return "—" if row.get(name) is None else f"{row[name]:.4f}"
+
+
 def _losses(held_out: Rows) -> list[str]:
-    """Returns a table of the held-out loss before and after, by source."""
+    """Returns a table of the held-out loss before and after, by source, and its unit."""
     if not held_out:
-        return ["No row was held out.", ""]
+        return ["No row was held out."]
     first, last = held_out[0], held_out[-1]
-    names = [name for name in first if name.startswith("loss")]
-    cell = lambda row, name: "—" if row.get(name) is None else f"{row[name]:.4f}"
     body = [
         [
-            name.removeprefix("loss_") if name != "loss" else "all",
-            cell(first, name),
-            cell(last, name),
+            "all" if name == "loss" else name.removeprefix("loss_"),
+            *(_loss(r, name) for r in (first, last)),
         ]
-        for name in names
+        for name in first
+        if name.startswith("loss")
     ]
     header = ["source", f"before (update {first['update']})", f"after (update {last['update']})"]
-    return [*markdown_table(header, body), "", "Nats per target token of the held-out rows.", ""]
+    return [table(header, body), "Nats per target token of the held-out rows."]
 
 
-def _counts(counts: Mapping[str, Any]) -> list[str]:
+def _counts(counts: Mapping[str, Any]) -> str:
     by_source = {**counts["by_source"], "all": counts}
     body = [[source, *(f"{of[name]:,}" for name in COUNTS)] for source, of in by_source.items()]
-    return [*markdown_table(["source", *COUNTS.values()], body), ""]
+    return table(["source", *COUNTS.values()], body)
 
 
 def write_sft_report(
@@ -71,27 +74,18 @@ def write_sft_report(
     evals = rows_of(workdir, "eval")
     held_out = [row for row in evals if row["split"] == "held_out"]
     exams = [row for row in evals if row["split"] != "held_out"]
-    text = [
-        f"# {workdir.resolve().name}",
-        "",
+    blocks = [
         "## Loss",
-        "",
         *_losses(held_out),
-        "![The run in panels](report.png)",
-        "",
+        picture("The run in panels"),
         "## Exam",
-        "",
-        *(before_after(exams) or ["No exam.", ""]),
+        *(before_after(exams) or ["No exam."]),
         *(sample_texts("Before", samples_before) if exams else []),
         *(sample_texts("After", samples_after) if exams else []),
         "## Data",
-        "",
-        *_counts(counts),
+        _counts(counts),
         "## The run",
-        "",
-        *markdown_table(["fact", "value"], facts_table(summary, "")),
+        facts(summary, "fact"),
     ]
     plot_sft(workdir, workdir / "report.png", sources=tuple(counts["by_source"]))
-    path = workdir / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+    return write_page(workdir, workdir.resolve().name, blocks)

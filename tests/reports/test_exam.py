@@ -23,30 +23,49 @@ def results(**changes):
         "pass_at": {"1": span(0.25, 0.125, 0.375), "2": span(0.4, 0.3, 0.5)},
         "cons_at": {"1": span(0.25, 0.125, 0.375), "2": span(0.3, 0.2, 0.4)},
         "errors": {
-            "answers": 0, "unjudged": [], "pass_at_1_if_wrong": 0.25, "pass_at_1_if_right": 0.25,
+            "answers": 0,
+            "unjudged": [],
+            "pass_at_1_if_wrong": 0.25,
+            "pass_at_1_if_right": 0.25,
         },
         "rates": {"truncation": 0.125, "format": 0.9, "error": 0.0},
         "lengths": {kind: lengths for kind in ("all", "right", "wrong", "truncated")},
         "length_histogram": {
-            "edges": [0.0, 10.0, 100.0, 4097.0], "right": [1, 9, 10], "wrong": [0, 20, 40],
+            "edges": [0.0, 10.0, 100.0, 4097.0],
+            "right": [1, 9, 10],
+            "wrong": [0, 20, 40],
         },
         "by_stratum": {"Level 1": span(0.5, 0.4, 0.6, 30, mean_length=90.0)},
         "by_subject": {"a|b <i>$x$": span(0.0, None, None, 1, mean_length=12.25)},
         "accuracies": {f"q{i}": i / 40 for i in range(40)},
         **changes,
-    }  # fmt: skip
+    }
 
 
 COMPARISON = {
-    "questions": 40, "mean_a": 0.25, "mean_b": 0.125, "difference": 0.125, "low": -0.05,
-    "high": 0.3, "p_t": 0.02345, "p_flip": 1e-5, "against": "the *base*", "level": 0.95,
+    "questions": 40,
+    "mean_a": 0.25,
+    "mean_b": 0.125,
+    "difference": 0.125,
+    "low": -0.05,
+    "high": 0.3,
+    "p_t": 0.02345,
+    "p_flip": 1e-5,
+    "against": "the *base*",
+    "level": 0.95,
     "left_out": 0,
-}  # fmt: skip
+}
 ANSWER = {
-    "id": "q_1", "sample": 3, "prompt": "一加二?",
+    "id": "q_1",
+    "sample": 3,
+    "prompt": "一加二?",
     "completion": "x\n````\n## not a heading\n</details>",
-    "gold": "3", "answer": "$3", "value": 1.0, "reason": "3 equals 3", "tokens": 1234,
-}  # fmt: skip
+    "gold": "3",
+    "answer": "$3",
+    "value": 1.0,
+    "reason": "3 equals 3",
+    "tokens": 1234,
+}
 
 
 @pytest.fixture
@@ -57,9 +76,12 @@ def unpainted(monkeypatch):
 
 def report(workdir, **changes):
     options = {
-        "title": "GSM8K by tiny_model", "results": results(), "comparison": None,
-        "examples": {"right": ANSWER, "errored": None}, "facts": {"seed": 0, "at": {"top_p": 0.95}},
-    } | changes  # fmt: skip
+        "title": "GSM8K by tiny_model",
+        "results": results(),
+        "comparison": None,
+        "examples": {"right": ANSWER, "errored": None},
+        "facts": {"seed": 0, "at": {"top_p": 0.95}},
+    } | changes
     return write_exam_report(workdir, **options).read_text()
 
 
@@ -95,9 +117,11 @@ def test_answers_stand_in_full_within_their_fence(tmp_path, unpainted):
 
 def test_a_failed_judge_is_told(tmp_path, unpainted):
     errors = {
-        "answers": 7, "unjudged": ["q1", "q2"], "pass_at_1_if_wrong": 0.2,
+        "answers": 7,
+        "unjudged": ["q1", "q2"],
+        "pass_at_1_if_wrong": 0.2,
         "pass_at_1_if_right": 0.35,
-    }  # fmt: skip
+    }
     passes = {"1": span(0.25, 0.125, 0.375, 38), "2": span(None, questions=0)}
     text = report(
         tmp_path,
@@ -142,11 +166,17 @@ def bare(n_subjects):
         for i in range(n_subjects)
     }
     return results(
-        questions=max(1, n_subjects), samples=1, pass_at_1=one, pass_at={"1": one}, cons_at={},
+        questions=max(1, n_subjects),
+        samples=1,
+        pass_at_1=one,
+        pass_at={"1": one},
+        cons_at={},
         lengths={"all": some, "right": nothing, "wrong": some, "truncated": nothing},
         length_histogram={"edges": [7.0, 8.0], "right": [0], "wrong": [1]},
-        by_stratum={}, by_subject=subjects, accuracies={"q0": 0.0},
-    )  # fmt: skip
+        by_stratum={},
+        by_subject=subjects,
+        accuracies={"q0": 0.0},
+    )
 
 
 # warnings are errors here: a letter that no font has, an axis without a range

@@ -6,6 +6,6 @@ def test_a_name_has_no_effect_on_the_page():
 
 
 def test_a_fence_is_longer_than_any_in_the_text():
-    assert fenced("x ```` y") == ["`````text", "x ```` y", "`````"]
-    assert fenced("x") == ["```text", "x", "```"]
-    assert fenced("a\x1bb")[1] == r"a\x1bb"
+    assert fenced("x ```` y") == "`````text\nx ```` y\n`````"
+    assert fenced("x") == "```text\nx\n```"
+    assert fenced("a\x1bb") == "```text\na\\x1bb\n```"

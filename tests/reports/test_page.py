@@ -1,142 +1,46 @@
-from pathlib import Path
+from r1jax.reports import page
 
-import numpy as np
-import pytest
-from matplotlib.figure import Figure
-
-from r1jax.io.metrics import MetricsWriter
-from r1jax.reports.page import plot_pretrain, plot_rl, write_report
-from r1jax.reports.panels import COLOURS, LINEAR, LOG, Line, bands, lines, series, smooth, stack
-
-SAMPLE = {"prompt": "一加二?", "completion": "```\n3\n```", "score": 1.0, "reason": "3 | 3"}
-
-
-def small_run(workdir: Path) -> None:
-    with MetricsWriter(workdir, resume_from=None) as writer:
-        for update in (1, 2, 3):
-            writer.write(
-                update, {"reward": update / 3, "loss": 4 - update, "length_wrong": float("nan")}
-            )
-            writer.write_timing(update, {"seconds_sample": 2.0, "tokens_sampled": 1000})
-        for update, score in ((0, 0.125), (3, 0.75)):
-            interval = {"pass_at_1_low": score - 0.1, "pass_at_1_high": score + 0.1}
-            strata = {"by_stratum": {"2-digit": score, "3-digit": None}}
-            writer.write_eval(
-                update,
-                {
-                    "split": "test",
-                    "pass_at_1": score,
-                    **interval,
-                    "cons_at_8": score,
-                    "mean_length": 9,
-                    **strata,
-                },
-            )
-        writer.write_eval(3, {"split": "ood", "pass_at_1": 0.5})
+ROW = {
+    "id": "q_1",
+    "sample": 3,
+    "gold": "3",
+    "answer": "$3",
+    "tokens": 1234,
+    "reason": "3 | 3",
+    "completion": "three",
+}
 
 
-def axes():
-    return Figure().subplots()
+def test_blocks_stand_a_blank_line_apart(tmp_path):
+    path = page.write_page(tmp_path, "A run", ["## Loss", "", "1 nat", page.picture("Curves")])
+    assert path == tmp_path / "report.md"
+    assert path.read_text() == "# A run\n\n## Loss\n\n1 nat\n\n![Curves](report.png)\n"
 
 
-def test_null_is_a_gap_in_the_line():
-    rows = [{"update": u, "a": None if u == 2 else float(u)} for u in range(5)]
-    ax = axes()
-    assert lines(rows, [Line("a", "a", COLOURS[0])], LINEAR)(ax)
-    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), [0, 1, np.nan, 3, 4])
+def test_a_cell_breaks_no_table():
+    table = page.table(["name", "value"], [["a|b", "two\nlines"]])
+    assert table == "| name | value |\n| --- | ---: |\n| a\\|b | two lines |"
 
 
-def test_a_missing_metric_draws_nothing():
-    rows = [{"update": 1, "a": None}]
-    missing = [Line("a", "a", COLOURS[0]), Line("b", "b", COLOURS[1])]
-    assert not lines(rows, missing, LINEAR)(axes())
-    assert not bands(rows, [("test", missing[0], "-")])(axes())
-    assert not stack(rows, missing)(axes())
+def test_facts_are_the_leaves_of_nested_dicts():
+    facts = page.facts({"at": {"top_p": 1 / 3, "kinds": ["a"]}, "seed": 0, "none": {}}, "fact")
+    assert facts.splitlines()[2:] == [
+        "| at.top_p | 0.333333 |",
+        "| at.kinds | ['a'] |",
+        "| seed | 0 |",
+    ]
 
 
-def test_smoothing_keeps_constants_slopes_and_gaps():
-    np.testing.assert_allclose(smooth(np.full(200, 3.0)), 3.0)
-    slope = np.arange(200.0)
-    np.testing.assert_allclose(smooth(slope)[5:-5], slope[5:-5])
-    gap = np.where(np.arange(200) % 7 == 0, np.nan, 1.0)
-    np.testing.assert_array_equal(smooth(gap), gap)
-    assert smooth(np.array([1.0, 9.0])).tolist() == [1.0, 9.0]
-    noise = np.random.default_rng(0).normal(size=400)
-    assert smooth(noise).std() < 0.4 * noise.std()
+def test_counts_have_their_thousands_apart():
+    counts = page.counts({"rows_read": 12345}, "rows")
+    assert counts == "|  | rows |\n| --- | ---: |\n| rows read | 12,345 |"
 
 
-def test_a_logarithmic_axis_drops_what_has_no_logarithm():
-    ax = axes()
-    rows = [{"update": u, "a": v} for u, v in enumerate((0.0, 1e-3, -1.0, 1e-1))]
-    assert lines(rows, [Line("a", "a", COLOURS[0])], LOG)(ax)
-    np.testing.assert_allclose(np.asarray(ax.lines[-1].get_ydata()), [np.nan, 1e-3, np.nan, 1e-1])
-    assert ax.get_yscale() == "log"
-
-
-@pytest.mark.parametrize("value", [19.276952743530273, 100.0, 1e-5])
-def test_a_run_of_one_update_is_seen(value):
-    rows = [{"update": 1, "a": value}]
-    wanted = [Line("a", "a", COLOURS[0])]
-    for scale, room in ((LINEAR, 1.04), (LOG, 1.9)):
-        ax = axes()
-        assert lines(rows, wanted, scale)(ax)
-        (point,) = ax.lines
-        assert point.get_marker() == "o" and point.get_alpha() is None
-        low, high = ax.get_ylim()
-        assert low < value / room < room * value < high
-    ax = axes()
-    assert stack(rows, wanted)(ax)
-    width = np.ptp(ax.collections[0].get_paths()[0].vertices[:, 0])
-    np.testing.assert_allclose(width, 0.8)
-
-
-def test_series_leaves_out_rows_without_the_metric():
-    updates, values = series([{"update": 1}, {"update": 2, "a": 5}], "a")
-    assert updates.tolist() == [2] and values.tolist() == [5]
-
-
-@pytest.mark.parametrize("plot", [plot_rl, plot_pretrain])
-def test_pictures_are_drawn_from_much_little_and_nothing_the_same_each_time(tmp_path, plot):
-    plot(tmp_path, tmp_path / "nothing.png")
-    small_run(tmp_path)
-    for name in ("one", "two"):
-        plot(tmp_path, tmp_path / f"{name}.png")
-    one, nothing = ((tmp_path / f"{n}.png").read_bytes() for n in ("one", "nothing"))
-    assert one == (tmp_path / "two.png").read_bytes() and one != nothing
-    assert one.startswith(b"\x89PNG") and len(one) > 20_000
-
-
-def test_report_sets_before_beside_after(tmp_path):
-    small_run(tmp_path)
-    path = write_report(
-        tmp_path,
-        summary={"facts": {"device_kind": "cpu"}, "seconds": 12.5},
-        samples_before=[],
-        samples_after=[SAMPLE] * 5,
-        plot=plot_rl,
+def test_an_answer_comes_with_question_and_verdict():
+    judged, question, completion = page.answer(ROW, question="1+2?", value="value 1, ")
+    assert judged == "q\\_1, sample 3: answer \\$3, gold 3, value 1, 1,234 tokens. 3 | 3"
+    assert (question, completion) == ("```text\n1+2?\n```", "```text\nthree\n```")
+    assert (
+        ": no answer, gold 3, 1,234 tokens."
+        in page.answer(ROW | {"answer": None}, question="", value="")[0]
     )
-    text = path.read_text()
-    assert "| test | before (update 0) | after (update 3) |" in text
-    assert "| pass@1 | 0.125 [0.025, 0.225] | 0.750 [0.650, 0.850] |" in text
-    assert "| cons@8 | 0.125 | 0.750 |" in text
-    assert "| pass@1 of 2-digit | 0.125 | 0.750 |" in text
-    assert "| pass@1 of 3-digit | — | — |" in text
-    assert "| ood | before (update 3) | after (no later evaluation) |" in text
-    assert "| facts.device_kind | cpu |" in text and "| seconds sample | 6 |" in text
-    assert text.count("一加二?") == 3 and "````text\n```\n3\n```\n````" in text
-    assert (tmp_path / "report.png").exists() and "](report.png)" in text
-
-
-def test_report_of_a_run_that_measured_nothing_says_so(tmp_path):
-    text = write_report(
-        tmp_path, summary={}, samples_before=[], samples_after=[], plot=plot_rl
-    ).read_text()
-    assert "No evaluation." in text
-
-
-def test_a_sample_that_lacks_a_key_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"sample 1 before: missing keys \['score', 'reason'\]"):
-        incomplete = [{"prompt": "a", "completion": "b"}]
-        write_report(
-            tmp_path, summary={}, samples_before=incomplete, samples_after=[], plot=plot_rl
-        )

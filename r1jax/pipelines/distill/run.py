@@ -22,7 +22,7 @@ from r1jax.io.summary import check_writable
 from r1jax.pipelines.distill.config import DistillConfig
 from r1jax.pipelines.distill.trainer import Trainer
 from r1jax.reports.distill import plot_distill
-from r1jax.reports.page import write_report
+from r1jax.reports.training import write_report
 from r1jax.train import rollouts
 from r1jax.train.loop import Run
 from r1jax.types import Mean, PackedBatch, TrainState

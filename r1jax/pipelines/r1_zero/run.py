@@ -17,7 +17,7 @@ from r1jax.io.summary import check_writable
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.rollout import collect
 from r1jax.pipelines.r1_zero.trainer import Trainer
-from r1jax.reports import page as reports
+from r1jax.reports import training as reports
 from r1jax.train import rollouts
 from r1jax.train.loop import Run
 from r1jax.types import TrainState
