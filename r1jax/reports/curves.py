@@ -1,8 +1,10 @@
 """A run in one picture, made from its jsonl files alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from matplotlib.axes import Axes
 
 from r1jax.io.metrics import consensus_of, read_jsonl
 from r1jax.reports.panels import (
@@ -109,6 +111,34 @@ def panel(rows: Rows, curves: Curves) -> Panel:
     return Panel(title, unit, lines(rows, wanted, scale))
 
 
+def _by_split(evals: Rows, metric: str, style: str) -> Callable[[Axes], bool]:
+    """Returns what draws a metric of the exams, a curve a split."""
+    return bands(evals, [(s, Line(metric, s, colour), style) for s, colour in SPLITS.items()])
+
+
+def accuracy(evals: Rows) -> Panel:
+    """Returns the panel of pass@1 of each split."""
+    return Panel("pass@1 with its interval", "share correct", _by_split(evals, "pass_at_1", "-"))
+
+
+def seconds(timing: Rows, phases: Mapping[str, str]) -> Panel:
+    """Returns the panel of the time that each phase of an update takes, stacked.
+
+    Args:
+      timing: rows of timing.jsonl.
+      phases: colour of each phase by its name; `seconds_NAME` is its time.
+    """
+    wanted = [Line(f"seconds_{phase}", phase, colour) for phase, colour in phases.items()]
+    return Panel("Seconds per update", "seconds", stack(timing, wanted))
+
+
+def save_run(
+    workdir: Path, path: str | Path, kind: str, panels: Sequence[Panel], *, columns: int
+) -> None:
+    """Writes a PNG of a run's panels under what kind of run it is and its name."""
+    save_grid(path, f"{kind}: {workdir.resolve().name}", panels, columns=columns)
+
+
 def _rate(row: Mapping[str, Any], tokens: str, seconds: str) -> float | None:
     return row[tokens] / row[seconds] if row.get(tokens) and row.get(seconds) else None
 
@@ -129,10 +159,10 @@ def _rates(timing: Rows) -> list[dict[str, Any]]:
 def _strata(evals: Rows) -> Panel:
     """Returns pass@1 of each stratum of the first split that has any."""
     for split in SPLITS:
-        mine = [row for row in evals if row["split"] == split and row.get("by_stratum")]
-        if mine:
-            names = list(dict.fromkeys(name for row in mine for name in row["by_stratum"]))
-            rows = [{"update": r["update"], "split": split, **r["by_stratum"]} for r in mine]
+        exams = [row for row in evals if row["split"] == split and row.get("by_stratum")]
+        if exams:
+            names = list(dict.fromkeys(name for row in exams for name in row["by_stratum"]))
+            rows = [{"update": r["update"], "split": split, **r["by_stratum"]} for r in exams]
             wanted = [
                 (split, Line(name, name, COLOURS[i % len(COLOURS)]), "-" if i < 6 else ":")
                 for i, name in enumerate(names)
@@ -149,19 +179,17 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
     """
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
-    accuracy = [(split, Line("pass_at_1", split, c), "-") for split, c in SPLITS.items()]
     votes = consensus_of(evals)
-    consensus = [(split, Line(f"cons_at_{votes}", split, c), "--") for split, c in SPLITS.items()]
-    seconds = [Line(f"seconds_{phase}", phase, c) for phase, c in PHASES.items()]
+    consensus = _by_split(evals, f"cons_at_{votes}", "--")
     panels = [
-        Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
-        Panel(f"cons@{votes}, majority of {votes}", "share correct", bands(evals, consensus)),
+        accuracy(evals),
+        Panel(f"cons@{votes}, majority of {votes}", "share correct", consensus),
         _strata(evals),
         *[panel(metrics, curves) for curves in RL_CURVES],
-        Panel("Seconds per update", "seconds", stack(timing, seconds)),
+        seconds(timing, PHASES),
         panel(_rates(timing), RATES),
     ]
-    save_grid(path, f"Reinforcement learning: {workdir.resolve().name}", panels, columns=4)
+    save_run(workdir, path, "Reinforcement learning", panels, columns=4)
 
 
 def _sources(rows: Rows, sources: Sequence[str], title: str) -> Panel:
@@ -194,18 +222,17 @@ def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -
     held_out = [row for row in evals if row["split"] == "held_out"]
     both = _beside(metrics, held_out)
     known = {curves[0]: curves for curves in PRETRAIN_CURVES}
-    exams = lambda metric: bands(evals, [(s, Line(metric, s, c), "-") for s, c in SPLITS.items()])
     panels = [
         panel(both, known["Next-token loss"]),
         _sources(metrics, sources, "Training loss by source"),
         _sources(held_out, sources, "Held-out loss by source"),
         panel(metrics, known["Learning rate"]),
         panel(metrics, known["Gradient norm"]),
-        Panel("Exam: pass@1 with its interval", "share correct", exams("pass_at_1")),
-        Panel("Exam: well-formed answers", "share", exams("format_rate")),
-        Panel("Exam: truncated answers", "share", exams("truncation_rate")),
+        accuracy(evals)._replace(title="Exam: pass@1 with its interval"),
+        Panel("Exam: well-formed answers", "share", _by_split(evals, "format_rate", "-")),
+        Panel("Exam: truncated answers", "share", _by_split(evals, "truncation_rate", "-")),
     ]
-    save_grid(path, f"Fine-tuning: {workdir.resolve().name}", panels, columns=4)
+    save_run(workdir, path, "Fine-tuning", panels, columns=4)
 
 
 def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
@@ -220,4 +247,4 @@ def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
     both = _beside(metrics, held_out)
     speed = ("Speed", "tokens per second", LINEAR, (Line("tokens_per_s", "", BLUE),))
     panels = [*[panel(both, curves) for curves in PRETRAIN_CURVES], panel(timing, speed)]
-    save_grid(path, f"Pretraining: {workdir.resolve().name}", panels, columns=4)
+    save_run(workdir, path, "Pretraining", panels, columns=4)

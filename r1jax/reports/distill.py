@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from r1jax.reports.curves import GRADIENT_NORM, LENGTH, SPLITS, panel, rows_of
+from r1jax.reports.curves import GRADIENT_NORM, LENGTH, accuracy, panel, rows_of, save_run, seconds
 from r1jax.reports.panels import (
     BLUE,
     GREEN,
@@ -13,10 +13,6 @@ from r1jax.reports.panels import (
     RED,
     SHARE,
     Line,
-    Panel,
-    bands,
-    save_grid,
-    stack,
 )
 
 CURVES = (
@@ -54,13 +50,11 @@ def plot_distill(workdir: str | Path, path: str | Path) -> None:
     """
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
-    accuracy = [(split, Line("pass_at_1", split, c), "-") for split, c in SPLITS.items()]
     # an update has not every phase, and what is missing took no time
     spent = [{f"seconds_{phase}": 0.0 for phase in PHASES} | row for row in timing]
-    seconds = [Line(f"seconds_{phase}", phase, colour) for phase, colour in PHASES.items()]
     panels = [
-        Panel("pass@1 with its interval", "share correct", bands(evals, accuracy)),
+        accuracy(evals),
         *[panel(metrics, curves) for curves in CURVES],
-        Panel("Seconds per update", "seconds", stack(spent, seconds)),
+        seconds(spent, PHASES),
     ]
-    save_grid(path, f"Distillation: {workdir.resolve().name}", panels, columns=3)
+    save_run(workdir, path, "Distillation", panels, columns=3)

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib import font_manager, ticker
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from r1jax.reports.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, STYLE, Line
+from r1jax.reports.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Line, head, picture
 
 Results = Mapping[str, Any]
 
@@ -34,7 +31,7 @@ class Group(NamedTuple):
     """A row of the panel of groups: its name, its numbers, its colour, its place from above."""
 
     name: str
-    told: Mapping[str, Any]
+    score: Mapping[str, Any]
     colour: str
     y: float
 
@@ -53,32 +50,28 @@ def drawable(text: str, otherwise: str) -> str:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _head(ax: Axes, title: str) -> None:
-    """Writes the title and, between it and the panel, where no curve runs, the curves' names."""
-    ax.set_title(title, pad=22)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), borderaxespad=0.2, ncols=3,
-            columnspacing=1.0, handletextpad=0.4, borderpad=0.1,
-        )  # fmt: skip
-
-
 def _spans(ax: Axes, groups: Sequence[Group], *, label: str) -> None:
     """Means of one colour and their intervals as dots and bars, lying."""
-    known = [group for group in groups if group.told["mean"] is not None]
+    known = [group for group in groups if group.score["mean"] is not None]
     for group in groups:
-        if group.told["mean"] is None:
+        if group.score["mean"] is None:
             ax.text(0.0, group.y, " not judged", va="center", color=GREY, fontsize=8)
     if not known:
         return
     colour = known[0].colour
-    sure = [group for group in known if group.told["low"] is not None]
-    low, high = ([group.told[end] for group in sure] for end in ("low", "high"))
+    sure = [group for group in known if group.score["low"] is not None]
+    low, high = ([group.score[end] for group in sure] for end in ("low", "high"))
     ax.hlines([group.y for group in sure], low, high, color=colour, lw=2.2, alpha=0.45)
     ax.plot(
-        [group.told["mean"] for group in known], [group.y for group in known], "o", color=colour,
-        ms=5, clip_on=False, zorder=3, label=label,
-    )  # fmt: skip
+        [group.score["mean"] for group in known],
+        [group.y for group in known],
+        "o",
+        color=colour,
+        ms=5,
+        clip_on=False,
+        zorder=3,
+        label=label,
+    )
 
 
 def _curve(
@@ -87,15 +80,24 @@ def _curve(
     """One score against k with its band; one or two points stay apart, as in `panels.bands`."""
     few = len(points) < 3
     ks = [k * (aside if few else 1.0) for k in points]
-    means = [told["mean"] for told in points.values()]
+    means = [score["mean"] for score in points.values()]
     low, high = (
-        [told["mean"] if told[end] is None else told[end] for told in points.values()]
+        [score["mean"] if score[end] is None else score[end] for score in points.values()]
         for end in ("low", "high")
     )
     ax.plot(
-        ks, means, color=line.colour, lw=1.8, ls="none" if few else style, marker="o", ms=5,
-        mfc=line.colour if style == "-" else "white", label=line.label, clip_on=False, zorder=3,
-    )  # fmt: skip
+        ks,
+        means,
+        color=line.colour,
+        lw=1.8,
+        ls="none" if few else style,
+        marker="o",
+        ms=5,
+        mfc=line.colour if style == "-" else "white",
+        label=line.label,
+        clip_on=False,
+        zorder=3,
+    )
     if few:
         ax.vlines(ks, low, high, color=line.colour, lw=2.2, alpha=0.45)
     else:
@@ -104,7 +106,7 @@ def _curve(
 
 def _curves(ax: Axes, results: Results) -> None:
     passes, votes = (
-        {int(k): told for k, told in results[metric].items() if told["mean"] is not None}
+        {int(k): score for k, score in results[metric].items() if score["mean"] is not None}
         for metric in ("pass_at", "cons_at")
     )
     votes = {} if list(votes) == [1] else votes  # the vote of one sample is that sample
@@ -120,16 +122,16 @@ def _curves(ax: Axes, results: Results) -> None:
     ax.set_xlim(ticks[0] / 1.15, ticks[-1] * 1.15)
     ax.set_ylim(-0.02, 1.02)
     ax.set(xlabel="samples k", ylabel="share of questions")
-    _head(ax, "Right within k samples, and by their vote")
+    head(ax, "Right within k samples, and by their vote")
 
 
 def _groups(results: Results) -> list[Group]:
     groups = [Group("all", {**results["pass_at_1"], "questions": results["questions"]}, GREY, 0)]
     for kind, colour in (("stratum", BLUE), ("subject", PURPLE)):
         y = groups[-1].y + 0.6  # a gap before each kind
-        for number, (name, told) in enumerate(results[f"by_{kind}"].items(), 1):
+        for number, (name, score) in enumerate(results[f"by_{kind}"].items(), 1):
             label = drawable(name, f"{kind} {number}") or "(none)"
-            groups.append(Group(label, told, colour, y + number))
+            groups.append(Group(label, score, colour, y + number))
     return groups
 
 
@@ -140,7 +142,7 @@ def _table(ax: Axes, results: Results) -> None:
         ax.axvline(mean, color=GREY, lw=1, ls=":")
     for label, colour in (("_all", GREY), ("by stratum", BLUE), ("by subject", PURPLE)):
         _spans(ax, [group for group in groups if group.colour == colour], label=label)
-    names = [f"{group.name}  ({group.told['questions']:,})" for group in groups]
+    names = [f"{group.name}  ({group.score['questions']:,})" for group in groups]
     small = 9 if len(groups) <= FEW else 8
     ax.set_yticks([group.y for group in groups], names, fontsize=small)
     for label in ax.get_yticklabels():
@@ -150,20 +152,20 @@ def _table(ax: Axes, results: Results) -> None:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=f"share right, and its {results['level']:.0%} interval")
-    _head(ax, "pass@1 by group (questions)")
+    head(ax, "pass@1 by group (questions)")
 
 
 def _lengths(ax: Axes, results: Results) -> None:
-    told = results["length_histogram"]
-    edges = np.array(told["edges"], float)
+    histogram = results["length_histogram"]
+    edges = np.array(histogram["edges"], float)
     wide = edges[-1] > 20 * max(edges[0], 1)
     if wide:
         edges[0] = max(edges[0], 0.5)  # no place for 0 tokens on a logarithmic axis
     for kind, colour in (("wrong", RED), ("right", GREEN)):
         median = results["lengths"][kind]["median"]
         label = kind if median is None else f"{kind}, median {median:,.0f}"
-        ax.stairs(told[kind], edges, fill=True, color=colour, alpha=0.25)
-        ax.stairs(told[kind], edges, color=colour, lw=1.6, label=label)
+        ax.stairs(histogram[kind], edges, fill=True, color=colour, alpha=0.25)
+        ax.stairs(histogram[kind], edges, color=colour, lw=1.6, label=label)
     cut = results["lengths"]["truncated"]
     if cut["answers"]:
         label = f"cut off, {results['rates']['truncation']:.1%}"
@@ -176,10 +178,10 @@ def _lengths(ax: Axes, results: Results) -> None:
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     else:
         ax.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
-    ax.set_ylim(0, 1.05 * max([1, *told["right"], *told["wrong"]]))
+    ax.set_ylim(0, 1.05 * max([1, *histogram["right"], *histogram["wrong"]]))
     ax.yaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
     ax.set(xlabel="tokens", ylabel="answers")
-    _head(ax, "Length of right and wrong answers")
+    head(ax, "Length of right and wrong answers")
 
 
 def _questions(ax: Axes, results: Results) -> None:
@@ -189,14 +191,17 @@ def _questions(ax: Axes, results: Results) -> None:
     some = len(shares) - always - never
     ax.stairs(shares, np.arange(len(shares) + 1), fill=True, color=BLUE, alpha=0.3)
     ax.stairs(
-        shares, np.arange(len(shares) + 1), color=BLUE, lw=1.6,
+        shares,
+        np.arange(len(shares) + 1),
+        color=BLUE,
+        lw=1.6,
         label=f"always right {always:,} · at times {some:,} · never {never:,}",
-    )  # fmt: skip
+    )
     ax.set_xlim(0, max(1, len(shares)))
     ax.set_ylim(0, 1.02)
     ax.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
     ax.set(xlabel="questions, easiest first", ylabel="share of samples right")
-    _head(ax, "Questions")
+    head(ax, "Questions")
 
 
 def plot_exam(path: str | Path, *, title: str, results: Results) -> None:
@@ -216,14 +221,7 @@ def plot_exam(path: str | Path, *, title: str, results: Results) -> None:
     else:
         mosaic, height = "kg;lg;qg", max(10.4, 0.19 * rows + 1.5)
     draw = {"k": _curves, "g": _table, "l": _lengths, "q": _questions}
-    with matplotlib.rc_context({**STYLE, "font.family": _families()}):
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        figure = Figure(figsize=(12, height), layout=layout)
-        heading = figure.suptitle(
-            drawable(title, "Exam"), x=0.01, ha="left", fontsize=14, weight="bold"
-        )
-        heading.set_parse_math(False)
-        axes = figure.subplot_mosaic(mosaic)
-        for name, ax in axes.items():
+    style = {"font.family": _families()}
+    with picture(path, drawable(title, "Exam"), size=(12.0, height), style=style) as figure:
+        for name, ax in figure.subplot_mosaic(mosaic).items():
             draw[name](ax, results)
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})

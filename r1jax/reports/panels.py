@@ -1,6 +1,7 @@
 """Small multiples: a grid of labelled panels, raw points faint beneath a smoothed line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -210,8 +211,46 @@ def log_axis(ax: Axes) -> None:
     ax.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
-def _title(ax: Axes, title: str) -> None:
-    """Writes the title and, between it and the panel, where no curve runs, the curves' names."""
+@contextmanager
+def picture(
+    path: str | Path, title: str, *, size: tuple[float, float], style: Mapping[Any, Any]
+) -> Iterator[Figure]:
+    """Yields a figure with the title above its panels, and writes it as a PNG when it is drawn.
+
+    The bytes are a function of what is drawn (and of matplotlib's version).
+
+    Args:
+      path: of the PNG.
+      title: above all panels, as it stands: no formulas.
+      size: width and height in inches.
+      style: matplotlib settings beside those of `STYLE`.
+    """
+    with matplotlib.rc_context({**STYLE, **style}):
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        figure = Figure(figsize=size, layout=layout)
+        heading = figure.suptitle(title, x=0.01, ha="left", fontsize=14, weight="bold")
+        heading.set_parse_math(False)
+        yield figure
+        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+
+
+def head(ax: Axes, title: str) -> None:
+    """Writes a wide panel's title and, in one row below it, the curves' names."""
+    ax.set_title(title, pad=22)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1.0),
+            borderaxespad=0.2,
+            ncols=3,
+            columnspacing=1.0,
+            handletextpad=0.4,
+            borderpad=0.1,
+        )
+
+
+def _head(ax: Axes, title: str) -> None:
+    """Writes a narrow panel's title and, in rows below it, where no curve runs, the names."""
     names = ax.get_legend_handles_labels()[1]
     if not names:
         ax.set_title(title, pad=8)
@@ -230,15 +269,9 @@ def _title(ax: Axes, title: str) -> None:
 
 
 def save_grid(path: str | Path, title: str, panels: Sequence[Panel], *, columns: int) -> None:
-    """Writes a PNG with the panels row by row; one without numbers says "no data".
-
-    The bytes are a function of the arguments (and of matplotlib's version).
-    """
+    """Writes a PNG with the panels row by row; one without numbers says "no data"."""
     n_rows = -(-len(panels) // columns)
-    with matplotlib.rc_context(STYLE):
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        figure = Figure(figsize=(4.6 * columns, 2.9 * n_rows + 0.6), layout=layout)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, weight="bold")
+    with picture(path, title, size=(4.6 * columns, 2.9 * n_rows + 0.6), style={}) as figure:
         axes = figure.subplots(n_rows, columns, squeeze=False).ravel()
         drawn = []
         for ax, panel in zip(axes, panels, strict=False):
@@ -250,10 +283,9 @@ def save_grid(path: str | Path, title: str, panels: Sequence[Panel], *, columns:
                 ax.clear()
                 ax.set(xticks=[], yticks=[])
                 ax.text(0.5, 0.5, "no data", ha="center", va="center", color=GREY)
-            _title(ax, panel.title)
+            _head(ax, panel.title)
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         last = max((ax.dataLim.x1 for ax in drawn), default=1)
         for ax in drawn:
             ax.set_xlim(-0.015 * max(last, 1), 1.015 * max(last, 1))
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})

@@ -29,6 +29,11 @@ def _share(values: Sequence[float], questions: Sequence[str]) -> dict[str, Any]:
     return over_questions(np.array(values, np.float64), questions, level=LEVEL)
 
 
+def _won(lead: int | float) -> float:
+    """1 where the first of two is ahead, 0 where the second is, a tie half."""
+    return (float(np.sign(lead)) + 1) / 2
+
+
 def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
     """Returns what judgements of pairs tell of their judge, as JSON has it.
 
@@ -46,7 +51,6 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
     """
     verdicts = [(v, row) for row in rows for v in row["verdicts"] if v is not None]
     couples = [c for row in rows for c in itertools.combinations(deltas(row), 2)]
-    won = lambda x: (float(np.sign(x)) + 1) / 2
     names = [row["question_id"] for row in good]
     ahead = {key: [] for key in ("characters", "truths")}
     lengths: dict[str, list[float]] = defaultdict(list)
@@ -57,15 +61,15 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
             lengths[f"rejected_{key}"].append(float(row[key][rejected]))
         for key, values in ahead.items():
             if key in row:
-                values.append(won(row[key][chosen] - row[key][rejected]))
-    told = {
+                values.append(_won(row[key][chosen] - row[key][rejected]))
+    results = {
         "judgements": sum(len(row["verdicts"]) for row in rows),
         "read": len(verdicts) / sum(len(row["verdicts"]) for row in rows),
         "kept": len(good) / len(rows),
         "same_level": _mean([float(a == b) for a, b in couples]),
         "same_winner": _mean([float(np.sign(a) == np.sign(b)) for a, b in couples]),
         "first_preferred": _share(
-            [won(v) for v, _ in verdicts], [row["question_id"] for _, row in verdicts]
+            [_won(v) for v, _ in verdicts], [row["question_id"] for _, row in verdicts]
         ),
         "first_leads": _mean([float(v) for v, _ in verdicts]),
         "verdicts": {
@@ -75,8 +79,8 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
         "longer_chosen": _share(ahead["characters"], names),
     }
     if "truths" in rows[0]:
-        told["chosen_is_truly_better"] = _share(ahead["truths"], names)
-    return told
+        results["chosen_is_truly_better"] = _share(ahead["truths"], names)
+    return results
 
 
 def of_labels(rows: Rows) -> dict[str, Any]:
@@ -84,13 +88,16 @@ def of_labels(rows: Rows) -> dict[str, Any]:
     by_domain: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_domain[row["domain"]].append(row)
-    of = lambda some, safe: [float(row["tokens"]) for row in some if row["safe"] is safe]
+    tokens = {
+        kind: [float(row["tokens"]) for row in rows if row["safe"] is safe]
+        for kind, safe in (("safe", True), ("unsafe", False))
+    }
     return {
         "safe": _share([float(row["safe"]) for row in rows], [row["question"] for row in rows]),
         "safe_by_domain": {
             name: _mean([float(row["safe"]) for row in some]) for name, some in by_domain.items()
         },
-        "mean_tokens": {"safe": _mean(of(rows, True)), "unsafe": _mean(of(rows, False))},
+        "mean_tokens": {kind: _mean(counts) for kind, counts in tokens.items()},
     }
 
 

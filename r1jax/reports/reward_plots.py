@@ -4,25 +4,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from r1jax.reports.panels import BLUE, GREEN, GREY, LINEAR, RED, STYLE, Line, Rows, bands, lines
+from r1jax.reports.panels import (
+    BLUE,
+    GREEN,
+    GREY,
+    LINEAR,
+    RED,
+    Line,
+    Rows,
+    bands,
+    head,
+    lines,
+    picture,
+)
 
 MARKER = 6.0  # points; the area of a bin's dot grows with its rows
-
-
-def _names(ax: Axes, title: str) -> None:
-    """The title, and below it the curves' names."""
-    ax.set_title(title, pad=22)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(
-            loc="lower left", bbox_to_anchor=(-0.01, 1.0), borderaxespad=0.2, ncols=3,
-            columnspacing=1.0, handletextpad=0.4, borderpad=0.1,
-        )  # fmt: skip
 
 
 def _loss(ax: Axes, metrics: Rows, evals: Rows) -> None:
@@ -31,7 +30,7 @@ def _loss(ax: Axes, metrics: Rows, evals: Rows) -> None:
     ax.plot(at, [row["loss"] for row in evals], "o", ms=5, color=RED, label="held out")
     ax.axhline(np.log(2), color=GREY, lw=1, ls=":")
     ax.set(xlabel="update", ylabel="nats")
-    _names(ax, "Loss (dotted: knowing nothing)")
+    head(ax, "Loss (dotted: knowing nothing)")
 
 
 def _accuracy(ax: Axes, evals: Rows) -> None:
@@ -39,7 +38,7 @@ def _accuracy(ax: Axes, evals: Rows) -> None:
     bands(evals, [(split, Line("accuracy", "held out", BLUE), "-")])(ax)
     ax.axhline(0.5, color=GREY, lw=1, ls=":")
     ax.set(xlabel="update", ylabel="share right")
-    _names(ax, "Accuracy and its interval")
+    head(ax, "Accuracy and its interval")
 
 
 def _calibration(ax: Axes, results: Mapping[str, Any], kind: str) -> None:
@@ -48,36 +47,34 @@ def _calibration(ax: Axes, results: Mapping[str, Any], kind: str) -> None:
     table = results["reliability"]
     most = max(row["rows"] for row in table)
     ax.scatter(
-        [row["predicted"] for row in table], [row["happened"] for row in table],
-        s=[MARKER * (2 + 14 * row["rows"] / most) for row in table], color=BLUE, clip_on=False,
+        [row["predicted"] for row in table],
+        [row["happened"] for row in table],
+        s=[MARKER * (2 + 14 * row["rows"] / most) for row in table],
+        color=BLUE,
+        clip_on=False,
         label=f"error {results['calibration_error']:.3f}",
-    )  # fmt: skip
-    said = {"pairs": "better scored reply is the chosen one", "labels": "reply is safe"}[kind]
-    ax.set(xlabel=f"predicted: {said}", ylabel="share that is", ylim=(-0.02, 1.02))
-    _names(ax, "Calibration, a dot per bin")
+    )
+    event = {"pairs": "better scored reply is the chosen one", "labels": "reply is safe"}[kind]
+    ax.set(xlabel=f"predicted: {event}", ylabel="share that is", ylim=(-0.02, 1.02))
+    head(ax, "Calibration, a dot per bin")
 
 
 def _lengths(ax: Axes, rows: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> None:
-    kinds = (
-        (("chosen", GREEN), ("rejected", RED))
-        if len(rows[0]["scores"]) == 2
-        else (("safe", GREEN), ("unsafe", RED))
-    )
-    points: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in kinds}
+    in_pairs = len(rows[0]["scores"]) == 2
+    colours = {"chosen": GREEN, "rejected": RED} if in_pairs else {"safe": GREEN, "unsafe": RED}
+    points: dict[str, list[tuple[float, float]]] = {name: [] for name in colours}
     for row in rows:
-        names = ("chosen", "rejected") if len(row["scores"]) == 2 else (
-            ("safe",) if row["label"] > 0.5 else ("unsafe",)
-        )  # fmt: skip
+        names = tuple(colours) if in_pairs else ("safe" if row["label"] > 0.5 else "unsafe",)
         for name, length, score in zip(names, row["lengths"], row["scores"], strict=True):
             points[name].append((length, score))
-    for name, colour in kinds:
+    for name, colour in colours.items():
         if points[name]:
             x, y = zip(*points[name], strict=True)
             ax.plot(x, y, ".", ms=4, mew=0, alpha=0.5, color=colour, label=name)
     r = results["score_length_correlation"]
-    told = "no correlation: scores or lengths are all equal" if r is None else f"r = {r:.2f}"
+    relation = "no correlation: scores or lengths are all equal" if r is None else f"r = {r:.2f}"
     ax.set(xlabel="tokens of the reply", ylabel="score (logit)")
-    _names(ax, f"Score against length, {told}")
+    head(ax, f"Score against length, {relation}")
 
 
 def plot_reward(
@@ -100,13 +97,9 @@ def plot_reward(
       held_out: rows of held_out.jsonl, at least one.
     """
     results = evals[-1]["results"]
-    with matplotlib.rc_context(STYLE):
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        figure = Figure(figsize=(11, 7.6), layout=layout)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=14, weight="bold")
+    with picture(path, title, size=(11.0, 7.6), style={}) as figure:
         (loss, accuracy), (calibration, lengths) = figure.subplots(2, 2)
         _loss(loss, metrics, evals)
         _accuracy(accuracy, evals)
         _calibration(calibration, results, kind)
         _lengths(lengths, held_out, results)
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from r1jax.reports import exam, exam_plots
+from r1jax.reports import exam, exam_plots, panels
 from r1jax.reports.exam import write_exam_report
 from r1jax.reports.exam_plots import plot_exam
 
@@ -197,7 +197,7 @@ def test_nothing_judged_is_drawn_too(tmp_path):
 def test_no_two_labels_of_the_picture_overlap(tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(
-        exam_plots, "Figure", lambda **options: figures.append(Figure(**options)) or figures[-1]
+        panels, "Figure", lambda **options: figures.append(Figure(**options)) or figures[-1]
     )
     subjects = {f"{'subject ' * 5}{i}": span(0.5, 0.2, 0.7, 10, mean_length=5.0) for i in range(90)}
     plot_exam(tmp_path / "wide.png", title="wide", results=results(by_subject=subjects))

@@ -5,35 +5,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from r1jax.reports.panels import COLOURS, GREY, STYLE
+from r1jax.reports.panels import COLOURS, GREY, picture
 
 
 def _measure(ax: Axes, models: Mapping[str, Any], measure: str, *, label: str) -> None:
-    for place, (name, told) in enumerate(models.items()):
-        mine = (told or {}).get(measure)
-        if mine is None or mine["mean"] is None:
+    for place, (name, scores) in enumerate(models.items()):
+        score = (scores or {}).get(measure)
+        if score is None or score["mean"] is None:
             ax.text(place, 0.02, "—", ha="center", color=GREY, transform=ax.get_xaxis_transform())
             continue
         colour = COLOURS[place % len(COLOURS)]
-        if mine.get("low") is not None and mine.get("high") is not None:
-            ax.vlines(place, mine["low"], mine["high"], color=colour, lw=3, alpha=0.4)
-        ax.plot([place], [mine["mean"]], "o", color=colour, ms=6, label=name, clip_on=False)
-        top = mine["mean"] if mine.get("high") is None else mine["high"]
+        if score.get("low") is not None and score.get("high") is not None:
+            ax.vlines(place, score["low"], score["high"], color=colour, lw=3, alpha=0.4)
+        ax.plot([place], [score["mean"]], "o", color=colour, ms=6, label=name, clip_on=False)
+        top = score["mean"] if score.get("high") is None else score["high"]
         ax.annotate(
-            f"{mine['mean']:.2f}", (place, top), xytext=(0, 5), ha="center",
-            textcoords="offset points", fontsize=7.5, color="#444444",
-        )  # fmt: skip
+            f"{score['mean']:.2f}",
+            (place, top),
+            xytext=(0, 5),
+            ha="center",
+            textcoords="offset points",
+            fontsize=7.5,
+            color="#444444",
+        )
     ax.set_title(label, pad=8)
     names = list(models)
     steep = sum(map(len, names)) > 34
-    ax.set_xticks(range(len(names)), names, rotation=35 if steep else 0,
-                  ha="right" if steep else "center", rotation_mode="anchor")  # fmt: skip
+    ax.set_xticks(
+        range(len(names)),
+        names,
+        rotation=35 if steep else 0,
+        ha="right" if steep else "center",
+        rotation_mode="anchor",
+    )
     for text in ax.get_xticklabels():
         text.set_parse_math(False)
     ax.set_xlim(-0.5, len(names) - 0.5)
@@ -60,15 +67,9 @@ def plot_measures(
     """
     columns = min(4, max(1, len(measures)))
     rows = max(1, math.ceil(len(measures) / columns))
-    with matplotlib.rc_context(STYLE):
-        layout_engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        size = (max(3.6 * columns, 6.0), 2.7 * rows + 0.6)
-        figure = Figure(figsize=size, layout=layout_engine)
-        heading = figure.suptitle(
-            f"{title}: means with their {level:.0%} intervals", x=0.01, ha="left", fontsize=14,
-            weight="bold",
-        )  # fmt: skip
-        heading.set_parse_math(False)
+    heading = f"{title}: means with their {level:.0%} intervals"
+    size = (max(3.6 * columns, 6.0), 2.7 * rows + 0.6)
+    with picture(path, heading, size=size, style={}) as figure:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax, (measure, label) in zip(axes, measures.items(), strict=False):
             values = [t[measure]["mean"] for t in models.values() if t and measure in t]
@@ -79,4 +80,3 @@ def plot_measures(
             ax.set_axis_off()
         if not measures:
             axes[0].text(0.5, 0.5, "no model was examined", ha="center", color=GREY)
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
