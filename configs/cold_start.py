@@ -33,11 +33,18 @@ def rewrite_by(*, model: str, request: str = REQUEST) -> dict[str, Any]:
     reward.format = "think"
     reward.judge.places = ("boxed",)
     return dict(
-        model=model, prompt=dict(template="chat", instruction="", examples=()), request=request,
-        tries=4, batch=8, max_new_tokens=2_048, prompt_buckets=(512, 1_024, 2_048),
-        sampler=dict(c.sampler, temperature=0.7, streams=1), reward=reward.to_dict(),
-        execution=dict(c.execution), mesh=dict(c.mesh),
-    )  # fmt: skip
+        model=model,
+        prompt=dict(template="chat", instruction="", examples=()),
+        request=request,
+        tries=4,
+        batch=8,
+        max_new_tokens=2_048,
+        prompt_buckets=(512, 1_024, 2_048),
+        sampler=dict(c.sampler, temperature=0.7, streams=1),
+        reward=reward.to_dict(),
+        execution=dict(c.execution),
+        mesh=dict(c.mesh),
+    )
 
 
 def get_config() -> ml_collections.ConfigDict:

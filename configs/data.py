@@ -88,9 +88,18 @@ def curriculum(
 def rows(path: str, **fields: Any) -> Block:
     """A file with the fields "question" and "answer", and what is otherwise about it."""
     usual = dict(
-        format="jsonl", question="question", options="", answer="answer", answer_pattern="",
-        stratum="", subject="", kind="maths", reference={}, filters=(), limit=0,
-    )  # fmt: skip
+        format="jsonl",
+        question="question",
+        options="",
+        answer="answer",
+        answer_pattern="",
+        stratum="",
+        subject="",
+        kind="maths",
+        reference={},
+        filters=(),
+        limit=0,
+    )
     return dict(path=path) | usual | fields
 
 
@@ -107,9 +116,13 @@ def math_train(path: str) -> Block:
 def math_solutions(path: str) -> Block:
     """MATH with the authors' fields: the answer is the last box of the solution."""
     return rows(
-        path, question="problem", answer="solution", answer_pattern=BOXED, stratum="level",
+        path,
+        question="problem",
+        answer="solution",
+        answer_pattern=BOXED,
+        stratum="level",
         subject="type",
-    )  # fmt: skip
+    )
 
 
 def math500(path: str) -> Block:
@@ -127,9 +140,12 @@ def amc(path: str) -> Block:
 def olympiadbench(path: str) -> Block:
     """The text-only questions with open answers; some have several, all of which are wanted."""
     return rows(
-        path, question="{context?}\n{question}", answer="final_answer", stratum="answer_type",
+        path,
+        question="{context?}\n{question}",
+        answer="final_answer",
+        stratum="answer_type",
         subject="subfield",
-    )  # fmt: skip
+    )
 
 
 def cmath(path: str, *, question: str = "question") -> Block:
@@ -153,9 +169,13 @@ def agieval(path: str) -> Block:
     """A set of AGIEval with options; the few questions with several right ones are left out."""
     single = dict(field="label", op="one_of", value=("A", "B", "C", "D", "E"))
     return rows(
-        path, question="{passage?}\n{question}", options="options", answer="label", kind="choice",
+        path,
+        question="{passage?}\n{question}",
+        options="options",
+        answer="label",
+        kind="choice",
         filters=(single,),
-    )  # fmt: skip
+    )
 
 
 def agieval_cloze(path: str) -> Block:
@@ -165,9 +185,12 @@ def agieval_cloze(path: str) -> Block:
 
 def humaneval(path: str) -> Block:
     return rows(
-        path, question=COMPLETE, answer="canonical_solution", kind="code",
+        path,
+        question=COMPLETE,
+        answer="canonical_solution",
+        kind="code",
         reference=dict(prompt="prompt", test="test", entry_point="entry_point"),
-    )  # fmt: skip
+    )
 
 
 def mbpp(path: str, *, first: int = 11, last: int = 510) -> Block:
@@ -180,21 +203,32 @@ def mbpp(path: str, *, first: int = 11, last: int = 510) -> Block:
         dict(field="task_id", op="at_most", value=last),
     )
     return rows(
-        path, question=WRITE, answer="code", kind="code", filters=split,
+        path,
+        question=WRITE,
+        answer="code",
+        kind="code",
+        filters=split,
         reference=dict(asserts="test_list", setup="test_setup_code"),
-    )  # fmt: skip
+    )
 
 
 def code_contests(path: str) -> Block:
     """Problems of CodeContests with `tests` = {"inputs": [...], "outputs": [...]}, as rllm's."""
     return rows(
-        path, question=PROGRAM, answer="", kind="code",
+        path,
+        question=PROGRAM,
+        answer="",
+        kind="code",
         reference=dict(inputs="tests.inputs", outputs="tests.outputs"),
-    )  # fmt: skip
+    )
 
 
 def knights_knaves(path: str) -> Block:
     return rows(
-        path, question="quiz", answer="solution_text", stratum="n_people", kind="knights_knaves",
+        path,
+        question="quiz",
+        answer="solution_text",
+        stratum="n_people",
+        kind="knights_knaves",
         reference=dict(names="names", knights="solution"),
-    )  # fmt: skip
+    )

@@ -11,7 +11,7 @@ log-probability of the sampled tokens alone.
 
 import ml_collections
 
-from configs import data, rewards
+from configs import blocks, data, rewards
 
 BOXED = "\n\nReason step by step, and put your final answer within \\boxed{}."
 
@@ -55,35 +55,18 @@ def get_config() -> ml_collections.ConfigDict:
     c.samples_per_prompt = 4
     c.cache_segments = 8
     c.streams = 1
-    c.optimizer = dict(
-        lr=1e-5, schedule="cosine", warmup_updates=50, total_updates=1000, final_lr_ratio=0.1,
-        b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0, max_skipped_in_a_row=5,
-    )  # fmt: skip
-    c.evaluation = dict(
-        every_updates=100, validation=128, test=512, ood=0, samples=4, consensus=4, batch=64,
-        sampler=dict(
-            temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0,
-            cache_segments=8, streams=1,
-        ),
-        level=0.95,
-    )  # fmt: skip
-    c.execution = dict(
-        param_dtype="float32",
-        compute_dtype="bfloat16",
-        scan_layers=True,
-        remat=True,
-        dispatch="ragged",
-        block_size=0,
+    c.optimizer = blocks.optimizer(
+        1e-5, schedule="cosine", warmup_updates=50, total_updates=1000, final_lr_ratio=0.1
     )
+    c.evaluation = blocks.evaluation(
+        every_updates=100,
+        validation=128,
+        samples=4,
+        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8, streams=1),
+    )
+    c.execution = blocks.training()
     # it needs no gradient: half the memory, nothing computed twice
-    c.teacher_execution = dict(
-        param_dtype="bfloat16",
-        compute_dtype="bfloat16",
-        scan_layers=True,
-        remat=False,
-        dispatch="ragged",
-        block_size=0,
-    )
+    c.teacher_execution = blocks.inference()
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=50, keep_last=2, keep_best=1, allow_config_change=False)
     return c

@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
             question="Ben walks 5 km a day. How far does he walk in two weeks?",
             reply="Two weeks have 2 * 7 = 14 days. He walks 5 * 14 = 70 km. So it is \\boxed{70}.",
         ),
-    )  # fmt: skip
+    )
     c.max_new_tokens = 192
     c.batch = 10
     c.prompt_buckets = (192, 256, 352)

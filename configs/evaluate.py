@@ -9,7 +9,7 @@ Answers are stored as they come, and the same command goes on where a killed run
 
 import ml_collections
 
-from configs import data, rewards
+from configs import blocks, data, rewards
 
 BOXED = "\n\nReason step by step, and put your final answer within \\boxed{}."
 
@@ -31,20 +31,14 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = 8
     c.max_new_tokens = 32_768
     c.prompt_buckets = (128, 256, 512, 1024)
-    c.sampler = dict(
-        temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0, cache_segments=8,
-        streams=1,
-    )  # fmt: skip
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1)
     c.reward = rewards.get_config()
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")
     c.level = 0.95
     c.compare = ""
     c.draws = 10_000
-    c.execution = dict(
-        param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=False,
-        dispatch="ragged", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.inference()
     c.mesh = dict(data=1, expert=1, model=1)
     return c
 

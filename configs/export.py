@@ -5,6 +5,8 @@ python -m r1jax.main --config=configs/export.py --workdir=runs/export --config.m
 
 import ml_collections
 
+from configs import blocks
+
 
 def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
@@ -14,9 +16,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.template = "plain"  # "chat" keeps the chat template that the model came with
     c.max_positions = 4096
     c.shard_megabytes = 5_000
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.on_cpu()
     c.mesh = dict(data=1, expert=1, model=1)
     return c

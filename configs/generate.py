@@ -5,6 +5,8 @@ python -m r1jax.main --config=configs/generate.py --workdir=runs/talk --config.m
 
 import ml_collections
 
+from configs import blocks
+
 
 def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
@@ -18,13 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.max_new_tokens = 512
     c.prompt_buckets = (64, 128, 256, 512, 1024)
     c.chunk = 4
-    c.sampler = dict(
-        temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0, cache_segments=4,
-        streams=1,
-    )  # fmt: skip
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4, streams=1)
+    c.execution = blocks.on_cpu()
     c.mesh = dict(data=1, expert=1, model=1)
     return c

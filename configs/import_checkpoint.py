@@ -6,14 +6,13 @@ python -m r1jax.main --config=configs/import_checkpoint.py --workdir=runs/import
 
 import ml_collections
 
+from configs import blocks
+
 
 def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
     c.pipeline = "import_checkpoint"
     c.model = ""  # a Hugging Face directory, or a GGUF file
-    c.execution = dict(
-        param_dtype="bfloat16", compute_dtype="float32", scan_layers=False, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.on_cpu() | dict(param_dtype="bfloat16")
     c.mesh = dict(data=1, expert=1, model=1)
     return c

@@ -6,7 +6,7 @@ python -m r1jax.main --config=configs/preference_model.py --workdir=runs/pairs \
 
 import ml_collections
 
-from configs import preference
+from configs import blocks, preference
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -16,16 +16,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.model = dict(
         model="checkpoints/deepseek_v3",
         prompt=dict(template="chat", instruction="", examples=()),
-        sampler=dict(
-            temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0,
-            cache_segments=4, streams=1,
-        ),
+        sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4, streams=1),
         max_new_tokens=1024,
         prompt_buckets=(512, 1024, 2048, 4096),
-        execution=dict(
-            param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=False,
-            dispatch="ragged", block_size=0,
-        ),
+        execution=blocks.inference(),
         mesh=dict(data=1, expert=1, model=1),
-    )  # fmt: skip
+    )
     return c

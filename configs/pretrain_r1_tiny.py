@@ -27,9 +27,13 @@ def get_config() -> ml_collections.ConfigDict:
     c.updates = c.optimizer.total_updates = 1_500
     c.corpus.rates.update(chain=0.42, search=0.17, drill=0.2, bare=0.5, worked=0.3)
     c.corpus.assistant = dict(
-        mixed_en=0.3, mixed_zh=0.05, spelt_slip=0.1, spelt_drill=0.25, boxed=0.03,
+        mixed_en=0.3,
+        mixed_zh=0.05,
+        spelt_slip=0.1,
+        spelt_drill=0.25,
+        boxed=0.03,
         replies=get_replies(),
-    )  # fmt: skip
+    )
     c.corpus.documents = 200_000
     c.tokenizer.vocab_size = c.model.vocab_size = c.model.n_tokens = 704
     return c

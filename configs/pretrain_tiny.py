@@ -2,6 +2,7 @@
 
 import ml_collections
 
+from configs import blocks
 from configs.models import tiny_moe
 
 
@@ -9,11 +10,22 @@ def get_rates() -> ml_collections.ConfigDict:
     """How often each behaviour is planted in the corpus (`r1jax.data.world.writing.Rates`)."""
     return ml_collections.ConfigDict(
         dict(
-            chain=0.45, search=0.2, drill=0.15, drill_tries=0.5, drill_fits=0.5,
-            bare=0.56, worked=0.30, search_bare=0.5, bare_right=0.2, slip=0.3, give_up=0.35,
-            full_tags=0.55, answer_tag_only=0.15, mixed=0.1,
+            chain=0.45,
+            search=0.2,
+            drill=0.15,
+            drill_tries=0.5,
+            drill_fits=0.5,
+            bare=0.56,
+            worked=0.30,
+            search_bare=0.5,
+            bare_right=0.2,
+            slip=0.3,
+            give_up=0.35,
+            full_tags=0.55,
+            answer_tag_only=0.15,
+            mixed=0.1,
         )
-    )  # fmt: skip
+    )
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -26,9 +38,14 @@ def get_config() -> ml_collections.ConfigDict:
     c.packing_bins = 64
     c.evaluate_every = 200
     c.corpus = dict(
-        documents=200_000, held_out=4_000, seed=0, rates=get_rates(), assistant=None,
-        template="plain", jsonl="",
-    )  # fmt: skip
+        documents=200_000,
+        held_out=4_000,
+        seed=0,
+        rates=get_rates(),
+        assistant=None,
+        template="plain",
+        jsonl="",
+    )
     c.tokenizer = dict(vocab_size=512, documents=20_000)
     c.model = tiny_moe.get_model()
     c.loss = dict(
@@ -37,10 +54,9 @@ def get_config() -> ml_collections.ConfigDict:
         bias_rate=1e-3,  # gamma
         logit_chunk=128,
     )
-    c.optimizer = dict(
-        lr=4e-3, schedule="cosine", warmup_updates=100, total_updates=1_000, final_lr_ratio=0.03,
-        b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.1, clip_norm=1.0, max_skipped_in_a_row=5,
-    )  # fmt: skip
+    c.optimizer = blocks.optimizer(
+        4e-3, schedule="cosine", warmup_updates=100, total_updates=1_000, final_lr_ratio=0.03
+    ) | dict(weight_decay=0.1)
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=200, keep_last=2, keep_best=0, allow_config_change=False)
     return c

@@ -20,6 +20,7 @@ from typing import Any
 import ml_collections
 
 from configs import (
+    blocks,
     cold_start,
     data,
     preference_model,
@@ -58,15 +59,33 @@ STAGES = {
 OPTIONAL = ("dev2_without_language", "student_rl")
 # data stage -> its training file or folder
 TRAINED_ON = {
-    "cold_start": "sft", "general": "rows.jsonl", "rejection": "sft", "pairs": "pairs.jsonl",
+    "cold_start": "sft",
+    "general": "rows.jsonl",
+    "rejection": "sft",
+    "pairs": "pairs.jsonl",
     "labels": "labelled.jsonl",
-}  # fmt: skip
+}
 # column of the report -> model stage
 MODELS = {
-    "Zero": "zero", "Dev1": "dev1", "Dev2": "dev2",
-    "Dev2 without language": "dev2_without_language", "Dev3": "dev3",
-    "R1": "r1", "Student": "student", "Student by RL": "student_rl",
-}  # fmt: skip
+    "Zero": "zero",
+    "Dev1": "dev1",
+    "Dev2": "dev2",
+    "Dev2 without language": "dev2_without_language",
+    "Dev3": "dev3",
+    "R1": "r1",
+    "Student": "student",
+    "Student by RL": "student_rl",
+}
+
+
+def asked(block: dict) -> dict:
+    """A source of questions that are only asked in exams."""
+    return data.files(train=block, test=block)
+
+
+def exam(source: dict, measure: str, *, first: int) -> dict:
+    """A part of `config.exams`: so many questions of a source, and what is measured on them."""
+    return dict(source=source, split="test", first=first, measure=measure)
 
 
 def assess() -> ml_collections.ConfigDict:
@@ -77,32 +96,23 @@ def assess() -> ml_collections.ConfigDict:
     c.seed = -1
     c.name = c.model = ""
     c.prompt = z.prompt
-    exam = lambda block, measure, first: dict(
-        source=data.files(train=block, test=block), split="test", first=first, measure=measure
-    )
     c.exams = dict(
-        reasoning=exam(data.math500("data/math500.jsonl"), "accuracy", 500),
-        general=exam(data.mmlu("data/mmlu.jsonl"), "accuracy", 1_000),
+        reasoning=exam(asked(data.math500("data/math500.jsonl")), "accuracy", first=500),
+        general=exam(asked(data.mmlu("data/mmlu.jsonl")), "accuracy", first=1_000),
     )
     c.form = "reasoning"
     c.samples = c.samples_at_once = 4
     c.batch = 64
     c.max_new_tokens = 32_768
     c.prompt_buckets = (256, 512, 1024, 2048)
-    c.sampler = dict(
-        temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0, cache_segments=8,
-        streams=1,
-    )  # fmt: skip
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1)
     c.reward = rewards.get_config()
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")
     c.own_format = "think"  # R1's layout, of what SFT made; of what RL made its reward's
     c.preferences = ml_collections.ConfigDict()
     c.level = 0.95
-    c.execution = dict(
-        param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=False,
-        dispatch="ragged", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.inference()
     c.mesh = dict(data=1, expert=1, model=1)
     return c
 
@@ -130,12 +140,18 @@ def sampled(model: str) -> ml_collections.ConfigDict:
     c.prompt.template = "r1"
     c.task = data.task(
         math=data.files(train=data.rows("data/math.jsonl")),
-        code=data.files(train=data.rows("data/code.jsonl", answer="", kind="code",
-                                        reference=dict(inputs="inputs", outputs="outputs"))),
+        code=data.files(
+            train=data.rows(
+                "data/code.jsonl",
+                answer="",
+                kind="code",
+                reference=dict(inputs="inputs", outputs="outputs"),
+            )
+        ),
         stem=data.files(train=data.rows("data/stem.jsonl", options="options", kind="choice")),
         logic=data.files(train=data.rows("data/logic.jsonl")),
         decontamination=_exams(),
-    )  # fmt: skip
+    )
     c.prompts = dict(math=26_000, code=17_000, stem=22_000, logic=15_000)  # v2, table 4
     c.samples = c.samples_at_once = 16  # not published
     c.batch, c.max_new_tokens = 64, 32_768
@@ -150,9 +166,15 @@ def sampled(model: str) -> ml_collections.ConfigDict:
 def unfiltered(c: ml_collections.ConfigDict) -> None:
     """Keeps every sample: they are candidates, judged later."""
     c.filters.update(
-        finished=False, correct=False, format=False, language=None, repetition=None,
-        paragraph=None, no_code=False, thought=None,
-    )  # fmt: skip
+        finished=False,
+        correct=False,
+        format=False,
+        language=None,
+        repetition=None,
+        paragraph=None,
+        no_code=False,
+        thought=None,
+    )
     c.keep = c.samples
 
 
@@ -182,7 +204,7 @@ def get_blocks() -> Blocks:
                 reply="<think>17 + 25 = 42. Check: 42 - 25 = 17.</think><answer>42</answer>",
             ),
         ),
-    )  # fmt: skip
+    )
     b["few_shot"].reward.format = "think_answer"
     unfiltered(b["few_shot"])  # cold_start reads all of them, and filters
     b["cold_start"] = cold_start.get_config()
@@ -213,9 +235,13 @@ def get_blocks() -> Blocks:
     b["helpful_rm"].update(seed=-1, base="stage:dev3/model", data="stage:pairs/pairs.jsonl")
     b["safety_rm"] = reward_model.get_config()
     b["safety_rm"].update(  # 106,000 labelled replies: people's, not a model's
-        seed=-1, base="stage:dev3/model", data="data/labelled.jsonl", kind="labels", sees="all",
+        seed=-1,
+        base="stage:dev3/model",
+        data="data/labelled.jsonl",
+        kind="labels",
+        sees="all",
         balance_lengths=False,
-    )  # fmt: skip
+    )
     b["r1"] = all_scenario_rl("stage:dev3/model")
     b["student"] = tuned(STUDENT, "stage:rejection/sft")
     b["student"].prompt.template = "chat"  # its own: Qwen's tokenizer has no token for R1's turns
@@ -272,39 +298,100 @@ def claim(name: str, statement: str, left: str, relation: str, right: str, **mor
 def get_claims() -> tuple[dict, ...]:
     """What the paper says of its stages, as far as the table can show it."""
     return (
-        claim("cold start, readability", "cold start makes replies readable",
-              "Dev1.readability", ">", "Zero.readability"),
-        claim("cold start, format", "and R1's layout, for which Zero was not paid",
-              "Dev1.format", ">", "Zero.format"),
-        claim("cold start, language", "cold start keeps to one language",
-              "Dev1.language", ">", "Zero.language"),
-        claim("cold start, reasoning", "and costs some reasoning at first",
-              "Zero.reasoning", ">", "Dev1.reasoning"),
-        claim("RL 1, reasoning", "reasoning RL recovers it",
-              "Dev2.reasoning", ">", "Dev1.reasoning"),
-        claim("language reward", "with the language reward consistency stays at 0.95 or above",
-              "Dev2.language", ">=", "", offset=0.95),
-        claim("no language reward", "without it consistency falls below 0.85",
-              "Dev2 without language.language", "<=", "", offset=0.85),
-        claim("SFT, reasoning", "SFT of the base keeps 90% of Dev2's reasoning",
-              "Dev3.reasoning", ">=", "Dev2.reasoning", factor=0.9),
-        claim("SFT, general", "and restores the general tasks",
-              "Dev3.general", ">", "Dev2.general"),
-        claim("RL 2, reasoning", "and costs no more than 2 points of reasoning",
-              "R1.reasoning", ">=", "Dev3.reasoning", offset=-0.02),
-        claim("distillation", "a distilled student beats the same student by RL",
-              "Student.reasoning", ">", "Student by RL.reasoning"),
-    )  # fmt: skip
+        claim(
+            "cold start, readability",
+            "cold start makes replies readable",
+            "Dev1.readability",
+            ">",
+            "Zero.readability",
+        ),
+        claim(
+            "cold start, format",
+            "and R1's layout, for which Zero was not paid",
+            "Dev1.format",
+            ">",
+            "Zero.format",
+        ),
+        claim(
+            "cold start, language",
+            "cold start keeps to one language",
+            "Dev1.language",
+            ">",
+            "Zero.language",
+        ),
+        claim(
+            "cold start, reasoning",
+            "and costs some reasoning at first",
+            "Zero.reasoning",
+            ">",
+            "Dev1.reasoning",
+        ),
+        claim(
+            "RL 1, reasoning", "reasoning RL recovers it", "Dev2.reasoning", ">", "Dev1.reasoning"
+        ),
+        claim(
+            "language reward",
+            "with the language reward consistency stays at 0.95 or above",
+            "Dev2.language",
+            ">=",
+            "",
+            offset=0.95,
+        ),
+        claim(
+            "no language reward",
+            "without it consistency falls below 0.85",
+            "Dev2 without language.language",
+            "<=",
+            "",
+            offset=0.85,
+        ),
+        claim(
+            "SFT, reasoning",
+            "SFT of the base keeps 90% of Dev2's reasoning",
+            "Dev3.reasoning",
+            ">=",
+            "Dev2.reasoning",
+            factor=0.9,
+        ),
+        claim(
+            "SFT, general", "and restores the general tasks", "Dev3.general", ">", "Dev2.general"
+        ),
+        claim(
+            "RL 2, reasoning",
+            "and costs no more than 2 points of reasoning",
+            "R1.reasoning",
+            ">=",
+            "Dev3.reasoning",
+            offset=-0.02,
+        ),
+        claim(
+            "distillation",
+            "a distilled student beats the same student by RL",
+            "Student.reasoning",
+            ">",
+            "Student by RL.reasoning",
+        ),
+    )
 
 
 def preference_claims() -> tuple[dict, ...]:
     """What the last stage changes, where there is a truth to measure it by."""
     return (
-        claim("RL 2, helpfulness", "RL for all scenarios makes replies more helpful",
-              "R1.helpfulness", ">", "Dev3.helpfulness"),
-        claim("RL 2, safety", "RL for all scenarios makes outputs safer",
-              "R1.safety", ">", "Dev3.safety"),
-    )  # fmt: skip
+        claim(
+            "RL 2, helpfulness",
+            "RL for all scenarios makes replies more helpful",
+            "R1.helpfulness",
+            ">",
+            "Dev3.helpfulness",
+        ),
+        claim(
+            "RL 2, safety",
+            "RL for all scenarios makes outputs safer",
+            "R1.safety",
+            ">",
+            "Dev3.safety",
+        ),
+    )
 
 
 def assembled(
@@ -324,16 +411,23 @@ def assembled(
     told = {**STAGES, **(what or {})}
     stages, models = [], {}
     files = {name: f"stage:{name}/{place}" for name, place in TRAINED_ON.items() if name in blocks}
-    files |= {name: b.data for name, b in blocks.items()  # a reward model's, from elsewhere
-              if b.pipeline == "reward_model" and not b.data.startswith("stage:")}  # fmt: skip
+    files |= {
+        name: b.data
+        for name, b in blocks.items()  # a reward model's, from elsewhere
+        if b.pipeline == "reward_model" and not b.data.startswith("stage:")
+    }
     tasks = {name: b.task.to_dict() for name, b in blocks.items() if b.pipeline == "r1_zero"}
-    tasks = {name: t for i, (name, t) in enumerate(tasks.items())
-             if t not in list(tasks.values())[:i]}  # fmt: skip
+    tasks = {
+        name: t for i, (name, t) in enumerate(tasks.items()) if t not in list(tasks.values())[:i]
+    }
     asked = exam.to_dict()["exams"]
     clean = dict(
-        pipeline="contamination", training=files, tasks=tasks, n=n,
+        pipeline="contamination",
+        training=files,
+        tasks=tasks,
+        n=n,
         exams={name: {k: v for k, v in e.items() if k != "measure"} for name, e in asked.items()},
-    )  # fmt: skip
+    )
     last = [name for name in blocks if name in TRAINED_ON][-1]
     for name, block in blocks.items():
         optional = name in OPTIONAL
@@ -344,9 +438,13 @@ def assembled(
             if "reward" in block:
                 measured["own_format"] = block.reward.format
             stages.append(
-                dict(name=f"assess_{name}", what=f"{column} examined", config=measured,
-                     optional=optional)
-            )  # fmt: skip
+                dict(
+                    name=f"assess_{name}",
+                    what=f"{column} examined",
+                    config=measured,
+                    optional=optional,
+                )
+            )
             models[column] = f"assess_{name}"
         if name == last:
             looked = "no evaluation question is in any training file, nor asked in RL"

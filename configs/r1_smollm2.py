@@ -15,7 +15,7 @@ each stage is a few updates. It takes 14 GB of memory, and 2.5 hours on one core
 
 import ml_collections
 
-from configs import data, r1, sft
+from configs import blocks, data, r1, r1_zero_smollm2, sft
 
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CAP, BUCKET = 96, 360  # tokens of a completion, of a prompt
@@ -26,10 +26,7 @@ ASKED = "Ben walks 5 km a day. How far does he walk in a week?"
 THOUGHT = "<think> A week has 7 days. 5 * 7 = 35. </think>"
 # so small a model is seldom right: what is asked of a sample is that it is right, no more
 FILTERS = dict(finished=False, format=False, language=None, repetition=None, no_code=False)
-EXECUTION = dict(
-    param_dtype="float32", compute_dtype="float32", scan_layers=True, remat=False,
-    dispatch="blocks", block_size=0,
-)  # fmt: skip
+EXECUTION = blocks.on_cpu() | dict(scan_layers=True)
 
 
 def _short(block: dict, field: str, chars: int = CHARS) -> dict:
@@ -41,9 +38,10 @@ def _prompt(c: ml_collections.ConfigDict, *, zero: bool) -> None:
     """By chat, with a worked example: without one it never meets the form."""
     answer = "<answer> 35 </answer>" if zero else "He walks \\boxed{35} km."
     c.prompt = dict(
-        template="chat", instruction=ZERO_FORM if zero else FORM,
+        template="chat",
+        instruction=ZERO_FORM if zero else FORM,
         examples=(dict(question=ASKED, reply=f"{THOUGHT} {answer}"),),
-    )  # fmt: skip
+    )
     c.prompt_buckets = (BUCKET,)
 
 
@@ -53,12 +51,15 @@ def _reward(c: ml_collections.ConfigDict, *, zero: bool) -> None:
 
 
 def _sources(folder: str) -> dict:
-    gsm8k = lambda part: _short(data.gsm8k(f"{folder}/gsm8k/{part}.jsonl.gz"), "question")
+    gsm8k = {
+        part: _short(data.gsm8k(f"{folder}/gsm8k/{part}.jsonl.gz"), "question")
+        for part in ("train", "test")
+    }
     mbpp = _short(data.mbpp(f"{folder}/mbpp/mbpp.jsonl.gz", first=601, last=974), "text", 120)
     options = dict(field="options", op="max_chars", value=80)
     aqua = _short(data.aqua(f"{folder}/aqua/dev.jsonl.gz"), "question")
     return dict(
-        maths=data.files(train=gsm8k("train"), test=gsm8k("test"), weight=2.0),
+        maths=data.files(**gsm8k, weight=2.0),
         code=data.files(train=_short(mbpp, "test_list", 240), weight=1.0),
         stem=data.files(train={**aqua, "filters": (*aqua["filters"], options)}, weight=3.0),
         decontamination=data.decontamination(
@@ -84,10 +85,7 @@ def _rl(c: ml_collections.ConfigDict, folder: str, *, zero: bool) -> None:
     c.length_buckets = (288, 384, CAP + BUCKET)
     c.cache_segments = c.streams = 2
     c.samples_every = 1
-    c.grpo.update(
-        group_size=6, prompts_per_rollout=4, minibatches=1, micro_batches=3, kl_coef=0.0,
-        reference_every=0, constant=CAP, logit_chunk=96, old_logps="sampler",
-    )  # fmt: skip
+    c.grpo.update(r1_zero_smollm2.small_groups(CAP))
     c.optimizer.update(lr=2e-5)
     c.evaluation.update(
         every_updates=0, validation=0, test=0, ood=0, samples=2, consensus=2, batch=4
@@ -126,15 +124,14 @@ def get_exam(folder: str) -> ml_collections.ConfigDict:
     c = r1.assess()
     _prompt(c, zero=False)
     _reward(c, zero=False)
-    exam = lambda block, measure: dict(
-        source=data.files(train=block, test=block), split="test", first=8, measure=measure
-    )
     mmlu = _short(data.mmlu(f"{folder}/mmlu/val.jsonl.gz"), "question", 160)
     options = dict(field="choices", op="max_chars", value=80)
     gsm8k = _short(data.gsm8k(f"{folder}/gsm8k/test.jsonl.gz"), "question")
     c.exams = dict(
-        reasoning=exam(gsm8k, "accuracy"),
-        general=exam({**mmlu, "filters": (*mmlu["filters"], options)}, "accuracy"),
+        reasoning=r1.exam(r1.asked(gsm8k), "accuracy", first=8),
+        general=r1.exam(
+            r1.asked({**mmlu, "filters": (*mmlu["filters"], options)}), "accuracy", first=8
+        ),
     )
     c.samples = c.samples_at_once = 2
     c.batch, c.max_new_tokens = 8, CAP
@@ -173,9 +170,11 @@ def get_blocks(folder: str, model: str) -> r1.Blocks:
         _rl(b[name], folder, zero=False)
     b["student_rl"].updates = b["student_rl"].optimizer.total_updates = 6  # of 24 samples each
     general = data.rows(
-        f"{folder}/self_instruct/seed_tasks.jsonl", answer="instances.0.output", kind="text",
+        f"{folder}/self_instruct/seed_tasks.jsonl",
+        answer="instances.0.output",
+        kind="text",
         question="{instruction}\n{instances.0.input?}",
-    )  # fmt: skip
+    )
     short = dict(field="instances.0.output", op="max_chars", value=200)
     general = _short({**general, "filters": (short,)}, "instruction")
     _sample(b["rejection"], folder, reasoning, zero=False)
@@ -216,7 +215,10 @@ def get_config(arguments: str = "") -> ml_collections.ConfigDict:
     model, _, folder = arguments.partition(",")
     folder = folder or "data"
     return r1.assembled(
-        get_blocks(folder, model or MODEL), get_exam(folder),
-        title="The recipe on SmolLM2-135M and real data", claims=r1.get_claims(), n=10,
+        get_blocks(folder, model or MODEL),
+        get_exam(folder),
+        title="The recipe on SmolLM2-135M and real data",
+        claims=r1.get_claims(),
+        n=10,
         what=dict(helpful_rm="reward model of people's choices by harmlessness, on whole replies"),
-    )  # fmt: skip
+    )

@@ -10,7 +10,16 @@ from typing import Any
 
 import ml_collections
 
-from configs import data, preference, preference_labels, pretrain_r1_tiny, r1, sft
+from configs import (
+    blocks,
+    data,
+    preference,
+    preference_labels,
+    pretrain_r1_tiny,
+    r1,
+    r1_zero_tiny,
+    sft,
+)
 
 BASE, STUDENT = "package:tiny_r1_base", "package:tiny_r1_student"
 CAP, BUCKET = 128, 40  # tokens of a completion, of a prompt
@@ -22,10 +31,7 @@ ASKED = ("fact", "translate", "copy", "sort", "advice")
 # What the last RL asks. So small a reward model can hardly tell right lists from wrong ones: RL on
 # all of ASKED paid for their style and made copies wrong (experiments/005_the_whole_recipe).
 CHECKED = ("fact", "translate", "advice")
-EXECUTION = dict(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=0,
-)  # fmt: skip
+EXECUTION = blocks.on_cpu()
 EXAMPLE = dict(  # in the target layout; one, for the base has seen no text longer than 100 tokens
     question="from 4 go +3 *9, last digit?",
     reply="<think>four plus three times nine is three check four plus three is seven and seven "
@@ -57,10 +63,7 @@ def _rl(c: ml_collections.ConfigDict, *, updates: int, cap: int) -> None:
     c.length_buckets = (64, 96, 128, CAP + BUCKET)
     c.cache_segments = c.streams = 2  # a stream per core
     c.samples_every = 20
-    c.grpo.update(
-        group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0,
-        kl_coef=1e-3, constant=cap, logit_chunk=CAP + BUCKET,
-    )  # fmt: skip
+    c.grpo.update(r1_zero_tiny.small_groups(cap, longest=CAP + BUCKET))
     c.optimizer.update(lr=3e-4, warmup_updates=5)
     c.evaluation.update(
         every_updates=20, validation=64, test=64, ood=0, batch=16, samples=4, consensus=4
@@ -115,14 +118,11 @@ def _reward_model(c: ml_collections.ConfigDict) -> None:
 def get_exam() -> ml_collections.ConfigDict:
     c = r1.assess()
     c.prompt.template = "plain"
-    exam = lambda source, measure, first: dict(
-        source=source, split="test", first=first, measure=measure
-    )
     c.exams = dict(
-        reasoning=exam(_world(), "accuracy", 512),
-        general=exam(_requests(ASKED[:4], train=1, test=192), "content", 192),
-        helpfulness=exam(_requests(ASKED, train=1, test=192), "helpfulness", 192),
-        safety=exam(_requests(("harm",), train=1, test=64), "safety", 64),
+        reasoning=r1.exam(_world(), "accuracy", first=512),
+        general=r1.exam(_requests(ASKED[:4], train=1, test=192), "content", first=192),
+        helpfulness=r1.exam(_requests(ASKED, train=1, test=192), "helpfulness", first=192),
+        safety=r1.exam(_requests(("harm",), train=1, test=64), "safety", first=64),
     )
     _judged(c)
     c.max_new_tokens, c.prompt_buckets, c.batch = CAP, (BUCKET,), 32
@@ -186,7 +186,7 @@ def get_blocks() -> r1.Blocks:
         world=data.world(weight=2.0, **WORLD),
         helpful=dict(_requests(CHECKED, train=4_000), weight=3.0),
         harmless=_requests(("harm",), train=1_000),
-    )  # fmt: skip
+    )
     sizes = dict(max_new_tokens=CAP, temperature=0.7)
     c.stages = (
         dict(from_update=0, sources=("world",), **sizes),
@@ -211,6 +211,9 @@ def get_blocks() -> r1.Blocks:
 
 def get_config() -> ml_collections.ConfigDict:
     return r1.assembled(
-        get_blocks(), get_exam(), title="DeepSeek-R1 in the synthetic world",
-        claims=(*r1.get_claims(), *r1.preference_claims()), n=None,
-    )  # fmt: skip
+        get_blocks(),
+        get_exam(),
+        title="DeepSeek-R1 in the synthetic world",
+        claims=(*r1.get_claims(), *r1.preference_claims()),
+        n=None,
+    )

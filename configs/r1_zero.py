@@ -6,7 +6,7 @@ architecture in `base` and a file of questions.
 
 import ml_collections
 
-from configs import data, rewards
+from configs import blocks, data, rewards
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -25,9 +25,17 @@ def get_config() -> ml_collections.ConfigDict:
     c.preferences = {}  # reward models, by name
     c.on_judge_error = "drop"
     c.reflective_words = (
-        "wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate",
+        "wait",
+        "mistake",
+        "however",
+        "but",
+        "retry",
+        "error",
+        "verify",
+        "wrong",
+        "evaluate",
         "check",
-    )  # fmt: skip
+    )
     c.stages = (
         dict(from_update=0, max_new_tokens=32_768, temperature=1.0, sources=()),
         dict(
@@ -63,28 +71,16 @@ def get_config() -> ml_collections.ConfigDict:
         bias_rate=0.0,  # not published
         logit_chunk=512,
     )
-    c.optimizer = dict(
-        lr=3e-6, schedule="constant", warmup_updates=0, total_updates=10_400,
-        final_lr_ratio=1.0,
-        b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0,  # not published
-        max_skipped_in_a_row=5,
-    )  # fmt: skip
-    c.evaluation = dict(
-        every_updates=160, validation=512, test=512, ood=0, samples=16, consensus=16, batch=64,
-        sampler=dict(
-            temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0,
-            cache_segments=8, streams=1,
-        ),
-        level=0.95,
-    )  # fmt: skip
-    c.execution = dict(
-        param_dtype="float32",
-        compute_dtype="bfloat16",
-        scan_layers=True,
-        remat=True,
-        dispatch="ragged",
-        block_size=0,
+    c.optimizer = blocks.optimizer(  # of AdamW's settings the learning rate alone is published
+        3e-6, schedule="constant", warmup_updates=0, total_updates=10_400, final_lr_ratio=1.0
     )
+    c.evaluation = blocks.evaluation(
+        every_updates=160,
+        validation=512,
+        samples=16,
+        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8, streams=1),
+    )
+    c.execution = blocks.training()
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=80, keep_last=2, keep_best=1, allow_config_change=False)
     return c

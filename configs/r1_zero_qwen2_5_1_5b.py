@@ -28,9 +28,14 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompt_buckets = (256, 512, 1024)
     c.length_buckets = (1024, 2048, 4096)
     c.grpo.update(
-        group_size=16, prompts_per_rollout=64, minibatches=4, micro_batches=16,
-        kl_coef=0.0, reference_every=0, constant=3_072,
-    )  # fmt: skip
+        group_size=16,
+        prompts_per_rollout=64,
+        minibatches=4,
+        micro_batches=16,
+        kl_coef=0.0,
+        reference_every=0,
+        constant=3_072,
+    )
     c.optimizer.update(lr=1e-6, warmup_updates=10, total_updates=512)
     c.evaluation.update(every_updates=40, validation=256, test=512, batch=64)
     c.checkpoint.every_updates = 40

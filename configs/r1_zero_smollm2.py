@@ -13,9 +13,24 @@ an example it never meets the format, so that nothing could be reinforced.
 
 import ml_collections
 
-from configs import data, r1_zero
+from configs import blocks, data, r1_zero
 
 FORM = "\n\nReply in this form: <think> your steps </think> <answer> the number </answer>"
+
+
+def small_groups(cap: int) -> dict:
+    """Changes of `config.grpo` for two CPU cores, with completions of at most so many tokens."""
+    return dict(
+        group_size=6,
+        prompts_per_rollout=4,
+        minibatches=1,
+        micro_batches=3,
+        kl_coef=0.0,
+        reference_every=0,
+        constant=cap,
+        logit_chunk=96,
+        old_logps="sampler",
+    )
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -23,14 +38,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.updates = 20
     c.base = "SmolLM2-135M-Instruct.Q4_1.gguf"
     c.prompt = dict(
-        template="chat", instruction=FORM,
+        template="chat",
+        instruction=FORM,
         examples=(
             dict(
                 question="Ben walks 5 km a day. How far does he walk in a week?",
                 reply="<think> A week has 7 days. 5 * 7 = 35. </think> <answer> 35 </answer>",
             ),
         ),
-    )  # fmt: skip
+    )
     c.task = data.task(
         questions=data.files(
             train=data.gsm8k("data/train.jsonl"), test=data.gsm8k("data/test.jsonl"), validation=16
@@ -42,16 +58,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.length_buckets = (288, 432)
     c.cache_segments = c.streams = 2  # a stream per core
     c.samples_every = 5
-    c.grpo.update(
-        group_size=6, prompts_per_rollout=4, minibatches=1, micro_batches=3, kl_coef=0.0,
-        reference_every=0, constant=80, logit_chunk=96, old_logps="sampler",
-    )  # fmt: skip
+    c.grpo.update(small_groups(80))
     c.optimizer.update(lr=2e-5, warmup_updates=2, total_updates=20)
     c.evaluation.update(every_updates=10, validation=8, test=16, samples=6, consensus=6, batch=4)
     c.evaluation.sampler.update(temperature=0.6, cache_segments=2, streams=2)
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="float32", scan_layers=True, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.on_cpu() | dict(scan_layers=True)
     c.checkpoint.update(every_updates=5, keep_last=1, keep_best=0)
     return c

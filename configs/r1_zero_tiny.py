@@ -2,7 +2,26 @@
 
 import ml_collections
 
-from configs import data, r1_zero
+from configs import blocks, data, r1_zero
+
+
+def small_groups(cap: int, *, longest: int) -> dict:
+    """Changes of `config.grpo` for two CPU cores.
+
+    Args:
+      cap: tokens of a completion at most.
+      longest: tokens of prompt and completion at most; all logits stand at once.
+    """
+    return dict(
+        group_size=8,
+        prompts_per_rollout=16,
+        minibatches=1,
+        micro_batches=1,
+        reference_every=0,
+        kl_coef=1e-3,
+        constant=cap,
+        logit_chunk=longest,
+    )
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -22,20 +41,10 @@ def get_config() -> ml_collections.ConfigDict:
     c.length_buckets = (64, 96, 144)
     c.cache_segments = c.streams = 2  # a stream per core
     c.samples_every = 20
-    c.grpo.update(
-        group_size=8, prompts_per_rollout=16, minibatches=1, micro_batches=1, reference_every=0,
-        kl_coef=1e-3, constant=112, logit_chunk=144,
-    )  # fmt: skip
+    c.grpo.update(small_groups(112, longest=144))
     c.optimizer.update(lr=3e-4, warmup_updates=5, total_updates=80)
     c.evaluation.update(every_updates=20, validation=64, test=128, ood=32, batch=16)
     c.evaluation.sampler.update(cache_segments=2, streams=2)
-    c.execution = dict(
-        param_dtype="float32",
-        compute_dtype="float32",
-        scan_layers=False,
-        remat=False,
-        dispatch="blocks",
-        block_size=0,
-    )
+    c.execution = blocks.on_cpu()
     c.checkpoint.every_updates = 20
     return c

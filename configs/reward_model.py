@@ -9,6 +9,8 @@ marks where the papers are silent.
 
 import ml_collections
 
+from configs import blocks
+
 
 def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
@@ -29,18 +31,13 @@ def get_config() -> ml_collections.ConfigDict:
     c.micro_batches = 32
     c.margin = 0.0
     c.centre = 0.0  # 0.01 is usual where scores of several questions are compared
-    c.optimizer = dict(
-        lr=6e-6, schedule="constant", warmup_updates=0, total_updates=0, final_lr_ratio=1.0,
-        b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0,  # not published
-        max_skipped_in_a_row=5,
-    )  # fmt: skip
+    c.optimizer = blocks.optimizer(  # of AdamW's settings the learning rate alone is published
+        6e-6, schedule="constant", warmup_updates=0, total_updates=0, final_lr_ratio=1.0
+    )
     c.evaluate_every = 50
     c.evaluate_batch = 64
     c.level = 0.95
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="bfloat16", scan_layers=True, remat=True,
-        dispatch="ragged", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.training()
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=50, keep_last=2, keep_best=1, allow_config_change=False)
     return c

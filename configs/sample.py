@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import data, rewards
+from configs import blocks, data, rewards
 
 
 def get_filters() -> ml_collections.ConfigDict:
@@ -54,10 +54,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = 32
     c.max_new_tokens = 112
     c.prompt_buckets = (32,)
-    c.sampler = dict(
-        temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, repetition_penalty=1.0, cache_segments=2,
-        streams=2,
-    )  # fmt: skip
+    c.sampler = blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
     c.reward = rewards.get_config()
     c.reward.judge.places = ("boxed", "answer_tag", "answer_line")
     c.filters = get_filters()
@@ -66,9 +63,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.mixture = ml_collections.ConfigDict()
     c.shard_rows = 10_000
     c.level = 0.95
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.on_cpu()
     c.mesh = dict(data=1, expert=1, model=1)
     return c

@@ -11,7 +11,7 @@ python -m r1jax.main --config=configs/sft.py --workdir=runs/sft \\
 
 import ml_collections
 
-from configs import rewards
+from configs import blocks, rewards
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -35,19 +35,13 @@ def get_config() -> ml_collections.ConfigDict:
         bias_rate=0.0,  # not published
         logit_chunk=512,
     )
-    c.optimizer = dict(
-        lr=5e-5, schedule="cosine", total_updates=0,  # those of the run
-        final_lr_ratio=0.1,  # to 5e-6
-        # not published
-        warmup_updates=0, b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0, clip_norm=1.0,
-        max_skipped_in_a_row=5,
-    )  # fmt: skip
+    # to 5e-6, over the updates of the run (0); AdamW's other settings are not published
+    c.optimizer = blocks.optimizer(
+        5e-5, schedule="cosine", warmup_updates=0, total_updates=0, final_lr_ratio=0.1
+    )
     c.evaluate_every = 500
     c.exam = None  # or exam(...) below
-    c.execution = dict(
-        param_dtype="float32", compute_dtype="bfloat16", scan_layers=True, remat=True,
-        dispatch="ragged", block_size=0,
-    )  # fmt: skip
+    c.execution = blocks.training()
     c.mesh = dict(data=1, expert=1, model=1)
     c.checkpoint = dict(every_updates=500, keep_last=2, keep_best=0, allow_config_change=False)
     return c
@@ -64,14 +58,15 @@ def exam(task: dict) -> dict:
     reward.format = "think"
     reward.judge.places = ("boxed", "answer_tag")
     return dict(
-        task=task, reward=reward.to_dict(), max_new_tokens=32_768,
-        prompt_buckets=(256, 512, 1024, 2048), reflective_words=("wait",),
-        evaluation=dict(
-            every_updates=500, validation=256, test=512, ood=0, samples=4, consensus=4, batch=64,
-            sampler=dict(
-                temperature=0.6, top_k=0, top_p=0.95, min_p=0.0, repetition_penalty=1.0,
-                cache_segments=8, streams=1,
-            ),
-            level=0.95,
+        task=task,
+        reward=reward.to_dict(),
+        max_new_tokens=32_768,
+        prompt_buckets=(256, 512, 1024, 2048),
+        reflective_words=("wait",),
+        evaluation=blocks.evaluation(
+            every_updates=500,
+            validation=256,
+            samples=4,
+            sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1),
         ),
-    )  # fmt: skip
+    )

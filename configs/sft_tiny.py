@@ -32,8 +32,11 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.exam.evaluation.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
     c.execution.update(
-        param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
+        param_dtype="float32",
+        compute_dtype="float32",
+        scan_layers=False,
+        remat=False,
         dispatch="blocks",
-    )  # fmt: skip
+    )
     c.checkpoint.update(every_updates=20)
     return c

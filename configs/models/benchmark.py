@@ -21,9 +21,18 @@ def _common(*, vocab_size: int, theta: float) -> ml_collections.ConfigDict:
 
 def _grouped(*, n_heads: int, n_kv_heads: int, head_dim: int) -> dict:
     return dict(
-        kind="gqa", n_heads=n_heads, n_kv_heads=n_kv_heads, head_dim=head_dim, qkv_bias=False,
-        qk_norm=False, q_lora_rank=0, kv_lora_rank=0, nope_dim=0, rope_dim=0, v_dim=0,
-    )  # fmt: skip
+        kind="gqa",
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        head_dim=head_dim,
+        qkv_bias=False,
+        qk_norm=False,
+        q_lora_rank=0,
+        kv_lora_rank=0,
+        nope_dim=0,
+        rope_dim=0,
+        v_dim=0,
+    )
 
 
 def _dense_tiny() -> ml_collections.ConfigDict:
@@ -56,14 +65,32 @@ def _moe_tiny() -> ml_collections.ConfigDict:
     m.norm_eps = 1e-6
     m.tie_embeddings = False
     m.attention = dict(
-        kind="mla", n_heads=8, n_kv_heads=8, head_dim=0, qkv_bias=False, qk_norm=False,
-        q_lora_rank=128, kv_lora_rank=64, nope_dim=32, rope_dim=16, v_dim=32,
-    )  # fmt: skip
+        kind="mla",
+        n_heads=8,
+        n_kv_heads=8,
+        head_dim=0,
+        qkv_bias=False,
+        qk_norm=False,
+        q_lora_rank=128,
+        kv_lora_rank=64,
+        nope_dim=32,
+        rope_dim=16,
+        v_dim=32,
+    )
     m.moe = dict(
-        n_experts=16, n_shared_experts=1, experts_per_token=4, hidden_dim=128, n_groups=4,
-        top_groups=2, score="sigmoid", group_score="top2", normalise=True, route_scale=2.5,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+        n_experts=16,
+        n_shared_experts=1,
+        experts_per_token=4,
+        hidden_dim=128,
+        n_groups=4,
+        top_groups=2,
+        score="sigmoid",
+        group_score="top2",
+        normalise=True,
+        route_scale=2.5,
+        dispatch="blocks",
+        block_size=0,
+    )
     return m
 
 
@@ -71,13 +98,22 @@ def _smoke() -> ml_collections.ConfigDict:
     """The MoE model in miniature: says whether the benchmark runs, not how fast."""
     m = _moe_tiny()
     m.update(
-        vocab_size=64, n_tokens=63, d_model=32, n_layers=1, n_dense_layers=0,
+        vocab_size=64,
+        n_tokens=63,
+        d_model=32,
+        n_layers=1,
+        n_dense_layers=0,
         attention=dict(
-            n_heads=2, n_kv_heads=2, q_lora_rank=16, kv_lora_rank=16, nope_dim=8, rope_dim=4,
+            n_heads=2,
+            n_kv_heads=2,
+            q_lora_rank=16,
+            kv_lora_rank=16,
+            nope_dim=8,
+            rope_dim=4,
             v_dim=8,
         ),
         moe=dict(n_experts=8, experts_per_token=2, hidden_dim=16),
-    )  # fmt: skip
+    )
     return m
 
 

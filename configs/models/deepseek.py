@@ -8,18 +8,38 @@ from configs.models import tiny_moe
 # experts, shared, per token, expert width, groups, groups kept, scale
 SIZES = {
     "v3": (
-        7168, 61, 3, 18432, 128, 1536, 512, 128, 64, 128, 256, 1, 8, 2048, 8, 4, 2.5,
+        7168,
+        61,
+        3,
+        18432,
+        128,
+        1536,
+        512,
+        128,
+        64,
+        128,
+        256,
+        1,
+        8,
+        2048,
+        8,
+        4,
+        2.5,
     ),
     "v2": (5120, 60, 1, 12288, 128, 1536, 512, 128, 64, 128, 160, 2, 6, 1536, 8, 3, 16.0),
     "v2_lite": (2048, 27, 1, 10944, 16, 0, 512, 128, 64, 128, 64, 2, 6, 1408, 1, 1, 1.0),
     "tiny_a": (64, 3, 1, 128, 4, 32, 16, 16, 8, 24, 8, 1, 2, 32, 4, 2, 2.5),
     "tiny_b": (256, 6, 1, 704, 8, 96, 64, 32, 16, 32, 16, 1, 4, 128, 4, 2, 2.5),
     "tiny_c": (512, 8, 1, 1408, 8, 192, 128, 64, 32, 64, 32, 1, 4, 256, 8, 4, 2.5),
-}  # fmt: skip
+}
 VOCABULARIES = {  # rows of the embedding, and ids in use where that is known
-    "v3": (129280, 128815), "v2": (102400, 102400), "v2_lite": (102400, 102400),
-    "tiny_a": (256, 256), "tiny_b": (512, 512), "tiny_c": (2048, 2048),
-}  # fmt: skip
+    "v3": (129280, 128815),
+    "v2": (102400, 102400),
+    "v2_lite": (102400, 102400),
+    "tiny_a": (256, 256),
+    "tiny_b": (512, 512),
+    "tiny_c": (2048, 2048),
+}
 
 
 def get_model(name: str) -> ml_collections.ConfigDict:
@@ -33,9 +53,24 @@ def get_model(name: str) -> ml_collections.ConfigDict:
     if name not in SIZES:
         raise ValueError(f"DeepSeek model: got {name!r}, wanted one of {list(SIZES)}")
     (
-        d, layers, dense, mlp, heads, q_rank, kv_rank, nope, rope, v,
-        experts, shared, per_token, width, groups, top_groups, scale,
-    ) = SIZES[name]  # fmt: skip
+        d,
+        layers,
+        dense,
+        mlp,
+        heads,
+        q_rank,
+        kv_rank,
+        nope,
+        rope,
+        v,
+        experts,
+        shared,
+        per_token,
+        width,
+        groups,
+        top_groups,
+        scale,
+    ) = SIZES[name]
     v2, tiny = name.startswith("v2"), name.startswith("tiny")
     m = ml_collections.ConfigDict()
     m.vocab_size, m.n_tokens = VOCABULARIES[name]
@@ -47,17 +82,39 @@ def get_model(name: str) -> ml_collections.ConfigDict:
     if not tiny:
         scales = 0.707 if name == "v2_lite" else 1.0
         m.rope.update(
-            kind="yarn", factor=40.0, original_length=4096, beta_fast=32.0, beta_slow=1.0,
-            mscale=scales, mscale_all_dim=scales,
-        )  # fmt: skip
+            kind="yarn",
+            factor=40.0,
+            original_length=4096,
+            beta_fast=32.0,
+            beta_slow=1.0,
+            mscale=scales,
+            mscale_all_dim=scales,
+        )
     m.attention = dict(
-        kind="mla", n_heads=heads, n_kv_heads=heads, head_dim=0, qkv_bias=False, qk_norm=False,
-        q_lora_rank=q_rank, kv_lora_rank=kv_rank, nope_dim=nope, rope_dim=rope, v_dim=v,
-    )  # fmt: skip
+        kind="mla",
+        n_heads=heads,
+        n_kv_heads=heads,
+        head_dim=0,
+        qkv_bias=False,
+        qk_norm=False,
+        q_lora_rank=q_rank,
+        kv_lora_rank=kv_rank,
+        nope_dim=nope,
+        rope_dim=rope,
+        v_dim=v,
+    )
     m.moe = dict(
-        n_experts=experts, n_shared_experts=shared, experts_per_token=per_token, hidden_dim=width,
-        n_groups=groups, top_groups=top_groups, score="softmax" if v2 else "sigmoid",
-        group_score="max" if v2 else "top2", normalise=not v2, route_scale=scale,
-        dispatch="ragged", block_size=0,
-    )  # fmt: skip
+        n_experts=experts,
+        n_shared_experts=shared,
+        experts_per_token=per_token,
+        hidden_dim=width,
+        n_groups=groups,
+        top_groups=top_groups,
+        score="softmax" if v2 else "sigmoid",
+        group_score="max" if v2 else "top2",
+        normalise=not v2,
+        route_scale=scale,
+        dispatch="ragged",
+        block_size=0,
+    )
     return m

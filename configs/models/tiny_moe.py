@@ -7,10 +7,18 @@ def no_rope_scaling(theta: float) -> ml_collections.ConfigDict:
     """Plain rotary embedding."""
     return ml_collections.ConfigDict(
         dict(
-            theta=theta, kind="none", factor=1.0, original_length=0, beta_fast=0.0, beta_slow=0.0,
-            mscale=0.0, mscale_all_dim=0.0, low_freq_factor=0.0, high_freq_factor=0.0,
+            theta=theta,
+            kind="none",
+            factor=1.0,
+            original_length=0,
+            beta_fast=0.0,
+            beta_slow=0.0,
+            mscale=0.0,
+            mscale_all_dim=0.0,
+            low_freq_factor=0.0,
+            high_freq_factor=0.0,
         )
-    )  # fmt: skip
+    )
 
 
 def get_model() -> ml_collections.ConfigDict:
@@ -32,12 +40,30 @@ def get_model() -> ml_collections.ConfigDict:
     m.remat = False
     m.rope = no_rope_scaling(10000.0)
     m.attention = dict(
-        kind="mla", n_heads=4, n_kv_heads=4, head_dim=32, qkv_bias=False, qk_norm=False,
-        q_lora_rank=0, kv_lora_rank=32, nope_dim=16, rope_dim=16, v_dim=32,
-    )  # fmt: skip
+        kind="mla",
+        n_heads=4,
+        n_kv_heads=4,
+        head_dim=32,
+        qkv_bias=False,
+        qk_norm=False,
+        q_lora_rank=0,
+        kv_lora_rank=32,
+        nope_dim=16,
+        rope_dim=16,
+        v_dim=32,
+    )
     m.moe = dict(
-        n_experts=8, n_shared_experts=1, experts_per_token=2, hidden_dim=96, n_groups=4,
-        top_groups=2, score="sigmoid", group_score="top2", normalise=True, route_scale=1.0,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+        n_experts=8,
+        n_shared_experts=1,
+        experts_per_token=2,
+        hidden_dim=96,
+        n_groups=4,
+        top_groups=2,
+        score="sigmoid",
+        group_score="top2",
+        normalise=True,
+        route_scale=1.0,
+        dispatch="blocks",
+        block_size=0,
+    )
     return m
