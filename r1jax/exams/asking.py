@@ -1,61 +1,162 @@
-"""What runs that ask a model questions have in common in their configs."""
+"""A model that is asked: what a config says of it, and the open model with its sampler."""
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from jax.sharding import Mesh
+from jaxtyping import Array, Key
+
+from r1jax import keys
+from r1jax.data.tasks.selection import filled
 from r1jax.exams.reward_models import PreferenceConfig
-from r1jax.model.config import ExecutionConfig
+from r1jax.hub.artifacts import open_model
+from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
+from r1jax.sampling.sampler import Sampler
 from r1jax.sharding import MeshConfig
-from r1jax.text.templates import PromptConfig
+from r1jax.text import templates
+from r1jax.text.templates import Prompt, PromptConfig
+from r1jax.text.tokenizer import Tokenizer
+from r1jax.train.processes import to_host
+from r1jax.types import Rollout, Weights
 
 
-@runtime_checkable
-class Asking(Protocol):
-    """What an exam reads of a run's config; `EvaluateConfig` says what each is."""
+@dataclasses.dataclass(frozen=True)
+class AskConfig:
+    """A model that is asked, and how.
 
-    @property
-    def name(self) -> str: ...
+    Attributes:
+      seed: of all that is drawn.
+      model: as of `hub.artifacts.open_model`.
+      prompt: how questions are put.
+      samples_at_once: completions of a prompt that are drawn together.
+      batch: prompts at a time; a multiple of the sampler's streams.
+      max_new_tokens: length cap of a completion.
+      prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
+    """
 
-    @property
-    def seed(self) -> int: ...
+    seed: int
+    model: str
+    prompt: PromptConfig
+    samples_at_once: int
+    batch: int
+    max_new_tokens: int
+    prompt_buckets: tuple[int, ...]
+    sampler: SamplerConfig
+    execution: ExecutionConfig
+    mesh: MeshConfig
 
-    @property
-    def model(self) -> str: ...
+    def __post_init__(self):
+        counts = {
+            "samples_at_once": self.samples_at_once,
+            "batch": self.batch,
+            "max_new_tokens": self.max_new_tokens,
+        }
+        if low := {name: count for name, count in counts.items() if count < 1}:
+            raise ValueError(f"got {low}: need at least 1")
+        rows = self.mesh.data * self.mesh.expert
+        streams, devices = self.sampler.streams, rows * self.mesh.model
+        if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
+            raise ValueError(
+                f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
+                "for rows, wanted divisors, and one stream on a mesh"
+            )
 
-    @property
-    def prompt(self) -> PromptConfig: ...
 
-    @property
-    def samples(self) -> int: ...
+def ask_config(config: Any, **others: Any) -> AskConfig:
+    """Returns the `AskConfig` of a run: its config's fields of these names, but for `others`.
 
-    @property
-    def samples_at_once(self) -> int: ...
+    Raises:
+      ValueError: if a model cannot be asked so.
+    """
+    names = [f.name for f in dataclasses.fields(AskConfig) if f.name not in others]
+    return AskConfig(**{name: getattr(config, name) for name in names}, **others)
 
-    @property
-    def batch(self) -> int: ...
 
-    @property
-    def max_new_tokens(self) -> int: ...
+def open_sampler(
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    config: SamplerConfig,
+    *,
+    max_new_tokens: int,
+    prompt_buckets: tuple[int, ...],
+) -> Sampler:
+    """Returns the sampler of a model, which ends completions where its tokenizer does."""
+    return Sampler(
+        model=model,
+        config=config,
+        max_new=max_new_tokens,
+        stop_ids=tokenizer.stop_ids,
+        pad_id=tokenizer.pad_id,
+        buckets=prompt_buckets,
+    )
 
-    @property
-    def prompt_buckets(self) -> tuple[int, ...]: ...
 
-    @property
-    def sampler(self) -> SamplerConfig: ...
+class Asker:
+    """An open model that is asked batch after batch; `open_asker` makes one.
 
-    @property
-    def reward(self) -> RewardConfig: ...
+    Attributes:
+      tokens, seconds: sampled so far, and spent on it.
+    """
 
-    @property
-    def level(self) -> float: ...
+    def __init__(self, config: AskConfig, weights: Weights, sampler: Sampler, tokenizer: Tokenizer):
+        self.config, self.weights = config, weights
+        self.sampler, self.tokenizer = sampler, tokenizer
+        self.root: Key[Array, ""] = keys.root(config.seed)
+        self.tokens, self.seconds = 0, 0.0
 
-    @property
-    def execution(self) -> ExecutionConfig: ...
+    def prompt(self, question: str) -> Prompt:
+        """Returns the prompt that puts a question."""
+        return templates.prompt(self.tokenizer, self.config.prompt, question)
 
-    @property
-    def mesh(self) -> MeshConfig: ...
+    def draw(self, prompts: Sequence[list[int]], stream: str, number: int) -> Rollout:
+        """Samples the completions of at most a batch of prompts.
+
+        Args:
+          prompts: ids of each; a short batch is filled up, so that it needs no program of its own.
+          stream: name of the random stream.
+          number: of the batch in it.
+
+        Returns:
+          Host arrays, `samples_at_once` rows a prompt.
+        """
+        c, start = self.config, time.monotonic()
+        rollout = to_host(
+            self.sampler(
+                self.weights,
+                filled(prompts, c.batch),
+                keys.stream(self.root, stream, number),
+                group=c.samples_at_once,
+                cap=c.max_new_tokens,
+            )
+        )
+        rows = len(prompts) * c.samples_at_once
+        routes = rollout.routes_LBTK[:, :rows]
+        cut = {name: array[:rows] for name, array in rollout._asdict().items()}
+        rollout = Rollout(**{**cut, "routes_LBTK": routes})
+        self.seconds += time.monotonic() - start
+        self.tokens += int(rollout.mask_BC.sum())
+        return rollout
+
+
+def open_asker(config: AskConfig, mesh: Mesh | None) -> Asker:
+    """Reads the model that a config names, laid out on the mesh.
+
+    Raises:
+      ValueError: names the file that is missing or damaged.
+    """
+    weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
+    sampler = open_sampler(
+        model,
+        tokenizer,
+        config.sampler,
+        max_new_tokens=config.max_new_tokens,
+        prompt_buckets=config.prompt_buckets,
+    )
+    return Asker(config, weights, sampler, tokenizer)
 
 
 def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) -> None:
@@ -68,29 +169,30 @@ def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) 
             )
 
 
-def check_asking(c: Asking, *, learned: Mapping[str, PreferenceConfig]) -> None:
-    """Raises ValueError unless questions can be asked, judged and counted so.
+def check_exam(
+    ask: AskConfig,
+    *,
+    samples: int,
+    reward: RewardConfig,
+    level: float,
+    learned: Mapping[str, PreferenceConfig],
+) -> None:
+    """Raises ValueError unless what a model answers can be judged by rules, and counted.
 
     Args:
+      ask: how it is asked.
+      samples: answers to each question.
+      reward: judges the answers.
+      level: nominal coverage of the intervals.
       learned: the reward models that judge too, by name.
     """
-    names = ("samples", "samples_at_once", "batch", "max_new_tokens")
-    if low := {name: getattr(c, name) for name in names if getattr(c, name) < 1}:
-        raise ValueError(f"got {low}: need at least 1")
-    if c.samples % c.samples_at_once:
+    if samples < 1 or samples % ask.samples_at_once:
         raise ValueError(
-            f"samples {c.samples} are no multiple of samples_at_once {c.samples_at_once}"
+            f"samples {samples} are no multiple of samples_at_once {ask.samples_at_once}"
         )
-    if not 0 < c.level < 1:
-        raise ValueError(f"level {c.level}: wanted between 0 and 1")
-    c.reward.check(cap=c.max_new_tokens, learned=learned)
-    check_preferences(learned, longest=max(c.prompt_buckets) + c.max_new_tokens)
-    if c.reward.kind != "rule":
-        raise ValueError(f"reward.kind {c.reward.kind!r}: answers are judged by rules")
-    rows = c.mesh.data * c.mesh.expert
-    streams, devices = c.sampler.streams, rows * c.mesh.model
-    if c.batch % rows or c.batch % streams or (streams > 1 and devices > 1):
-        raise ValueError(
-            f"batch {c.batch}: got {streams} streams on {devices} devices, {rows} of them for "
-            "rows, wanted divisors, and one stream on a mesh"
-        )
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}: wanted between 0 and 1")
+    reward.check(cap=ask.max_new_tokens, learned=learned)
+    check_preferences(learned, longest=max(ask.prompt_buckets) + ask.max_new_tokens)
+    if reward.kind != "rule":
+        raise ValueError(f"reward.kind {reward.kind!r}: answers are judged by rules")

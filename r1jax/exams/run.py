@@ -8,60 +8,61 @@ from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
 
-from r1jax import keys
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.tasks.problems import Problem
-from r1jax.data.tasks.selection import filled
-from r1jax.exams.asking import Asking
+from r1jax.exams.asking import AskConfig, open_asker
 from r1jax.exams.examiner import Answered, Examiner, known_to_all
-from r1jax.hub.artifacts import open_model
-from r1jax.io.batches import RowFile
-from r1jax.io.progress import Progress
+from r1jax.exams.job import Job
 from r1jax.rewards.combine import Rewarder
-from r1jax.sampling.sampler import Sampler
-from r1jax.types import Weights
+
+Row = dict[str, Any]
+ANSWERS = "answers.jsonl"
 
 
 class Exam:
     """The questions in units: a batch of questions, and some of their samples.
 
     Args:
-      config: of the run.
+      config: the model that is asked, and how.
       mesh: where the model lies.
       rewarder: judges the answers.
-      questions: to ask, each `config.samples` times.
+      questions: to ask.
+      name: of the exam, for progress and errors.
+      samples: answers to each question, a multiple of `config.samples_at_once`.
       stream: name of the random stream that the answers are drawn from.
     """
 
     def __init__(
         self,
-        config: Asking,
+        config: AskConfig,
         mesh: Mesh | None,
         rewarder: Rewarder,
         questions: list[Problem],
         *,
+        name: str,
+        samples: int,
         stream: str,
     ):
-        self.config, self.questions, self.stream = config, questions, stream
+        self.config, self.questions, self.name, self.stream = config, questions, name, stream
         for question in self.questions:
             rewarder.check(question)  # before a big model is read
-        self.weights: Weights
-        self.weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
-        sampler = Sampler(
-            model=model, config=config.sampler, max_new=config.max_new_tokens,
-            stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=config.prompt_buckets,
-        )  # fmt: skip
+        self.asker = open_asker(config, mesh)
         self.examiner = Examiner(
-            sampler=sampler, tokenizer=tokenizer, style=config.prompt, rewarder=rewarder,
+            sampler=self.asker.sampler,
+            tokenizer=self.asker.tokenizer,
+            style=config.prompt,
+            rewarder=rewarder,
             seed=config.seed,
-        )  # fmt: skip
-        self.examiner.check(self.questions, range(len(self.questions)), config.name)
-        self.blocks = config.samples // config.samples_at_once
-        self.root: Key[Array, ""] = keys.root(config.seed)
-        self.phases = {"sample": 0.0, "judge": 0.0, "judge_waited_for": 0.0}
-        self.tokens = 0
+        )
+        self.examiner.check(self.questions, range(len(self.questions)), name)
+        self.blocks = samples // config.samples_at_once
+        self.judging = {"judge": 0.0, "judge_waited_for": 0.0}
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Seconds spent so far, by what they were spent on."""
+        return {"sample": self.asker.seconds, **self.judging}
 
     def asked(self, unit: int) -> list[Problem]:
         start = unit // self.blocks * self.config.batch
@@ -75,33 +76,27 @@ class Exam:
 
     def draw(self, unit: int, beside: ThreadPoolExecutor) -> Future[Answered]:
         """Samples a unit and leaves its judging to a thread."""
-        c, asked = self.config, self.asked(unit)
-        start = time.monotonic()
-        rollout = self.examiner.draw(
-            self.weights, filled(asked, c.batch), keys.stream(self.root, self.stream, unit),
-            group=c.samples_at_once, cap=c.max_new_tokens,
-        )  # fmt: skip
-        self.phases["sample"] += time.monotonic() - start
-        n = len(asked) * c.samples_at_once
-        kept = rollout._replace(
-            completion_BC=rollout.completion_BC[:n], mask_BC=rollout.mask_BC[:n],
-            truncated_B=rollout.truncated_B[:n],
-        )  # fmt: skip
-        self.tokens += int(kept.mask_BC.sum())
+        c, questions = self.config, self.asked(unit)
+        prompts = [self.examiner.prompt(question).ids for question in questions]
+        rollout = self.asker.draw(prompts, self.stream, unit)
         return beside.submit(
-            self.examiner.read, kept, asked, group=c.samples_at_once, step=unit,
+            self.examiner.read,
+            rollout,
+            questions,
+            group=c.samples_at_once,
+            step=unit,
             cap=c.max_new_tokens,
-        )  # fmt: skip
+        )
 
-    def rows(self, unit: int, judging: Future[Answered]) -> list[dict[str, Any]]:
+    def rows(self, unit: int, judging: Future[Answered]) -> list[Row]:
         """Waits for the judge; what is stored of a unit."""
         start = time.monotonic()
         answered = known_to_all(judging.result())
-        self.phases["judge_waited_for"] += time.monotonic() - start
-        self.phases["judge"] += answered.seconds
+        self.judging["judge_waited_for"] += time.monotonic() - start
+        self.judging["judge"] += answered.seconds
         return [*self._rows(unit, answered)]
 
-    def _rows(self, unit: int, answered: Answered) -> Iterator[dict[str, Any]]:
+    def _rows(self, unit: int, answered: Answered) -> Iterator[Row]:
         at_once = self.config.samples_at_once
         for b, (problem, score) in enumerate(zip(answered.problems, answered.scores, strict=True)):
             yield {
@@ -128,25 +123,28 @@ class Exam:
             for q in self.questions:
                 prompt = self.examiner.prompt(q)
                 row = {
-                    "id": q.id, "kind": q.kind, "question": q.question, "prompt": prompt.text,
-                    "opened": prompt.opens_thought, "gold": q.answer,
-                    "reference": dict(q.reference), "stratum": q.stratum, "subject": q.subject,
-                }  # fmt: skip
+                    "id": q.id,
+                    "kind": q.kind,
+                    "question": q.question,
+                    "prompt": prompt.text,
+                    "opened": prompt.opens_thought,
+                    "gold": q.answer,
+                    "reference": dict(q.reference),
+                    "stratum": q.stratum,
+                    "subject": q.subject,
+                }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def votes(self, rows: list[dict[str, Any]]) -> None:
+    def votes(self, rows: list[Row]) -> None:
         """Adds to each row the key by which its answer votes."""
-        of: dict[str, list[dict[str, Any]]] = {}
+        rows_of: dict[str, list[Row]] = {}
         for row in rows:
-            of.setdefault(row["id"], []).append(row)
+            rows_of.setdefault(row["id"], []).append(row)
         for question in self.questions:
-            mine = of[question.id]
-            keys_ = self.examiner.rewarder.votes([row["answer"] for row in mine], question)
-            for row, key in zip(mine, keys_, strict=True):
-                row["vote"] = key
-
-
-Row = dict[str, Any]
+            answers = [row["answer"] for row in rows_of[question.id]]
+            votes = self.examiner.rewarder.votes(answers, question)
+            for row, vote in zip(rows_of[question.id], votes, strict=True):
+                row["vote"] = vote
 
 
 def tokens_sampled(answers: Path) -> int:
@@ -155,8 +153,8 @@ def tokens_sampled(answers: Path) -> int:
 
 
 def ask(
-    here: Exam,
-    path: Path,
+    exam: Exam,
+    job: Job,
     *,
     finish: Callable[[Row], Row],
     counts: Callable[[Row], bool],
@@ -165,32 +163,26 @@ def ask(
     """Stores the answers that are missing, each unit judged while the next is sampled.
 
     Args:
-      here: whom to ask what.
-      path: of the answers, as JSON lines.
+      exam: whom to ask what.
+      job: whose answers.jsonl they come to.
       finish: what is stored of an answer.
       counts: which of the stored ones the progress counts, as a share of all.
       shown: how that share is called.
     """
-    sizes = here.sizes()
+    sizes = exam.sizes()
     with (
-        RowFile(path, sizes=sizes) as file,
-        Progress(
-            here.config.name, start=file.batches, total=len(sizes), every=max(1, len(sizes) // 20)
-        ) as progress,
+        job.store(ANSWERS, sizes=sizes, title=exam.name) as store,
         ThreadPoolExecutor(1) as beside,
     ):
-        if file.batches:
-            progress.say(f"{sum(sizes[: file.batches]):,} answers are there; going on from them")
+        if store.done:
+            store.say(f"{sum(sizes[: store.done]):,} answers are there; going on from them")
         counted, seen, waiting = 0, 0, None
-        for unit in [*range(file.batches, len(sizes)), None]:
-            drawn = None if unit is None else (unit, here.draw(unit, beside))
+        for unit in [*store.left, None]:
+            drawn = None if unit is None else (unit, exam.draw(unit, beside))
             if waiting is not None:
-                rows = [finish(row) for row in here.rows(*waiting)]
-                file.write(rows)
+                rows = [finish(row) for row in exam.rows(*waiting)]
                 counted += sum(counts(row) for row in rows)
                 seen += len(rows)
-                told = {shown: counted / seen}
-                progress.advance(
-                    file.batches, **told, tokens_per_s=here.tokens / here.phases["sample"]
-                )
+                speed = exam.asker.tokens / exam.asker.seconds
+                store.write(rows, **{shown: counted / seen, "tokens_per_s": speed})
             waiting = drawn

@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+from r1jax.config import flatten
+
 PACKAGES = (
     "jax",
     "jaxlib",
@@ -67,6 +69,35 @@ def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
         os.fsync(file.fileno())
     temporary.replace(path)
     return path
+
+
+def write_run_summary(
+    workdir: str | Path, config: Any, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes `summary.json` of a run: its config, seed and devices, `values`, its peak memory.
+
+    Args:
+      workdir: of the run.
+      config: its frozen dataclass, with a field `pipeline`, and `seed` where it has one.
+      values: what this run has to tell beside.
+
+    Returns:
+      What was written.
+
+    Raises:
+      ValueError, TypeError: as of `write_summary`.
+    """
+    flat = flatten(config)
+    summary = {
+        "pipeline": flat["pipeline"],
+        "config": flat,
+        **{name: flat[name] for name in ("seed",) if name in flat},
+        **facts(),
+        **values,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    write_summary(workdir, summary)
+    return summary
 
 
 def _version(package: str) -> str:

@@ -1,10 +1,17 @@
+import dataclasses
 import json
 import os
 import platform
 
 import pytest
 
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.io.summary import (
+    check_writable,
+    facts,
+    peak_memory_bytes,
+    write_run_summary,
+    write_summary,
+)
 
 
 def test_summary_is_replaced_whole_or_not_at_all(tmp_path):
@@ -16,6 +23,26 @@ def test_summary_is_replaced_whole_or_not_at_all(tmp_path):
         write_summary(tmp_path, {"b": object()})
     assert json.loads(path.read_text())["b"] == 1
     assert os.listdir(tmp_path) == ["summary.json"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeded:
+    pipeline: str
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseeded:
+    pipeline: str
+
+
+@pytest.mark.parametrize(("config", "seed"), [(Seeded("x", 3), {"seed": 3}), (Unseeded("x"), {})])
+def test_every_run_tells_config_seed_devices_and_memory(config, seed, tmp_path):
+    summary = write_run_summary(tmp_path, config, {"rows": 2})
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert summary.pop("peak_memory_bytes")["host"] > 0
+    flat = dataclasses.asdict(config)
+    assert summary == {"pipeline": "x", "config": flat, **seed, **facts(), "rows": 2}
 
 
 def test_facts_name_device_and_versions_but_not_the_machine():

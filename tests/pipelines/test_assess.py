@@ -11,6 +11,7 @@ from r1jax.data.world import requests
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.pipelines import assistant_data
 from r1jax.pipelines.assess import run as assess
+from r1jax.pipelines.assess.measures import measured
 
 
 def exam(source: dict, measure: str, first: int) -> dict:
@@ -61,7 +62,7 @@ def test_every_exam_is_a_row_and_the_form_comes_from_one(finished):
 def test_stored_answers_tell_all_that_was_measured(finished, config):
     rows = read_jsonl(finished / "answers.jsonl")
     assert {row["exam"] for row in rows} == config.exams.keys()
-    again = assess.measured(rows, config)
+    again = measured(rows, config)
     assert again == json.loads((finished / "results.json").read_text())
 
 
@@ -103,7 +104,7 @@ def test_measures_are_means_over_distinct_questions(config):
         answer("reasoning", "a", "<think>x</think>It is 4", value=1.0, stratum="easy"),
         answer("reasoning", "b", "4", value=1.0, error=True, stratum="hard"),
     ]  # fmt: skip
-    columns = assess.measured(rows, config)["columns"]
+    columns = measured(rows, config)["columns"]
     assert columns["safety"]["mean"] == pytest.approx((1 / 3 + 1) / 2)
     assert columns["safety"]["n"] == 2
     assert columns["general"]["mean"] == 0.5
@@ -135,7 +136,7 @@ def test_raw_scores_of_a_reward_model_have_an_interval_unless_all_are_equal(conf
     ]  # fmt: skip
     # what a reward model could not judge has no score
     rows.append(answer("reasoning", "d", "4", error=True))
-    columns = assess.measured(rows, named)["columns"]
+    columns = measured(rows, named)["columns"]
     # mean 1, standard error sqrt(21 / 3), Student's t of 2 degrees of freedom 4.302653
     reach = 4.302653 * 7**0.5
     got = [columns["varied"][k] for k in ("mean", "low", "high")]
@@ -148,7 +149,7 @@ def test_a_models_own_format_is_a_row_beside_the_layout_for_readers(config):
     rows = [answer("reasoning", q, tagged, parts={**PARTS, "format": 0.0}) for q in "ab"]
     zero = dataclasses.replace(config, own_format="think_answer")
     for asked, paid in ((zero, 1.0), (config, 0.0)):
-        columns = assess.measured(rows, asked)["columns"]
+        columns = measured(rows, asked)["columns"]
         assert (columns["format"]["mean"], columns["own_format"]["mean"]) == (0.0, paid)
 
 
@@ -157,7 +158,7 @@ def test_a_thought_that_the_prompt_opened_and_nobody_closed_has_no_content(confi
         answer("general", "color of grass?", "The color of grass is green.", opened=True),
         answer("general", "color of coal?", "hm</think>The color of coal is black.", opened=True),
     ]  # fmt: skip
-    columns = assess.measured([*rows, answer("reasoning", "a", "4")], config)["columns"]
+    columns = measured([*rows, answer("reasoning", "a", "4")], config)["columns"]
     assert columns["general"]["mean"] == 0.5
 
 

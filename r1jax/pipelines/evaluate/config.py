@@ -5,7 +5,7 @@ from typing import Literal
 
 from r1jax.data.files.mapping import FileSource
 from r1jax.data.tasks.splits import SourceConfig
-from r1jax.exams.asking import check_asking
+from r1jax.exams.asking import AskConfig, ask_config, check_exam
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
@@ -64,10 +64,15 @@ class EvaluateConfig:
     def __post_init__(self):
         if (self.file is None) == (self.source is None):
             raise ValueError("wanted questions of a file or of a source, got both or neither")
-        check_asking(self, learned={})
+        check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
         if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
             raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
         if self.first < 0 or self.draws < 1:
             raise ValueError(
                 f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
             )
+
+    @property
+    def ask(self) -> AskConfig:
+        """Of it, how the model is asked."""
+        return ask_config(self)

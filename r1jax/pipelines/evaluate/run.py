@@ -18,12 +18,9 @@ from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.files.mapping import load_problems
 from r1jax.data.tasks.problems import Problem, question_digest
 from r1jax.data.tasks.splits import splits_of
-from r1jax.exams import results as exam
-from r1jax.exams.run import Exam, ask
-from r1jax.hub.artifacts import resolve
-from r1jax.io.batches import check_request, write_request
-from r1jax.io.digests import fingerprint
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.exams import results as answers
+from r1jax.exams.job import Job, model_fingerprint
+from r1jax.exams.run import ANSWERS, Exam, ask
 from r1jax.pipelines.evaluate.config import EvaluateConfig
 from r1jax.reports.exam import write_exam_report
 from r1jax.reports.markdown import span
@@ -59,7 +56,7 @@ def _request(config: EvaluateConfig) -> dict[str, Any]:
     return {
         **flatten(asked),
         "questions_sha256": digest.hexdigest(),
-        "model_fingerprint": fingerprint(resolve(config.model)),
+        "model_fingerprint": model_fingerprint(config.model),
     }
 
 
@@ -83,9 +80,7 @@ def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | N
 
 def run(config: EvaluateConfig, workdir: Path) -> None:
     """Writes answers.jsonl, results.json, pass_rates.jsonl, report.md and report.png."""
-    check_writable(workdir)
-    asked = _request(config)
-    check_request(workdir, asked)
+    job = Job(config, workdir, _request)
     with (
         sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
         closing(Rewarder(config.reward, learned={})) as rewarder,
@@ -93,36 +88,45 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         questions = _questions(config)
         digests = {q.id: question_digest(q.question) for q in questions}
         theirs = _theirs(config, digests)
-        here = Exam(config, mesh, rewarder, questions, stream="evaluate")
-        write_request(workdir, asked)
-        here.write_questions(workdir / "questions.jsonl")
-        answers = workdir / "answers.jsonl"
-        right = lambda row: row["value"] >= 1
-        ask(here, answers, finish=lambda row: row, counts=right, shown="right")
-        rows = read_jsonl(answers)
-        here.votes(rows)
-    results = exam.results(rows, ks=config.ks, level=config.level)
+        exam = Exam(
+            config.ask,
+            mesh,
+            rewarder,
+            questions,
+            name=config.name,
+            samples=config.samples,
+            stream="evaluate",
+        )
+        job.begin()
+        exam.write_questions(workdir / "questions.jsonl")
+        ask(exam, job, finish=dict, counts=answers.right, shown="right")
+        rows = read_jsonl(workdir / ANSWERS)
+        exam.votes(rows)
+    results = answers.results(rows, ks=config.ks, level=config.level)
     results["question_sha256"] = digests
     (workdir / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     _write_pass_rates(workdir / "pass_rates.jsonl", results["accuracies"], digests)
     comparison = _compared(config, results, theirs)
-    prompts = {q.id: here.examiner.prompt(q).text for q in here.questions}
-    examples = {
-        name: row and {**row, "prompt": prompts[row["id"]]}
-        for name, row in exam.examples(rows).items()
-    }
-    known = facts()
-    summary = {
-        "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **known,
-        "seconds": here.phases, "tokens": {"sampled": sum(row["tokens"] for row in rows)},
-        "peak_memory_bytes": peak_memory_bytes(), "results": results, "comparison": comparison,
-    }  # fmt: skip
-    write_summary(workdir, summary)
+    summary = job.summarize(
+        {
+            "seconds": exam.phases,
+            "tokens": {"sampled": sum(row["tokens"] for row in rows)},
+            "results": results,
+            "comparison": comparison,
+        }
+    )
+    prompts = {q.id: exam.examiner.prompt(q).text for q in questions}
     report = write_exam_report(
-        workdir, title=f"{config.name}: {'/'.join(Path(config.model).parts[-2:])}",
-        results=results, comparison=comparison, examples=examples,
-        facts=_told(config, here, known),
-    )  # fmt: skip
+        workdir,
+        title=f"{config.name}: {'/'.join(Path(config.model).parts[-2:])}",
+        results=results,
+        comparison=comparison,
+        examples={
+            name: row and {**row, "prompt": prompts[row["id"]]}
+            for name, row in answers.examples(rows).items()
+        },
+        facts=_facts(config, exam, summary),
+    )
     _say(config, results, comparison)
     print(f"report in {report}", flush=True)
 
@@ -138,21 +142,30 @@ def _compared(
             f"compare: only {len(both)} questions were judged in both exams, wanted 2", flush=True
         )
         return None
-    return exam.compare(
-        ours, theirs, against=config.compare, level=config.level, draws=config.draws,
+    return answers.compare(
+        ours,
+        theirs,
+        against=config.compare,
+        level=config.level,
+        draws=config.draws,
         seed=config.seed,
-    )  # fmt: skip
+    )
 
 
-def _told(config: EvaluateConfig, here: Exam, known: dict[str, Any]) -> dict[str, Any]:
-    s, c = config.sampler, config
+def _facts(config: EvaluateConfig, exam: Exam, summary: dict[str, Any]) -> dict[str, Any]:
+    """What the report tells of the run."""
     return {
-        "model": c.model, "samples per question": c.samples, "temperature": s.temperature,
-        "top-p": s.top_p, "max new tokens": c.max_new_tokens, "template": c.prompt.template,
-        "seed": c.seed, "device": known["device_kind"],
-        "seconds in this process": {k: round(v, 1) for k, v in here.phases.items()},
-        "tokens sampled in this process": here.tokens,
-    }  # fmt: skip
+        "model": config.model,
+        "samples per question": config.samples,
+        "temperature": config.sampler.temperature,
+        "top-p": config.sampler.top_p,
+        "max new tokens": config.max_new_tokens,
+        "template": config.prompt.template,
+        "seed": config.seed,
+        "device": summary["device_kind"],
+        "seconds in this process": {k: round(v, 1) for k, v in exam.phases.items()},
+        "tokens sampled in this process": exam.asker.tokens,
+    }
 
 
 def _write_pass_rates(path: Path, accuracies: dict[str, float], digests: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
-from r1jax.exams.asking import check_asking
+from r1jax.exams.asking import AskConfig, ask_config, check_exam
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
@@ -81,12 +81,12 @@ class SampleConfig:
     mesh: MeshConfig
 
     @property
-    def name(self) -> str:
-        """What the progress and errors call it."""
-        return self.pipeline
+    def ask(self) -> AskConfig:
+        """Of it, how the model is asked."""
+        return ask_config(self)
 
     def __post_init__(self):
-        check_asking(self, learned={})
+        check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
         if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
             raise ValueError(f"got {low}: need at least 1")
         if unknown := sorted(set(self.prompts) - set(self.task.sources)):

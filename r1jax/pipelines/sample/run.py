@@ -8,7 +8,6 @@ with another `keep`, `prefer` or `mixture`, it chooses anew from those that are 
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,11 +23,8 @@ from r1jax.data.tasks.decontamination import Evaluation
 from r1jax.data.tasks.evaluation_questions import evaluation_questions
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.tasks.selection import drawn
-from r1jax.exams.run import Exam, ask, tokens_sampled
-from r1jax.hub.artifacts import resolve
-from r1jax.io.batches import check_request, write_request
-from r1jax.io.digests import fingerprint
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.exams.job import Job, batches_of, model_fingerprint, tell_task
+from r1jax.exams.run import ANSWERS, Exam, ask, tokens_sampled
 from r1jax.pipelines.sample.config import MixtureConfig, SampleConfig
 from r1jax.pipelines.sample.mixture import Mixture
 from r1jax.pipelines.sample.tally import Tally
@@ -62,23 +58,24 @@ def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) ->
         )
 
 
-def _request(config: SampleConfig, model: str) -> dict[str, Any]:
+def _request(config: SampleConfig) -> dict[str, Any]:
     """What the answers are a function of: how they are chosen and mixed later changes none."""
     asked = dataclasses.replace(config, keep=1, prefer="first", mixture={}, shard_rows=1, level=0.5)
     return {
-        **flatten(asked), "files_sha256": tasks.files_digest(config.task),
-        "model_fingerprint": model,
-    }  # fmt: skip
+        **flatten(asked),
+        "files_sha256": tasks.files_digest(config.task),
+        "model_fingerprint": model_fingerprint(config.model),
+    }
 
 
 class _Finisher:
     """Makes an exam's row a sampled one: with its question, its domain, and what rejects it."""
 
-    def __init__(self, config: SampleConfig, here: Exam, domains: dict[str, str]):
+    def __init__(self, config: SampleConfig, exam: Exam, domains: dict[str, str]):
         self.config, self.domains = config, domains
         self.questions = {
-            q.id: {"question": q.question, "opened": here.examiner.prompt(q).opens_thought}
-            for q in here.questions
+            q.id: {"question": q.question, "opened": exam.examiner.prompt(q).opens_thought}
+            for q in exam.questions
         }
 
     def __call__(self, row: Row) -> Row:
@@ -86,16 +83,14 @@ class _Finisher:
         return {**whole, "rejected_by": list(rejections(whole, self.config.filters))}
 
 
-def _by_question(path: Path, here: Exam) -> Iterator[list[Row]]:
+def _by_question(config: SampleConfig, path: Path, questions: list[Problem]) -> Iterator[list[Row]]:
     """Yields the sampled rows of question after question; a batch of them is held at a time."""
     rows = iter_jsonl(path)
-    batch = here.config.batch
-    for start in range(0, len(here.questions), batch):
-        asked = here.questions[start : start + batch]
-        of: dict[str, list[Row]] = {question.id: [] for question in asked}
-        for row in itertools.islice(rows, len(asked) * here.config.samples):
-            of[row["id"]].append(row)
-        for samples in of.values():
+    for batch in batches_of(questions, config.batch):
+        samples_of: dict[str, list[Row]] = {question.id: [] for question in batch}
+        for row in itertools.islice(rows, len(batch) * config.samples):
+            samples_of[row["id"]].append(row)
+        for samples in samples_of.values():
             yield sorted(samples, key=lambda row: row["sample"])
 
 
@@ -109,11 +104,19 @@ def _training_row(row: Row, config: SampleConfig, model: str) -> Row:
             {"role": "assistant", "content": reply},
         ],
         "provenance": {
-            "model_fingerprint": model, "seed": config.seed, "question": row["id"],
-            "sample": row["sample"], "temperature": config.sampler.temperature,
-            "tokens": row["tokens"], "checks_passed": active(config.filters),
+            "model_fingerprint": model,
+            "seed": config.seed,
+            "question": row["id"],
+            "sample": row["sample"],
+            "temperature": config.sampler.temperature,
+            "tokens": row["tokens"],
+            "checks_passed": active(config.filters),
         },
-    }  # fmt: skip
+    }
+
+
+def _is_fit(row: Row) -> bool:
+    return not row["rejected_by"]
 
 
 def run(config: SampleConfig, workdir: Path) -> None:
@@ -123,40 +126,41 @@ def run(config: SampleConfig, workdir: Path) -> None:
       ValueError: beside what the sources and the model raise: too few questions or rows to mix in,
         an evaluation question among them, or no sample that is fit.
     """
-    check_writable(workdir)
-    model = fingerprint(resolve(config.model))
-    request = _request(config, model)
-    check_request(workdir, request)
+    job = Job(config, workdir, _request)
     with (
         sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
         closing(Rewarder(config.reward, learned={})) as rewarder,
     ):
         data = tasks.load_task(config.task)
-        for note in data.notes:
-            print(note, flush=True)
         asked = list(_questions(config, data))
         domains = {problem.id: name for name, problem in asked}
         evaluation = evaluation_questions(config.task, data)
         _check_disjoint(asked, evaluation)
         mixture = Mixture(config, evaluation)
-        here = Exam(config, mesh, rewarder, [problem for _, problem in asked], stream="sample")
-        write_request(workdir, request)
-        here.write_questions(workdir / "questions.jsonl")
-        if data.report:
-            told = json.dumps(data.report, ensure_ascii=False, indent=1)
-            (workdir / "data_report.json").write_text(told + "\n")
-        answers = workdir / "answers.jsonl"
-        fit = lambda row: not row["rejected_by"]
-        ask(here, answers, finish=_Finisher(config, here, domains), counts=fit, shown="yield")
+        questions = [problem for _, problem in asked]
+        exam = Exam(
+            config.ask,
+            mesh,
+            rewarder,
+            questions,
+            name=config.pipeline,
+            samples=config.samples,
+            stream="sample",
+        )
+        job.begin()
+        exam.write_questions(workdir / "questions.jsonl")
+        tell_task(data, workdir)
+        finish = _Finisher(config, exam, domains)
+        ask(exam, job, finish=finish, counts=_is_fit, shown="yield")
     tally = Tally(config, sorted({*domains.values()}))
     with ShardWriter(workdir / "sft", rows=config.shard_rows) as writer:
-        for rows in _by_question(answers, here):
+        for rows in _by_question(config, workdir / ANSWERS, questions):
             for row in tally.kept(rows):
-                writer.write(_training_row(row, config, model))
-        for row in mixture.rows(writer.written, here.examiner.tokenizer):
+                writer.write(_training_row(row, config, job.request["model_fingerprint"]))
+        for row in mixture.rows(writer.written, exam.asker.tokenizer):
             writer.write(row)
     decontamination.check_not_planted(workdir / "sft", evaluation, n=None)
-    _tell(config, workdir, here, tally, mixture)
+    _tell(job, exam, tally, mixture)
     if not tally.total("kept"):
         raise ValueError(
             f"none of {tally.total('sampled')} samples is fit; {workdir / 'report.md'} tells which "
@@ -164,42 +168,49 @@ def run(config: SampleConfig, workdir: Path) -> None:
         )
 
 
-def _tell(config: SampleConfig, workdir: Path, here: Exam, tally: Tally, mixture: Mixture) -> None:
+def _tell(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) -> None:
     """Writes report and summary, and says the yields."""
-    told, composition = tally.told(), {**tally.composition(), **mixture.composition}
-    known, s = facts(), config.sampler
+    config, workdir = job.config, job.workdir
+    tallies, composition = tally.told(), {**tally.composition(), **mixture.composition}
+    counted = ("sampled", "kept", "rejected", "surplus", "duplicates")
+    summary = job.summarize(
+        {
+            "counts": {name: tally.total(name) for name in counted},
+            "domains": tallies,
+            "composition": composition,
+            "mixture": mixture.told,
+            "seconds": exam.phases,
+            "tokens": {"sampled": tokens_sampled(workdir / ANSWERS)},
+        }
+    )
     report = write_sample_report(
-        workdir, title=f"Samples of {'/'.join(Path(config.model).parts[-2:])}",
-        domains=composition, tallies=told, mixture=mixture.told, examples=tally.examples,
+        workdir,
+        title=f"Samples of {'/'.join(Path(config.model).parts[-2:])}",
+        domains=composition,
+        tallies=tallies,
+        mixture=mixture.told,
+        examples=tally.examples,
         level=config.level,
         facts={
-            "model": config.model, "samples per question": config.samples,
-            "kept of a question, at most": config.keep, "preferred": config.prefer,
-            "temperature": s.temperature, "top-p": s.top_p,
-            "max new tokens": config.max_new_tokens, "template": config.prompt.template,
+            "model": config.model,
+            "samples per question": config.samples,
+            "kept of a question, at most": config.keep,
+            "preferred": config.prefer,
+            "temperature": config.sampler.temperature,
+            "top-p": config.sampler.top_p,
+            "max new tokens": config.max_new_tokens,
+            "template": config.prompt.template,
             "examples shown": len(config.prompt.examples),
-            "filters": dataclasses.asdict(config.filters), "seed": config.seed,
-            "device": known["device_kind"],
+            "filters": dataclasses.asdict(config.filters),
+            "seed": config.seed,
+            "device": summary["device_kind"],
         },
-    )  # fmt: skip
-    counts = {
-        name: tally.total(name) for name in ("sampled", "kept", "rejected", "surplus", "duplicates")
-    }
-    write_summary(
-        workdir,
-        {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **known,
-            "counts": counts, "domains": told, "composition": composition,
-            "mixture": mixture.told, "seconds": here.phases,
-            "tokens": {"sampled": tokens_sampled(workdir / "answers.jsonl")},
-            "peak_memory_bytes": peak_memory_bytes(),
-        },
-    )  # fmt: skip
-    for name, its in told.items():
+    )
+    for name, counts in tallies.items():
         print(
-            f"{name}: {its['kept']:,} kept of {its['sampled']:,} sampled, {its['fit']:,} fit, "
-            f"yield {its['yield']['mean']:.3f}",
+            f"{name}: {counts['kept']:,} kept of {counts['sampled']:,} sampled, "
+            f"{counts['fit']:,} fit, yield {counts['yield']['mean']:.3f}",
             flush=True,
         )
-    rows = sum(its["samples"] for its in composition.values())
+    rows = sum(part["samples"] for part in composition.values())
     print(f"{rows:,} training rows in {workdir / 'sft'}, report in {report}", flush=True)
