@@ -6,20 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Array, Key
 from rich.console import Console
 from rich.text import Text
 
 from r1jax import keys
+from r1jax.exams.asking import Asker
 from r1jax.reports.samples import visible
-from r1jax.sampling.sampler import Sampler
 from r1jax.text import templates
 from r1jax.text.chat import Message
 from r1jax.text.detokenizer import Detokenizer
-from r1jax.text.templates import CHAT, Prompt, PromptConfig
+from r1jax.text.templates import CHAT, Prompt
 from r1jax.text.thought import Piece, Splitter, split_completion
-from r1jax.text.tokenizer import Tokenizer
-from r1jax.types import Weights
 
 HELP = "a question and Enter; /new forgets the conversation; Ctrl-C stops an answer, Ctrl-D ends"
 
@@ -29,24 +26,17 @@ class Speaker:
 
     Only a chat template has a place for earlier turns: with another each question stands alone.
     Thoughts are left out of what it remembers, as DeepSeek-R1's own template leaves them out.
+
+    Args:
+      asker: the model, and how it is asked.
+      chunk: tokens between two looks at a growing answer.
     """
 
-    def __init__(
-        self,
-        *,
-        weights: Weights,
-        sampler: Sampler,
-        tokenizer: Tokenizer,
-        style: PromptConfig,
-        cap: int,
-        chunk: int,
-        key: Key[Array, ""],
-    ):
-        self.weights, self.sampler, self.tokenizer = weights, sampler, tokenizer
-        self.style, self.cap, self.chunk, self.key = style, cap, chunk, key
-        self.turns = 0
+    def __init__(self, asker: Asker, *, chunk: int):
+        self.asker, self.tokenizer, self.style = asker, asker.tokenizer, asker.config.prompt
+        self.chunk, self.turns = chunk, 0
         self.messages: list[Message] = []
-        templates.prompt(tokenizer, style, "")  # raises if the template is none for this model
+        asker.prompt("")  # raises if the template is none for this model
 
     def forget(self) -> None:
         """Begins a new conversation."""
@@ -62,19 +52,19 @@ class Speaker:
             turns = [*self.style.shown(), *self.messages, self.style.asked(question)]
             prompt = templates.conversation(self.tokenizer, turns)
         else:
-            prompt = templates.prompt(self.tokenizer, self.style, question)
-        self.sampler.bucket([prompt.ids])
+            prompt = self.asker.prompt(question)
+        self.asker.sampler.bucket([prompt.ids])
         return prompt
 
     def answer(self, question: str, prompt: Prompt, ids: list[int]) -> Iterator[Piece]:
         """Yields the completion as it comes; its ids land in `ids`."""
-        key = keys.stream(self.key, "dialogue", self.turns)
+        asker = self.asker
+        key = keys.stream(asker.root, "dialogue", self.turns)
         self.turns += 1
-        letters, splitter = (
-            Detokenizer(self.tokenizer),
-            Splitter(opened=prompt.opens_thought),
+        letters, splitter = Detokenizer(self.tokenizer), Splitter(opened=prompt.opens_thought)
+        drawn = asker.sampler.stream(
+            asker.weights, prompt.ids, key, cap=asker.config.max_new_tokens, chunk=self.chunk
         )
-        drawn = self.sampler.stream(self.weights, prompt.ids, key, cap=self.cap, chunk=self.chunk)
         for part in drawn:
             ids += part
             for token in part:
@@ -129,9 +119,14 @@ def _turn(speaker: Speaker, question: str, console: Console) -> dict[str, Any] |
     text = speaker.tokenizer.decode(ids)
     split = split_completion(text, opened=prompt.opens_thought)
     return {
-        "question": question, "prompt_ids": prompt.ids, "completion_ids": ids, "text": text,
-        "reasoning": split.reasoning, "answer": split.answer, "truncated": not ended,
-    }  # fmt: skip
+        "question": question,
+        "prompt_ids": prompt.ids,
+        "completion_ids": ids,
+        "text": text,
+        "reasoning": split.reasoning,
+        "answer": split.answer,
+        "truncated": not ended,
+    }
 
 
 def talk(speaker: Speaker, path: Path) -> None:

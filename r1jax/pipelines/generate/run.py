@@ -2,37 +2,32 @@
 
 import dataclasses
 import hashlib
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from r1jax import keys, sharding
+from r1jax import sharding
 from r1jax.config import flatten
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl
-from r1jax.data.tasks.selection import filled
-from r1jax.hub.artifacts import open_model, resolve
-from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
-from r1jax.io.digests import fingerprint
-from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.exams.asking import AskConfig, Asker, ask_config, open_asker
+from r1jax.exams.job import Job, batches_of, model_fingerprint
+from r1jax.io.summary import check_writable
 from r1jax.model.config import ExecutionConfig
 from r1jax.pipelines.generate import dialogue
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.sampler import Sampler
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.templates import Prompt, PromptConfig
 from r1jax.text.thought import split_completion
 from r1jax.text.tokenizer import Tokenizer
-from r1jax.types import Rollout, Weights
+from r1jax.types import Rollout
 
 WAYS = ("question", "messages", "prompt", "prompt_ids")  # in which a row may put its prompt
 TURN = ("role", "content")
+COMPLETIONS = "completions.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,21 +63,24 @@ class GenerateConfig:
     mesh: MeshConfig
 
     def __post_init__(self):
-        if min(self.samples, self.batch, self.max_new_tokens, self.chunk) < 1:
-            raise ValueError(
-                f"samples {self.samples}, batch {self.batch}, max_new_tokens "
-                f"{self.max_new_tokens}, chunk {self.chunk}: need at least 1"
-            )
+        if min(self.samples, self.chunk) < 1:
+            raise ValueError(f"samples {self.samples}, chunk {self.chunk}: need at least 1")
         rows = self.mesh.data * self.mesh.expert
-        if rows > 1 and (not self.input or self.batch % rows):
+        if rows > 1 and not self.input:
             raise ValueError(
-                f"{self.batch if self.input else 1} prompts at a time do not split over the {rows} "
+                f"input: got '', and the 1 prompt of a conversation does not split over the {rows} "
                 "devices of mesh.data * mesh.expert"
             )
-        if self.batch % self.sampler.streams:
-            raise ValueError(
-                f"batch {self.batch} is no multiple of the sampler's streams {self.sampler.streams}"
-            )
+        _ = self.ask
+
+    @property
+    def ask(self) -> AskConfig:
+        """Of it, how the model is asked."""
+        return ask_config(self, samples_at_once=self.samples)
+
+
+def _is_turn(turn: Any) -> bool:
+    return isinstance(turn, dict) and {type(turn.get(name)) for name in TURN} == {str}
 
 
 def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> Prompt:
@@ -93,8 +91,7 @@ def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> P
     if given[0] == "question" and isinstance(value, str):
         return templates.prompt(tokenizer, style, value)
     if given[0] == "messages" and isinstance(value, list):
-        turn = lambda t: isinstance(t, dict) and {type(t.get(k)) for k in TURN} == {str}
-        strange = [t for t in value if not turn(t)]
+        strange = [turn for turn in value if not _is_turn(turn)]
         if not strange:
             return templates.conversation(tokenizer, value)
         raise ValueError(f"messages: {strange[0]!r:.60}, wanted texts for {list(TURN)}")
@@ -108,35 +105,34 @@ def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> P
     raise ValueError(f"{given[0]} is {type(value).__name__}")
 
 
-def read_prompts(
-    path: str, tokenizer: Tokenizer, sampler: Sampler, style: PromptConfig
-) -> list[tuple[dict[str, Any], Prompt]]:
+def read_prompts(path: str, asker: Asker) -> list[tuple[dict[str, Any], Prompt]]:
     """Returns the rows of a file and their prompts.
 
     Raises:
       ValueError: names the line that has no prompt, several, or one that fits no bucket.
     """
-    found = []
+    asked = []
     for number, row in numbered_jsonl(Path(path)):
         try:
-            prompt = _prompt(row, tokenizer, style)
-            sampler.bucket([prompt.ids])
+            prompt = _prompt(row, asker.tokenizer, asker.config.prompt)
+            asker.sampler.bucket([prompt.ids])
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
-        found.append((row, prompt))
-    if not found:
+        asked.append((row, prompt))
+    if not asked:
         raise ValueError(f"{path}: empty, wanted at least one line")
-    return found
+    return asked
 
 
 def _rows(
-    batch: list[tuple[dict[str, Any], Prompt]], rollout: Rollout, tokenizer: Tokenizer, samples: int
+    batch: Sequence[tuple[dict[str, Any], Prompt]], rollout: Rollout, asker: Asker
 ) -> Iterator[dict[str, Any]]:
+    samples = asker.config.samples_at_once
     for b in range(len(batch) * samples):
         row, prompt = batch[b // samples]
         mask = rollout.mask_BC[b]
         ids = rollout.completion_BC[b][mask].tolist()
-        text = tokenizer.decode(ids)
+        text = asker.tokenizer.decode(ids)
         split = split_completion(text, opened=prompt.opens_thought)
         yield {
             **row,
@@ -154,72 +150,35 @@ def _rows(
 def _request(config: GenerateConfig) -> dict[str, Any]:
     """What completions are a function of."""
     content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
-    model = fingerprint(resolve(config.model))
-    return {**flatten(config), "input_sha256": content, "model_fingerprint": model}
-
-
-class _Batches:
-    """Draws the completions of batch after batch and appends them to a file."""
-
-    def __init__(self, config: GenerateConfig, weights: Weights, sampler: Sampler):
-        self.config, self.weights, self.sampler = config, weights, sampler
-        self.root, self.tokens, self.seconds = keys.root(config.seed), 0, 0.0
-
-    def draw(self, prompts: list[list[int]], number: int) -> Rollout:
-        c = self.config
-        start = time.monotonic()
-        rollout = jax.device_get(
-            self.sampler(
-                self.weights, filled(prompts, c.batch), keys.stream(self.root, "generate", number),
-                group=c.samples, cap=c.max_new_tokens,
-            )
-        )  # fmt: skip
-        self.seconds += time.monotonic() - start
-        self.tokens += int(rollout.mask_BC[: len(prompts) * c.samples].sum())
-        return rollout
+    return {
+        **flatten(config),
+        "input_sha256": content,
+        "model_fingerprint": model_fingerprint(config.model),
+    }
 
 
 def _answer_file(config: GenerateConfig, workdir: Path, mesh: Mesh | None) -> None:
-    asked = _request(config)
-    check_request(workdir, asked)
-    weights, sampler, tokenizer = _opened(config, mesh)
-    rows = read_prompts(config.input, tokenizer, sampler, config.prompt)
-    write_request(workdir, asked)
-    path = workdir / "completions.jsonl"
-    sizes = batch_sizes(len(rows) * config.samples, config.batch * config.samples)
-    total = len(sizes)
-    batches = _Batches(config, weights, sampler)
-    with (
-        RowFile(path, sizes=sizes) as file,
-        Progress(
-            "generate", start=file.batches, total=total, every=max(1, total // 20)
-        ) as progress,
-    ):
-        for number in range(file.batches, total):
-            batch = rows[number * config.batch : (number + 1) * config.batch]
-            rollout = batches.draw([prompt.ids for _, prompt in batch], number)
-            file.write(_rows(batch, rollout, tokenizer, config.samples))
-            progress.advance(number + 1, tokens_per_s=batches.tokens / batches.seconds)
-    sampled = sum(len(row["completion_ids"]) for row in iter_jsonl(path))
-    write_summary(
-        workdir,
+    job = Job(config, workdir, _request)
+    asker = open_asker(config.ask, mesh)
+    rows = read_prompts(config.input, asker)
+    job.begin()
+    batches = batches_of(rows, config.batch)
+    sizes = [len(batch) * config.samples for batch in batches]
+    with job.store(COMPLETIONS, sizes=sizes, title="generate") as store:
+        for number in store.left:
+            rollout = asker.draw([prompt.ids for _, prompt in batches[number]], "generate", number)
+            speed = asker.tokens / asker.seconds
+            store.write(_rows(batches[number], rollout, asker), tokens_per_s=speed)
+    path = workdir / COMPLETIONS
+    job.summarize(
         {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
-            "prompts": len(rows), "completions": len(rows) * config.samples,
-            "seconds": {"sample": batches.seconds}, "tokens": {"sampled": sampled},
-            "peak_memory_bytes": peak_memory_bytes(),
-        },
-    )  # fmt: skip
-    print(f"{len(rows) * config.samples:,} completions in {path}", flush=True)
-
-
-def _opened(config: GenerateConfig, mesh: Mesh | None) -> tuple[Weights, Sampler, Tokenizer]:
-    weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
-    sampler = Sampler(
-        model=model, config=config.sampler, max_new=config.max_new_tokens,
-        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=config.prompt_buckets,
-    )  # fmt: skip
-    return weights, sampler, tokenizer
+            "prompts": len(rows),
+            "completions": sum(sizes),
+            "seconds": {"sample": asker.seconds},
+            "tokens": {"sampled": sum(len(row["completion_ids"]) for row in iter_jsonl(path))},
+        }
+    )
+    print(f"{sum(sizes):,} completions in {path}", flush=True)
 
 
 def run(config: GenerateConfig, workdir: Path) -> None:
@@ -228,10 +187,6 @@ def run(config: GenerateConfig, workdir: Path) -> None:
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         if config.input:
             _answer_file(config, workdir, mesh)
-            return
-        weights, sampler, tokenizer = _opened(config, mesh)
-        speaker = dialogue.Speaker(
-            weights=weights, sampler=sampler, tokenizer=tokenizer, style=config.prompt,
-            cap=config.max_new_tokens, chunk=config.chunk, key=keys.root(config.seed),
-        )  # fmt: skip
-        dialogue.talk(speaker, workdir / "dialogue.jsonl")
+        else:
+            speaker = dialogue.Speaker(open_asker(config.ask, mesh), chunk=config.chunk)
+            dialogue.talk(speaker, workdir / "dialogue.jsonl")
