@@ -12,10 +12,11 @@ from typing import Any, Literal
 from r1jax.config import flatten
 from r1jax.data.files.jsonl import numbered_jsonl, read_jsonl
 from r1jax.data.tasks.problems import Problem
-from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
-from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, facts, write_summary
+from r1jax.exams.job import Job, batches_of
 from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
+from r1jax.rewards.score import Score
+
+JUDGED = "judged.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,55 +156,50 @@ def _tally(path: Path) -> dict[str, Any]:
     }
 
 
+def _request(config: JudgeRunConfig) -> dict[str, Any]:
+    """What the verdicts are a function of."""
+    files = {"input": config.input, "questions": config.questions}
+    digests = {
+        f"{name}_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+        for name, path in files.items()
+    }
+    return {**flatten(config), **digests}
+
+
 def run(config: JudgeRunConfig, workdir: Path) -> None:
     """Writes workdir/judged.jsonl, going on where a killed run stopped, and a summary."""
-    check_writable(workdir)
-    digest = lambda path: hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
-    asked = {
-        **flatten(config),
-        "input_sha256": digest(config.input),
-        "questions_sha256": digest(config.questions),
-    }
-    check_request(workdir, asked)
-    seconds = 0.0
+    job, seconds, judged = Job(config, workdir, _request), 0.0, 0
     with closing(Rewarder(config.reward, learned={})) as rewarder:
-        rows = read_completions(config, rewarder)
-        write_request(workdir, asked)
-        sizes = batch_sizes(len(rows), config.batch)
-        total = len(sizes)
-        with (
-            RowFile(workdir / "judged.jsonl", sizes=sizes) as file,
-            Progress("judge", start=file.batches, total=total, every=max(1, total // 20)) as shown,
-        ):
-            first = file.batches
-            for number in range(first, total):
-                batch = rows[number * config.batch : (number + 1) * config.batch]
-                start = time.monotonic()
+        batches = batches_of(read_completions(config, rewarder), config.batch)
+        job.begin()
+        with job.store(JUDGED, sizes=[*map(len, batches)], title="judge") as store:
+            for number in store.left:
+                batch, start = batches[number], time.monotonic()
                 scores = rewarder([c for _, c in batch], first=0, seed=0, cap=config.cap)
                 seconds += time.monotonic() - start
-                file.write(
-                    {
-                        **row,
-                        "kind": completion.question.kind,
-                        "score": score.total,
-                        "parts": score.parts,
-                        "reason": score.reason,
-                        "error": score.error,
-                        "judged_answer": score.answer,
-                    }
-                    for (row, completion), score in zip(batch, scores, strict=True)
-                )
-                done = sum(sizes[first : number + 1])
-                shown.advance(number + 1, rows_per_s=done / seconds)
-    tally = _tally(workdir / "judged.jsonl")
-    write_summary(
-        workdir,
-        {
-            "pipeline": config.pipeline, "config": flatten(config), **facts(), "by_kind": tally,
-            "seconds": {"judge": seconds},
-        },
-    )  # fmt: skip
-    for kind, seen in tally.items():
-        told = ", ".join(f"{k} {v:.3f}" for k, v in seen.items() if k not in ("rows", "errors"))
-        print(f"{kind}: {seen['rows']:,} judged, {seen['errors']:,} errors; mean {told}")
-    print(f"judged rows in {workdir / 'judged.jsonl'}", flush=True)
+                judged += len(batch)
+                store.write(map(_judged, batch, scores), rows_per_s=judged / seconds)
+    path = workdir / JUDGED
+    tally = _tally(path)
+    job.summarize({"by_kind": tally, "seconds": {"judge": seconds}})
+    for kind, counts in tally.items():
+        means = [f"{k} {v:.3f}" for k, v in counts.items() if k not in ("rows", "errors")]
+        print(
+            f"{kind}: {counts['rows']:,} judged, {counts['errors']:,} errors; mean "
+            f"{', '.join(means)}"
+        )
+    print(f"judged rows in {path}", flush=True)
+
+
+def _judged(pair: tuple[dict[str, Any], Completion], score: Score) -> dict[str, Any]:
+    """What is stored of a row and its completion."""
+    row, completion = pair
+    return {
+        **row,
+        "kind": completion.question.kind,
+        "score": score.total,
+        "parts": score.parts,
+        "reason": score.reason,
+        "error": score.error,
+        "judged_answer": score.answer,
+    }
