@@ -1,25 +1,20 @@
 """Judges of pairs of replies: one who knows the synthetic world, and a model that is asked."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Protocol
 
-from jax.sharding import Mesh
-
-from r1jax import keys
 from r1jax.data.rows import verdicts
 from r1jax.data.rows.candidates import CandidatePair
 from r1jax.data.rows.verdicts import Judgement
-from r1jax.data.tasks.selection import filled
 from r1jax.data.world import replies
-from r1jax.hub.artifacts import open_model
+from r1jax.exams.asking import Asker
 from r1jax.model.config import ExecutionConfig
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.sampler import Sampler
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.templates import PromptConfig
 from r1jax.text.thought import split_completion
-from r1jax.train.processes import to_host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +55,7 @@ class ModelJudge:
 class Judge(Protocol):
     """Judges a batch of pairs; `number` is that of the batch."""
 
-    def __call__(self, batch: list[CandidatePair], number: int) -> list[list[Judgement]]: ...
+    def __call__(self, batch: Sequence[CandidatePair], number: int) -> list[list[Judgement]]: ...
 
 
 class KnowingJudge:
@@ -69,7 +64,7 @@ class KnowingJudge:
     def __init__(self, rules: RulesJudge, *, judgements: int, seed: int):
         self.rules, self.judgements, self.seed = rules, judgements, seed
 
-    def __call__(self, batch: list[CandidatePair], number: int) -> list[list[Judgement]]:
+    def __call__(self, batch: Sequence[CandidatePair], number: int) -> list[list[Judgement]]:
         del number
         return [[self._look(pair, j) for j in range(self.judgements)] for pair in batch]
 
@@ -85,58 +80,42 @@ class KnowingJudge:
 class AskedJudge:
     """The judge that is asked."""
 
-    def __init__(
-        self, model: ModelJudge, mesh: Mesh | None, *, judgements: int, batch: int, seed: int
-    ):
-        self.judgements, self.batch, self.seed = judgements, batch, seed
-        self.style, self.cap, self.root = model.prompt, model.max_new_tokens, keys.root(seed)
-        self.weights, network, self.tokenizer = open_model(
-            model.model, how=model.execution, mesh=mesh
-        )
-        self.sampler = Sampler(
-            model=network, config=model.sampler, max_new=model.max_new_tokens,
-            stop_ids=self.tokenizer.stop_ids, pad_id=self.tokenizer.pad_id,
-            buckets=model.prompt_buckets,
-        )  # fmt: skip
+    def __init__(self, asker: Asker, *, judgements: int):
+        self.asker, self.judgements = asker, judgements
 
     def _prompts(self, pair: CandidatePair) -> list[tuple[bool, templates.Prompt]]:
         """Of each judgement whether the replies are swapped, and the prompt."""
-        found = []
+        prompts = []
         for number in range(self.judgements):
-            rng = verdicts.stream(self.seed, pair.id, number)
+            rng = verdicts.stream(self.asker.config.seed, pair.id, number)
             swapped = bool(rng.random() < 0.5)
             shown = (pair.one.seen, pair.two.seen)
             first, second = shown[::-1] if swapped else shown
             asked = verdicts.ask(pair.one.question, first, second)
-            found.append((swapped, templates.prompt(self.tokenizer, self.style, asked)))
-        return found
+            prompts.append((swapped, self.asker.prompt(asked)))
+        return prompts
 
-    def check(self, found: list[CandidatePair]) -> None:
+    def check(self, candidates: list[CandidatePair]) -> None:
         """Raises ValueError, naming the pair, if a prompt fits no bucket."""
-        for pair in found:
+        for pair in candidates:
             try:
-                self.sampler.bucket([prompt.ids for _, prompt in self._prompts(pair)])
+                self.asker.sampler.bucket([prompt.ids for _, prompt in self._prompts(pair)])
             except ValueError as error:
                 raise ValueError(f"pair {pair.id}: {error}") from error
 
-    def __call__(self, batch: list[CandidatePair], number: int) -> list[list[Judgement]]:
-        put = [asked for pair in filled(batch, self.batch) for asked in self._prompts(pair)]
-        rollout = to_host(
-            self.sampler(
-                self.weights, [prompt.ids for _, prompt in put],
-                keys.stream(self.root, "judge", number), group=1, cap=self.cap,
-            )
-        )  # fmt: skip
-        found = []
+    def __call__(self, batch: Sequence[CandidatePair], number: int) -> list[list[Judgement]]:
+        prompts = [asked for pair in batch for asked in self._prompts(pair)]
+        rollout = self.asker.draw([prompt.ids for _, prompt in prompts], "judge", number)
+        judgements = []
         for (swapped, prompt), ids, mask in zip(
-            put, rollout.completion_BC, rollout.mask_BC, strict=True
+            prompts, rollout.completion_BC, rollout.mask_BC, strict=True
         ):
-            said = self.tokenizer.decode(ids[mask].tolist())
+            reply = self.asker.tokenizer.decode(ids[mask].tolist())
             # a verdict that is only weighed in the thought is none
-            answer = split_completion(said, opened=prompt.opens_thought).answer
-            found.append(Judgement(swapped, verdicts.parse(answer or ""), said))
+            answer = split_completion(reply, opened=prompt.opens_thought).answer
+            judgements.append(Judgement(swapped, verdicts.parse(answer or ""), reply))
         n = self.judgements
-        return [found[i * n : (i + 1) * n] for i in range(len(batch))]
+        return [judgements[i * n : (i + 1) * n] for i in range(len(batch))]
 
 
 def truths(pair: CandidatePair) -> tuple[float, float]:

@@ -18,11 +18,8 @@ from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.candidates import Candidate, CandidatePair, pairs, read_candidates
 from r1jax.data.rows.verdicts import Judgement
 from r1jax.data.world import replies, requests
-from r1jax.hub.artifacts import resolve
-from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
-from r1jax.io.digests import fingerprint
-from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.exams.asking import AskConfig, ask_config, open_asker
+from r1jax.exams.job import Job, batches_of, model_fingerprint
 from r1jax.pipelines.preference.judges import (
     AskedJudge,
     Judge,
@@ -33,6 +30,8 @@ from r1jax.pipelines.preference.judges import (
 )
 from r1jax.reports import preference
 from r1jax.sharding import MeshConfig
+
+JUDGEMENTS = "judgements.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,39 +84,42 @@ class PreferenceConfig:
             wanted = "exactly one of rules, model" if self.task == "pairs" else "neither judge"
             raise ValueError(f"task {self.task!r} wants {wanted}, got {given}")
         if self.model is not None:
-            prompts, m = self.batch * self.judgements, self.model
-            rows = m.mesh.data * m.mesh.expert
-            if prompts % rows or prompts % m.sampler.streams:
-                raise ValueError(
-                    f"batch {self.batch} of {self.judgements} judgements each: {prompts} prompts "
-                    f"do not split over {rows} devices of model.mesh.data * model.mesh.expert, or "
-                    f"into {m.sampler.streams} streams"
-                )
+            _ = self.ask(self.model)
+
+    def ask(self, model: ModelJudge) -> AskConfig:
+        """Returns how a model is asked: a prompt for each judgement of each pair of a batch."""
+        prompts = self.batch * self.judgements
+        return ask_config(model, seed=self.seed, samples_at_once=1, batch=prompts)
 
 
 def _judged(pair: CandidatePair, judgements: list[Judgement], *, truth: bool) -> dict[str, Any]:
     """A row of judgements.jsonl."""
     known = [j.delta for j in judgements if j.delta is not None]
     row = {
-        "id": pair.id, "question_id": pair.one.id, "question": pair.one.question,
-        "domain": pair.one.domain, "replies": [pair.one.text, pair.two.text],
+        "id": pair.id,
+        "question_id": pair.one.id,
+        "question": pair.one.question,
+        "domain": pair.one.domain,
+        "replies": [pair.one.text, pair.two.text],
         "tokens": [pair.one.tokens, pair.two.tokens],
         "characters": [len(pair.one.seen), len(pair.two.seen)],
-        "swapped": [j.swapped for j in judgements], "verdicts": [j.verdict for j in judgements],
-        "said": [j.said for j in judgements], "read": len(known),
+        "swapped": [j.swapped for j in judgements],
+        "verdicts": [j.verdict for j in judgements],
+        "said": [j.said for j in judgements],
+        "read": len(known),
         "delta": sum(known) / len(known) if known else None,
-    }  # fmt: skip
+    }
     return {**row, "truths": list(truths(pair))} if truth else row
 
 
-def kept(row: dict[str, Any], *, least_verdicts: int, margin: float) -> bool:
+def kept(row: dict[str, Any], config: PreferenceConfig) -> bool:
     """Whether a judged pair is clear enough to learn from."""
-    return row["read"] >= least_verdicts and abs(row["delta"]) > margin
+    return row["read"] >= config.least_verdicts and abs(row["delta"]) > config.margin
 
 
 def _pair_rows(rows: list[dict[str, Any]], config: PreferenceConfig) -> Iterator[dict[str, Any]]:
     for row in rows:
-        if not kept(row, least_verdicts=config.least_verdicts, margin=config.margin):
+        if not kept(row, config):
             continue
         order = (0, 1) if row["delta"] > 0 else (1, 0)
         sides = dict(zip(("chosen", "rejected"), order, strict=True))
@@ -136,11 +138,13 @@ def _pair_rows(rows: list[dict[str, Any]], config: PreferenceConfig) -> Iterator
 
 def _label_row(candidate: Candidate) -> dict[str, Any]:
     return {
-        "id": f"{candidate.id}/{candidate.sample}", "question": candidate.question,
+        "id": f"{candidate.id}/{candidate.sample}",
+        "question": candidate.question,
         "response": candidate.text,
         "safe": not replies.harmful(candidate.question, candidate.seen),
-        "domain": candidate.domain, "tokens": candidate.tokens,
-    }  # fmt: skip
+        "domain": candidate.domain,
+        "tokens": candidate.tokens,
+    }
 
 
 def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
@@ -154,53 +158,41 @@ def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
 def _request(config: PreferenceConfig) -> dict[str, Any]:
     """What the verdicts are a function of; which pairs are kept is decided later."""
     asked = dataclasses.replace(config, margin=0.0, least_verdicts=1)
-    model = "" if config.model is None else fingerprint(resolve(config.model.model))
+    model = "" if config.model is None else model_fingerprint(config.model.model)
     content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
     return {**flatten(asked), "input_sha256": content, "model_fingerprint": model}
 
 
 def run(config: PreferenceConfig, workdir: Path) -> None:
     """Writes workdir/pairs.jsonl or labelled.jsonl, going on where a killed run stopped."""
-    check_writable(workdir)
-    asked = _request(config)
-    check_request(workdir, asked)
+    job = Job(config, workdir, _request)
     candidates, others = read_candidates(config.input, kinds=config.kinds, sees=config.sees)
     if config.model is None:
         _check_known(candidates, config.input)
     counts = {"replies": len(candidates), "rows_of_other_kinds": others}
     start = time.monotonic()
     if config.task == "labels":
-        write_request(workdir, asked)
+        job.begin()
         distinct: dict[tuple[str, str], Candidate] = {}
         for candidate in candidates:
             distinct.setdefault((candidate.question, candidate.text), candidate)
         _write(workdir / "labelled.jsonl", map(_label_row, distinct.values()))
         rows = read_jsonl(workdir / "labelled.jsonl")
         counts |= {"seen_twice": len(candidates) - len(rows), "labelled": len(rows)}
-        told = preference.of_labels(rows)
+        results = preference.of_labels(rows)
     else:
-        found, twice = pairs(candidates, per_question=config.pairs_per_question, seed=config.seed)
-        if not found:
+        asked, twice = pairs(candidates, per_question=config.pairs_per_question, seed=config.seed)
+        if not asked:
             raise ValueError(f"{config.input}: no question has two replies that differ")
-        _ask(config, workdir, found, asked)
-        rows = read_jsonl(workdir / "judgements.jsonl")
+        _ask(job, asked)
+        rows = read_jsonl(workdir / JUDGEMENTS)
         _write(workdir / "pairs.jsonl", _pair_rows(rows, config))
-        good = [
-            row
-            for row in rows
-            if kept(row, least_verdicts=config.least_verdicts, margin=config.margin)
-        ]
-        counts |= {"seen_twice": twice, "pairs_judged": len(rows), "pairs_kept": len(good)}
-        told = preference.of_pairs(rows, good)
-    report = preference.write(workdir, task=config.task, counts=counts, told=told)
-    write_summary(
-        workdir,
-        {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
-            "counts": counts, "results": told, "seconds": {"judge": time.monotonic() - start},
-            "peak_memory_bytes": peak_memory_bytes(),
-        },
-    )  # fmt: skip
+        clear = [row for row in rows if kept(row, config)]
+        counts |= {"seen_twice": twice, "pairs_judged": len(rows), "pairs_kept": len(clear)}
+        results = preference.of_pairs(rows, clear)
+    report = preference.write(workdir, task=config.task, counts=counts, told=results)
+    seconds = {"judge": time.monotonic() - start}
+    job.summarize({"counts": counts, "results": results, "seconds": seconds})
     print(", ".join(f"{name} {n:,}" for name, n in counts.items()), flush=True)
     print(f"report in {report}", flush=True)
 
@@ -217,44 +209,28 @@ def _check_known(candidates: Sequence[Candidate], path: str) -> None:
             ) from error
 
 
-def _ask(
-    config: PreferenceConfig, workdir: Path, found: list[CandidatePair], asked: dict[str, Any]
-) -> None:
+def _ask(job: Job[PreferenceConfig], asked: list[CandidatePair]) -> None:
     """Stores the judgements that are missing, batch by batch."""
-    mesh_of = MeshConfig(1, 1, 1) if config.model is None else config.model.mesh
-    with sharding.use(**dataclasses.asdict(mesh_of)) as mesh:
+    config = job.config
+    mesh_config = MeshConfig(1, 1, 1) if config.model is None else config.model.mesh
+    with sharding.use(**dataclasses.asdict(mesh_config)) as mesh:
         judge: Judge
         if config.model is not None:
-            judge = asker = AskedJudge(
-                config.model,
-                mesh,
-                judgements=config.judgements,
-                batch=config.batch,
-                seed=config.seed,
-            )
-            asker.check(found)
+            asker = open_asker(config.ask(config.model), mesh)
+            judge = AskedJudge(asker, judgements=config.judgements)
+            judge.check(asked)
         else:
             assert config.rules is not None
             judge = KnowingJudge(config.rules, judgements=config.judgements, seed=config.seed)
-        write_request(workdir, asked)
-        sizes = batch_sizes(len(found), config.batch)
-        with (
-            RowFile(workdir / "judgements.jsonl", sizes=sizes) as file,
-            Progress(
-                "preference", start=file.batches, total=len(sizes), every=max(1, len(sizes) // 20)
-            ) as progress,
-        ):
-            clear = done = 0
-            for number in range(file.batches, len(sizes)):
-                batch = found[number * config.batch : (number + 1) * config.batch]
+        job.begin()
+        batches, judged, clear = batches_of(asked, config.batch), 0, 0
+        with job.store(JUDGEMENTS, sizes=[*map(len, batches)], title="preference") as store:
+            for number in store.left:
+                batch = batches[number]
                 rows = [
-                    _judged(pair, looks, truth=config.rules is not None)
-                    for pair, looks in zip(batch, judge(batch, number), strict=True)
+                    _judged(pair, judgements, truth=config.rules is not None)
+                    for pair, judgements in zip(batch, judge(batch, number), strict=True)
                 ]
-                file.write(rows)
-                done += len(rows)
-                clear += sum(
-                    kept(row, least_verdicts=config.least_verdicts, margin=config.margin)
-                    for row in rows
-                )
-                progress.advance(number + 1, kept=clear / done)
+                judged += len(rows)
+                clear += sum(kept(row, config) for row in rows)
+                store.write(rows, kept=clear / judged)
