@@ -38,11 +38,6 @@ def write_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def batch_sizes(rows: int, per_batch: int) -> list[int]:
-    """Sizes of the batches that so many rows make; the last may be smaller."""
-    return [min(per_batch, rows - start) for start in range(0, rows, per_batch)]
-
-
 class RowFile:
     """A file of JSON lines that grows by whole batches; a context manager.
 

@@ -2,14 +2,7 @@ import json
 
 import pytest
 
-from r1jax.io.batches import RowFile, batch_sizes, check_request, write_request
-
-
-@pytest.mark.parametrize(
-    ("rows", "per_batch", "sizes"), [(7, 3, [3, 3, 1]), (6, 3, [3, 3]), (2, 5, [2]), (0, 3, [])]
-)
-def test_batches_hold_all_rows(rows, per_batch, sizes):
-    assert batch_sizes(rows, per_batch) == sizes
+from r1jax.io.batches import RowFile, check_request, write_request
 
 
 @pytest.mark.parametrize("cut", range(0, 120, 7))

@@ -5,6 +5,7 @@ from typing import Literal
 
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.exams.asking import AskConfig, ask_config
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
@@ -62,20 +63,16 @@ class ModelRewriterConfig:
     mesh: MeshConfig
 
     def __post_init__(self):
-        if min(self.tries, self.batch, self.max_new_tokens) < 1:
-            raise ValueError(
-                f"tries {self.tries}, batch {self.batch}, max_new_tokens {self.max_new_tokens}: "
-                "need at least 1"
-            )
+        if self.tries < 1:
+            raise ValueError(f"tries {self.tries}: need at least 1")
         if missing := [place for place in PLACES if place not in self.request]:
             raise ValueError(f"request: got no {missing}, wanted {list(PLACES)}")
-        rows, streams = self.mesh.data * self.mesh.expert, self.sampler.streams
-        if self.batch % rows or self.batch % streams:
-            raise ValueError(
-                f"batch {self.batch}: wanted a multiple of {streams} streams and of the {rows} "
-                "devices for rows"
-            )
+        _ = self.ask(seed=0)
         self.reward.check(cap=self.max_new_tokens, learned=())
+
+    def ask(self, *, seed: int) -> AskConfig:
+        """Returns how the model is asked, with the run's seed."""
+        return ask_config(self, seed=seed, samples_at_once=self.tries)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,9 @@ rewriter; equal and nearly equal replies out.
 
 import dataclasses
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,8 @@ from r1jax.data.rows.training_rows import ShardWriter
 from r1jax.data.tasks import decontamination, tasks
 from r1jax.data.tasks.decontamination import Evaluation
 from r1jax.data.tasks.evaluation_questions import evaluation_questions
-from r1jax.hub.artifacts import resolve
-from r1jax.io.batches import check_request, write_request
-from r1jax.io.digests import fingerprint
+from r1jax.exams.job import Job, model_fingerprint
 from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, facts, write_summary
 from r1jax.pipelines.cold_start import steps
 from r1jax.pipelines.cold_start.config import ColdStartConfig
 from r1jax.pipelines.cold_start.rewriter import by_model
@@ -46,7 +46,7 @@ def _request(config: ColdStartConfig) -> dict[str, Any]:
         **flatten(config),
         "inputs_sha256": inputs.hexdigest(),
         "files_sha256": config.task and tasks.files_digest(config.task),
-        "model_fingerprint": model and fingerprint(resolve(model.model)),
+        "model_fingerprint": model and model_fingerprint(model.model),
     }
 
 
@@ -56,35 +56,34 @@ def _evaluation(config: ColdStartConfig) -> Evaluation:
     return evaluation_questions(config.task, tasks.load_task(config.task))
 
 
+def _rewritten(job: Job[ColdStartConfig], left: list[Candidate]) -> Iterable[Candidate | Dropped]:
+    """Rewrites by rule, or by the model that the config names."""
+    rewriter = job.config.rewriter
+    if rewriter.model is None:
+        return steps.by_rule(left, rewriter)
+    thoughts = [
+        split_completion(c.row["completion"], opened=c.row["opened"]).reasoning for c in left
+    ]
+    return by_model(left, [clean(t or "") for t in thoughts], rewriter.model, job)
+
+
 def _all_steps(
-    config: ColdStartConfig, found: list[Candidate], evaluation: Evaluation, workdir: Path
+    job: Job[ColdStartConfig], candidates: list[Candidate], evaluation: Evaluation
 ) -> Steps:
     """Goes through the steps, each shown as it is done."""
-    c, rule = config, config.task and config.task.decontamination
-    here, model = Steps(found), c.rewriter.model
-
-    def rewrite(left: list[Candidate]):
-        if model is None:
-            return steps.by_rule(left, c.rewriter)
-        thoughts = [
-            split_completion(x.row["completion"], opened=x.row["opened"]).reasoning for x in left
-        ]
-        return by_model(
-            left, [clean(t or "") for t in thoughts], model, c.filters, seed=c.seed,
-            path=workdir / "rewritten.jsonl",
-        )  # fmt: skip
-
-    taken = (
-        lambda left: steps.filtered(left, c.filters),
-        lambda left: steps.without_evaluation_questions(left, evaluation, n=rule and rule.n),
-        rewrite,
-        lambda left: steps.deduplicated(left, c.near, per_question=c.per_question),
+    c, taken = job.config, Steps(candidates)
+    rule = c.task and c.task.decontamination
+    todo = (
+        partial(steps.filtered, config=c.filters),
+        partial(steps.without_evaluation_questions, evaluation=evaluation, n=rule and rule.n),
+        partial(_rewritten, job),
+        partial(steps.deduplicated, near=c.near, per_question=c.per_question),
     )
-    with Progress("cold_start", start=0, total=len(taken), every=1) as progress:
-        for number, step in enumerate(taken, start=1):
-            here.take(step)
-            progress.advance(number, read=len(found), left=len(here.left))
-    return here
+    with Progress("cold_start", start=0, total=len(todo), every=1) as progress:
+        for number, step in enumerate(todo, start=1):
+            taken.take(step)
+            progress.advance(number, read=len(candidates), left=len(taken.left))
+    return taken
 
 
 def _training_row(candidate: Candidate, config: ColdStartConfig, model: str | None) -> dict:
@@ -98,11 +97,17 @@ def _training_row(candidate: Candidate, config: ColdStartConfig, model: str | No
             {"role": "assistant", "content": candidate.reply},
         ],
         "provenance": {
-            "input": candidate.source, "question": row["id"], "sample": row["sample"], **made,
-            "rewriter": config.rewriter.kind, "rewriter_fingerprint": model, "seed": config.seed,
-            "tokens_before": row["tokens"], "checks_passed": active(config.filters),
+            "input": candidate.source,
+            "question": row["id"],
+            "sample": row["sample"],
+            **made,
+            "rewriter": config.rewriter.kind,
+            "rewriter_fingerprint": model,
+            "seed": config.seed,
+            "tokens_before": row["tokens"],
+            "checks_passed": active(config.filters),
         },
-    }  # fmt: skip
+    }
 
 
 def _shown(label: str, candidate: Candidate) -> dict[str, str]:
@@ -115,15 +120,15 @@ def _shown(label: str, candidate: Candidate) -> dict[str, str]:
     }
 
 
-def _examples(here: Steps) -> list[dict[str, str]]:
+def _examples(taken: Steps) -> list[dict[str, str]]:
     """The first rows kept of each input, and those first dropped for each reason."""
     kept = [
         _shown("kept", candidate)
-        for name in here.read
-        for candidate in [c for c in here.left if c.source == name][:SHOWN]
+        for name in taken.read
+        for candidate in [c for c in taken.left if c.source == name][:SHOWN]
     ]
     first: dict[str, Dropped] = {}
-    for dropped in here.dropped:
+    for dropped in taken.dropped:
         first.setdefault(dropped.reason, dropped)
     return [*kept, *(_shown(f"dropped, {d.reason}", d.candidate) for d in first.values())]
 
@@ -134,45 +139,36 @@ def run(config: ColdStartConfig, workdir: Path) -> None:
     Raises:
       ValueError: if an input lacks something, the directory holds another run, or nothing is left.
     """
-    check_writable(workdir)
-    asked = _request(config)
-    check_request(workdir, asked)
+    job = Job(config, workdir, _request)
     evaluation = _evaluation(config)
-    found = [
-        row
-        for name, given in sorted(config.inputs.items())
-        for row in steps.read_input(name, given)
+    candidates = [
+        candidate
+        for name, source in sorted(config.inputs.items())
+        for candidate in steps.read_input(name, source)
     ]
-    write_request(workdir, asked)
-    here = _all_steps(config, found, evaluation, workdir)
+    job.begin()
+    taken = _all_steps(job, candidates, evaluation)
     with ShardWriter(workdir / "sft", rows=config.shard_rows) as writer:
-        for candidate in here.left:
-            writer.write(_training_row(candidate, config, asked["model_fingerprint"]))
+        for candidate in taken.left:
+            writer.write(_training_row(candidate, config, job.request["model_fingerprint"]))
     decontamination.check_not_planted(workdir / "sft", evaluation, n=None)
-    by_input = here.counts()
+    by_input = taken.counts()
     report = write_cold_start_report(
-        workdir, counts=by_input, examples=_examples(here),
-        facts={
-            "inputs": {name: given.path for name, given in sorted(config.inputs.items())},
-            "rewriter": config.rewriter.kind, "filters": dataclasses.asdict(config.filters),
-            "per question, at most": config.per_question, "seed": config.seed,
-        },
-    )  # fmt: skip
-    total = sum(here.read.values())
-    reasons = dict.fromkeys(d.reason for d in here.dropped)
-    counts = {
-        "read": total, "kept": len(here.left),
-        "dropped": {r: sum(d.reason == r for d in here.dropped) for r in reasons},
-    }  # fmt: skip
-    write_summary(
         workdir,
-        {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
-            "counts": counts, "inputs": by_input,
+        counts=by_input,
+        examples=_examples(taken),
+        facts={
+            "inputs": {name: source.path for name, source in sorted(config.inputs.items())},
+            "rewriter": config.rewriter.kind,
+            "filters": dataclasses.asdict(config.filters),
+            "per question, at most": config.per_question,
+            "seed": config.seed,
         },
-    )  # fmt: skip
-    if not here.left:
-        raise ValueError(f"none of {total} rows is left; {report} tells which step drops them")
-    print(
-        f"{len(here.left):,} of {total:,} rows in {workdir / 'sft'}, report in {report}", flush=True
     )
+    total, left = len(candidates), len(taken.left)
+    dropped = dict(Counter(d.reason for d in taken.dropped))
+    counts = {"read": total, "kept": left, "dropped": dropped}
+    job.summarize({"counts": counts, "inputs": by_input})
+    if not left:
+        raise ValueError(f"none of {total} rows is left; {report} tells which step drops them")
+    print(f"{left:,} of {total:,} rows in {workdir / 'sft'}, report in {report}", flush=True)
