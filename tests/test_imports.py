@@ -20,12 +20,12 @@ BELOW = {
     "rl": TRUNK | {"model"},
     "sampling": TRUNK | {"model"},
     "io": TRUNK,
-    "train": NETWORK | {"io", "rewards"},
+    "train": NETWORK | {"io"},
     "text": TRUNK,
     "data": TRUNK | {"text"},
     "rewards": TRUNK | {"text"},
     "hub": TRUNK | {"model", "text", "io"},
-    "exams": NETWORK | {"train", "text", "data", "rewards", "hub", "io", "pipelines"},
+    "exams": NETWORK | {"train", "text", "data", "rewards", "hub", "io"},
     "reports": TRUNK | {"io", "exams"},
 }
 ABOVE = {"pipelines", "integrations", "main"}  # may import every room of BELOW
@@ -86,7 +86,7 @@ def test_a_pipeline_imports_no_other_but_recipe_and_table(path):
 
 def test_only_main_imports_pipelines():
     users = {room(p) for p in MODULES if "pipelines" in rooms(p)}
-    assert users <= {"main", "pipelines", "exams"}
+    assert users <= {"main", "pipelines"}
 
 
 def test_every_room_has_its_place():

@@ -16,7 +16,7 @@ from r1jax.text import templates
 from r1jax.text.templates import Prompt, PromptConfig
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.text.words import says_any
-from r1jax.train.processes import all_scores, own_rows, to_host
+from r1jax.train.processes import all_rows, own_rows, to_host
 from r1jax.types import Rollout, Weights
 
 
@@ -130,7 +130,7 @@ class Examiner:
 
 def known_to_all(answered: Answered) -> Answered:
     """The rollout with the scores of all its rows; a collective among several processes."""
-    return answered._replace(scores=all_scores(answered.scores))
+    return answered._replace(scores=[Score(*score) for score in all_rows(answered.scores)])
 
 
 def mean(values: Iterable[Any]) -> float | None:

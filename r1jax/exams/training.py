@@ -2,24 +2,26 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from r1jax import keys
 from r1jax.data.tasks.problems import ProblemSource
+from r1jax.exams.asking import open_sampler
 from r1jax.exams.evaluation import EvalConfig, evaluate
 from r1jax.exams.examiner import Examiner
 from r1jax.model.config import ModelConfig
-from r1jax.pipelines.distill.config import DistillConfig
-from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.rewards.combine import Rewarder
 from r1jax.rewards.judge import OPEN
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.sampler import Sampler
+from r1jax.text.templates import PromptConfig
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train.loop import Run
 from r1jax.types import Weights
+
+Sample = dict[str, Any]
+When = Literal["before", "after"]
 
 
 class TrainingExam:
@@ -69,54 +71,94 @@ class TrainingExam:
                     )
 
     def ask(
-        self, weights: Weights, here: Run, split: str, count: int, *, cap: int
+        self, weights: Weights, run: Run, split: str, count: int, *, cap: int
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Examines the model as it is on the first `count` problems of a split.
 
         Returns:
           The row that the run notes, and samples to be read.
         """
-        with here.phase("evaluate"):
+        with run.phase("evaluate"):
             row, shown = evaluate(
-                self.examiner, weights, self.splits[split],
-                keys.stream(self.root, "evaluate", here.updates), split=split, count=count,
-                config=self.config, reflective=self.reflective, cap=cap,
-            )  # fmt: skip
-        here.evaluated(row)
+                self.examiner,
+                weights,
+                self.splits[split],
+                keys.stream(self.root, "evaluate", run.updates),
+                split=split,
+                count=count,
+                config=self.config,
+                reflective=self.reflective,
+                cap=cap,
+            )
+        run.evaluated(row)
         return row, shown
 
-    def ask_all(self, weights: Weights, here: Run, path: Path, *, cap: int) -> None:
-        """Examines on the test and ood splits, and keeps samples for the report in `path`."""
+    def ask_all(self, weights: Weights, run: Run, when: When, *, cap: int) -> None:
+        """Examines on the test and ood splits; keeps samples that `read_samples` finds."""
         e, shown = self.config, []
         for split, count in (("test", e.test), ("ood", e.ood)):
             if count:
-                shown += self.ask(weights, here, split, count, cap=cap)[1]
+                shown += self.ask(weights, run, split, count, cap=cap)[1]
+        path = run.workdir / f"samples_{when}.json"
         path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
 
 
-def examiners(
-    config: R1ZeroConfig | DistillConfig,
-    *,
-    model: ModelConfig,
-    tokenizer: Tokenizer,
-    rewarder: Rewarder,
-) -> tuple[dict[float, Examiner], Examiner]:
-    """Who samples for training, by temperature, and who examines.
+def read_samples(workdir: Path) -> tuple[list[Sample], list[Sample]]:
+    """Returns the samples that were kept before and after a run's training; none without exam."""
+    paths = [workdir / f"samples_{when}.json" for when in ("before", "after")]
+    before, after = [json.loads(p.read_text()) if p.exists() else [] for p in paths]
+    return before, after
 
-    An equal sampler is shared, and with it its compiled programs.
+
+class Examiners:
+    """Examiners of one model, one for each sampler: an equal one is shared, with its programs.
+
+    Args:
+      model, tokenizer: of the policy.
+      rewarder: judges what it answers.
+      prompt: how questions are put.
+      seed: of rewards that are random.
+      max_new_tokens: the longest completion that any of them samples.
+      prompt_buckets: prompt lengths that the samplers are compiled for, in tokens.
     """
-    longest = max(s.max_new_tokens for s in config.stages)
-    make = lambda sampler: Examiner(
-        sampler=Sampler(
-            model=model, config=sampler, max_new=longest, stop_ids=tokenizer.stop_ids,
-            pad_id=tokenizer.pad_id, buckets=config.prompt_buckets,
-        ),
-        tokenizer=tokenizer, style=config.prompt, rewarder=rewarder, seed=config.seed,
-    )  # fmt: skip
-    rollout = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
-    temperatures = {s.temperature for s in config.stages}
-    players = {t: make(dataclasses.replace(rollout, temperature=t)) for t in temperatures}
-    exam = config.evaluation.sampler
-    alike = exam == dataclasses.replace(rollout, temperature=exam.temperature)
-    player = players.get(exam.temperature) if alike else None
-    return players, player or make(exam)
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        tokenizer: Tokenizer,
+        rewarder: Rewarder,
+        *,
+        prompt: PromptConfig,
+        seed: int,
+        max_new_tokens: int,
+        prompt_buckets: tuple[int, ...],
+    ):
+        self.model, self.tokenizer, self.rewarder = model, tokenizer, rewarder
+        self.prompt, self.seed = prompt, seed
+        self.max_new_tokens, self.prompt_buckets = max_new_tokens, prompt_buckets
+        self._made: dict[SamplerConfig, Examiner] = {}
+
+    def of(self, sampler: SamplerConfig) -> Examiner:
+        """Returns who asks with that sampler."""
+        if sampler not in self._made:
+            self._made[sampler] = Examiner(
+                sampler=open_sampler(
+                    self.model,
+                    self.tokenizer,
+                    sampler,
+                    max_new_tokens=self.max_new_tokens,
+                    prompt_buckets=self.prompt_buckets,
+                ),
+                tokenizer=self.tokenizer,
+                style=self.prompt,
+                rewarder=self.rewarder,
+                seed=self.seed,
+            )
+        return self._made[sampler]
+
+    def unfiltered(
+        self, temperatures: Iterable[float], *, cache_segments: int, streams: int
+    ) -> dict[float, Examiner]:
+        """Returns who samples for training by temperature, each from the whole distribution."""
+        whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, cache_segments, streams)
+        return {t: self.of(dataclasses.replace(whole, temperature=t)) for t in {*temperatures}}

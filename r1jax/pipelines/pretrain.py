@@ -208,20 +208,20 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
         "pretrain",
         workdir=workdir,
         config=config,
-        checkpoint=config.checkpoint,
         total=config.updates,
-        seed=config.seed,
         shown=("loss", "mtp_loss", "load_max_violation"),
-        max_skipped=config.optimizer.max_skipped_in_a_row,
     ) as here:
         tokenizer, rows, held_out = build_corpus(config, workdir)
         model = dataclasses.replace(config.model, n_tokens=tokenizer.size)
         root = keys.root(config.seed)
         weights = forward.init(keys.stream(root, "init"), config=model)
         state = initial_state(
-            weights, opt=config.optimizer, reference=False, mesh=mesh,
+            weights,
+            opt=config.optimizer,
+            reference=False,
+            mesh=mesh,
             axes=forward.logical_axes(model),
-        )  # fmt: skip
+        )
         step, measure = _programs(model, config.loss, config.optimizer)
         restored = here.resume(state, fixed={})
         state = restored.state if restored else state

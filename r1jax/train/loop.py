@@ -14,7 +14,7 @@ import numpy as np
 from r1jax.config import flatten
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.io.summary import check_writable, write_run_summary
 from r1jax.train.checkpoints import Checkpointer, Restored, digest
 from r1jax.train.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Tree
@@ -55,12 +55,10 @@ class Run:
     Args:
       title: shown with the progress.
       workdir: everything the run writes lands here.
-      config: the run's whole frozen config.
-      checkpoint: of it, what concerns checkpoints.
+      config: the run's whole frozen config, with `pipeline`, `checkpoint` and `optimizer`; after
+        optimizer.max_skipped_in_a_row updates with non-finite gradients the run stops.
       total: updates at the end.
-      seed: for the summary.
       shown: names of the metrics that the progress display shows.
-      max_skipped: updates in a row with non-finite gradients after which the run stops.
     """
 
     def __init__(
@@ -69,15 +67,14 @@ class Run:
         *,
         workdir: Path,
         config: Any,
-        checkpoint: CheckpointConfig,
         total: int,
-        seed: int,
         shown: tuple[str, ...],
-        max_skipped: int,
     ):
         check_writable(workdir)
         self.title, self.workdir, self.config = title, workdir, config
-        self.total, self.seed, self.shown, self.max_skipped = total, seed, shown, max_skipped
+        self.total, self.shown = total, shown
+        self.max_skipped = config.optimizer.max_skipped_in_a_row
+        checkpoint: CheckpointConfig = config.checkpoint
         self.every = checkpoint.every_updates
         self.started, self.updates, self.skipped_in_a_row = time.monotonic(), 0, 0
         self.phases: dict[str, float] = {}
@@ -268,24 +265,17 @@ class Run:
     def summarize(self, weights: Tree, more: dict[str, Any]) -> dict[str, Any]:
         """Writes and returns summary.json."""
         self.checkpoints.wait()
-        known = facts()
         speeds = {
             phase: self.tokens[kind] / self.phases[phase]
             for phase, kind in (("sample", "sampled"), ("update", "trained"))
             if self.phases.get(phase) and kind in self.tokens
         }
-        summary = {
-            "pipeline": self.config.pipeline,
-            "config": flatten(self.config),
-            "seed": self.seed,
-            **known,
+        values = {
             "steps": self.updates,
             "weights_sha256": digest(weights),
             "seconds": {**self.phases, "this_process": time.monotonic() - self.started},
             "tokens": self.tokens,
             "tokens_per_second": speeds,
-            "peak_memory_bytes": peak_memory_bytes(),
             **more,
         }
-        write_summary(self.workdir, summary)
-        return summary
+        return write_run_summary(self.workdir, self.config, values)

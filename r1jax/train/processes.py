@@ -1,18 +1,18 @@
-"""Judging by several processes: each judges rows of its own, and all get to know all scores."""
+"""Work on rows by several processes: each does rows of its own, and all get to know all results."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from r1jax.io import digests
-from r1jax.rewards.score import Score
 from r1jax.types import Tree
 
 
 def own_rows(rows: int) -> range:
-    """Returns the rows that this process judges: contiguous, since equal answers are judged once.
+    """Returns the rows of this process: contiguous, since like rows are often done as one.
 
     Of one process these are all.
     """
@@ -20,23 +20,29 @@ def own_rows(rows: int) -> range:
     return range(rows * mine // count, rows * (mine + 1) // count)
 
 
-def all_scores(mine: list[Score]) -> list[Score]:
-    """Returns the scores of all processes in the order of the rows; all must call.
+def all_rows(rows: list[Any]) -> list[Any]:
+    """Returns the rows of all processes, those of `own_rows`, in order; all must call.
 
     It is a collective: call it where the main thread would compute, not beside it.
+
+    Args:
+      rows: what JSON can hold; a tuple comes back as a list if there are several processes.
+
+    Raises:
+      TypeError: on what JSON has no word for.
     """
     if jax.process_count() == 1:
-        return mine
-    text = np.frombuffer(json.dumps(mine).encode(), np.uint8)
+        return rows
+    text = np.frombuffer(json.dumps(rows).encode(), np.uint8)
     lengths = np.asarray(multihost_utils.process_allgather(np.array([len(text)])))
     lengths = lengths.reshape(jax.process_count())
     padded = np.zeros(lengths.max(), np.uint8)
     padded[: len(text)] = text
     texts = np.asarray(multihost_utils.process_allgather(padded))
     return [
-        Score(*score)
-        for row, length in zip(texts, lengths, strict=True)
-        for score in json.loads(row[:length].tobytes())
+        row
+        for padded, length in zip(texts, lengths, strict=True)
+        for row in json.loads(padded[:length].tobytes())
     ]
 
 

@@ -18,9 +18,16 @@ from r1jax.types import Mean, TrainState, Weights
 
 
 @dataclasses.dataclass(frozen=True)
+class Optimizer:
+    lr: float
+    max_skipped_in_a_row: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     pipeline: str
-    lr: float
+    seed: int
+    optimizer: Optimizer
     checkpoint: CheckpointConfig
 
 
@@ -28,16 +35,8 @@ CHECKPOINT = CheckpointConfig(every_updates=4, keep_last=2, keep_best=0, allow_c
 
 
 def open_run(workdir, *, max_skipped: int = 3, total: int = 8, lr: float = 0.1) -> Run:
-    return Run(
-        "test",
-        workdir=workdir,
-        config=Config("test", lr, CHECKPOINT),
-        checkpoint=CHECKPOINT,
-        total=total,
-        seed=7,
-        shown=("loss",),
-        max_skipped=max_skipped,
-    )
+    config = Config("test", 7, Optimizer(lr, max_skipped), CHECKPOINT)
+    return Run("test", workdir=workdir, config=config, total=total, shown=("loss",))
 
 
 def state(value: float, *, skipped_in_a_row: int = 0) -> TrainState:

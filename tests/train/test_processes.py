@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 from r1jax.rewards.score import Score
-from r1jax.train.processes import all_scores, own_rows
+from r1jax.train.processes import all_rows, own_rows
 
 HERE = Path(__file__).parent
 
 
 def test_one_process_judges_all_rows_itself():
     assert own_rows(7) == range(7)
-    scores = [Score(1.0, {"accuracy": 1.0}, "so", False, "42")]
-    assert all_scores(scores) is scores
+    rows = [Score(1.0, {"accuracy": 1.0}, "so", False, "42"), {"any": "row"}]
+    assert all_rows(rows) is rows
 
 
 def test_two_processes_judge_rows_of_their_own_and_know_all_scores():

@@ -6,7 +6,6 @@ distillation, fine-tuning on the teacher's replies (arXiv:2501.12948, section 2.
 """
 
 import dataclasses
-import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,8 @@ import jax
 
 from r1jax import keys, sharding
 from r1jax.exams.examiner import Answered, known_to_all, mean, mean_parts, rates
+from r1jax.exams.job import tell_task
+from r1jax.exams.training import read_samples
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.summary import check_writable
@@ -36,11 +37,7 @@ def run(config: DistillConfig, workdir: Path) -> None:
         closing(Trainer(config, mesh)) as trainer,
     ):
         trainer.check()
-        for note in trainer.task.notes:
-            print(note, flush=True)
-        if trainer.task.report:
-            told = json.dumps(trainer.task.report, ensure_ascii=False, indent=1)
-            (workdir / "data_report.json").write_text(told + "\n")
+        tell_task(trainer.task, workdir)
         _train(trainer, workdir)
 
 
@@ -50,11 +47,8 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         "distill",
         workdir=workdir,
         config=config,
-        checkpoint=config.checkpoint,
         total=config.updates,
-        seed=config.seed,
         shown=("divergence", "agreement", "accuracy", "length"),
-        max_skipped=config.optimizer.max_skipped_in_a_row,
     ) as here:
         state = trainer.initial_state()
         e, cap = config.evaluation, lambda: config.stage(here.updates).max_new_tokens
@@ -62,8 +56,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         if restored:
             state = restored.state
         else:
-            before = workdir / "samples_before.json"
-            trainer.exam.ask_all(state.weights, here, before, cap=cap())
+            trainer.exam.ask_all(state.weights, here, "before", cap=cap())
         while here.updates < config.updates:
             state = _one_update(trainer, state, here)
             score = None  # of these weights; a checkpoint between evaluations has none
@@ -73,7 +66,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 )
                 score = row["pass_at_1"]
             here.after_update(state, extra={}, score=score)
-        trainer.exam.ask_all(state.weights, here, workdir / "samples_after.json", cap=cap())
+        trainer.exam.ask_all(state.weights, here, "after", cap=cap())
         _finish(trainer, state, here)
 
 
@@ -105,9 +98,8 @@ def _on_policy(
     # the update needs no verdict: workers judge meanwhile
     with ThreadPoolExecutor(1) as beside:
         judging = beside.submit(
-            player.read, rollout, problems,
-            group=group, step=number, cap=stage.max_new_tokens,
-        )  # fmt: skip
+            player.read, rollout, problems, group=group, step=number, cap=stage.max_new_tokens
+        )
         rows = rollouts.contiguous(rollout, buckets=config.length_buckets)
         batch = trainer.weighted(rows["tokens"], rows["segments"], rows["mask"])
         state, metrics = _step(trainer, state, batch, here)
@@ -167,15 +159,15 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
             "made_from": trainer.fixed,
         },
     )
-    samples = [
-        json.loads((here.workdir / f"samples_{when}.json").read_text())
-        for when in ("before", "after")
-    ]
+    before, after = read_samples(here.workdir)
     facts = {k: v for k, v in summary.items() if k not in ("config", "before", "after")}
     report = write_report(
-        here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1],
+        here.workdir,
+        summary=facts,
+        samples_before=before,
+        samples_after=after,
         plot=plot_distill,
-    )  # fmt: skip
+    )
     if exams:
         print(f"pass@1 {exams[0]['pass_at_1']:.3f} -> {exams[-1]['pass_at_1']:.3f}", flush=True)
     print(

@@ -15,7 +15,7 @@ from r1jax.data.rows.training_rows import read_training_rows
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.problems import Problem, batch_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
-from r1jax.exams.training import TrainingExam, examiners
+from r1jax.exams.training import Examiners, TrainingExam
 from r1jax.hub.artifacts import open_model, resolve
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
@@ -55,20 +55,38 @@ class Trainer:
             "teacher_sha256": fingerprint(resolve(config.teacher)),
         }
         self.root = keys.root(config.seed)
-        self.players, asks = examiners(
-            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        examiners = Examiners(
+            self.model,
+            self.tokenizer,
+            self.rewarder,
+            prompt=config.prompt,
+            seed=config.seed,
+            max_new_tokens=max(s.max_new_tokens for s in config.stages),
+            prompt_buckets=config.prompt_buckets,
+        )
+        self.players = examiners.unfiltered(
+            [s.temperature for s in config.stages],
+            cache_segments=config.cache_segments,
+            streams=config.streams,
         )
         self.exam = TrainingExam(
-            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
-            seed=config.seed, where="config.evaluation",
-        )  # fmt: skip
+            examiners.of(config.evaluation.sampler),
+            self.splits,
+            config=config.evaluation,
+            reflective=config.reflective_words,
+            seed=config.seed,
+            where="config.evaluation",
+        )
         self.step = jax.jit(
             partial(
-                distill_step, model=self.model, teacher_model=self.teacher_model,
-                opt=config.optimizer, config=config.loss,
+                distill_step,
+                model=self.model,
+                teacher_model=self.teacher_model,
+                opt=config.optimizer,
+                config=config.loss,
             ),
             donate_argnums=0,
-        )  # fmt: skip
+        )
 
     def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
         return open_model(self.config.student, how=self.config.execution, mesh=self.mesh)
@@ -96,9 +114,12 @@ class Trainer:
 
     def _drawn(self, update: int) -> list[int]:
         return mixed_indices(
-            self.task.sizes, self.task.weights, seed=self.config.seed, step=update,
+            self.task.sizes,
+            self.task.weights,
+            seed=self.config.seed,
+            step=update,
             batch=self.config.prompts_per_update,
-        )  # fmt: skip
+        )
 
     def questions(self, update: int) -> list[Problem]:
         """The training problems that an on-policy batch asks."""
@@ -138,9 +159,12 @@ class Trainer:
         """The student; it is handed over, nothing else holds it; asked again, it is read."""
         weights, self._student = self._student or self._open()[0], None
         return initial_state(
-            weights, opt=self.config.optimizer, reference=False,
-            mesh=self.mesh, axes=forward.logical_axes(self.model),
-        )  # fmt: skip
+            weights,
+            opt=self.config.optimizer,
+            reference=False,
+            mesh=self.mesh,
+            axes=forward.logical_axes(self.model),
+        )
 
 
 def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConfig) -> None:
@@ -150,14 +174,13 @@ def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConf
       ValueError: names both.
     """
     if student.fingerprint != teacher.fingerprint:
-        told = [
-            f"{name} has {of.size} ids, {of.fingerprint[:12]}"
-            for name, of in (
-                (f"student {config.student}", student), (f"teacher {config.teacher}", teacher)
-            )
-        ]  # fmt: skip
+        tokenizers = {
+            f"student {config.student}": student,
+            f"teacher {config.teacher}": teacher,
+        }
+        both = [f"{k} has {t.size} ids, {t.fingerprint[:12]}" for k, t in tokenizers.items()]
         raise ValueError(
-            f"logits are compared id by id, and the tokenizers differ: {'; '.join(told)}. "
+            f"logits are compared id by id, and the tokenizers differ: {'; '.join(both)}. "
             "Train the student on the teacher's replies instead (pipeline 'sft')"
         )
 

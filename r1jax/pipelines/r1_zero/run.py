@@ -1,7 +1,6 @@
 """R1-Zero: reasoning from a base model by RL alone (DeepSeek-R1, arXiv:2501.12948, section 2)."""
 
 import dataclasses
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
+from r1jax.exams.job import tell_task
+from r1jax.exams.training import read_samples
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.summary import check_writable
@@ -62,17 +63,13 @@ def _one_update(
 
 def run(config: R1ZeroConfig, workdir: Path) -> None:
     """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
+    check_writable(workdir)
     with (
         sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
         closing(Trainer(config, mesh)) as trainer,
     ):
         trainer.check()
-        for note in trainer.data.notes:
-            print(note, flush=True)
-        if trainer.data.report:
-            check_writable(workdir)
-            told = json.dumps(trainer.data.report, ensure_ascii=False, indent=1)
-            (workdir / "data_report.json").write_text(told + "\n")
+        tell_task(trainer.data, workdir)
         _train(trainer, workdir)
 
 
@@ -82,18 +79,14 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         "r1_zero",
         workdir=workdir,
         config=config,
-        checkpoint=config.checkpoint,
         total=config.updates,
-        seed=config.seed,
         shown=("reward", "accuracy", "format", "length"),
-        max_skipped=config.optimizer.max_skipped_in_a_row,
     ) as here:
         state, cap = trainer.initial_state(), lambda: config.stage(here.updates).max_new_tokens
         restored = here.resume(state, fixed=trainer.fixed)
         state, buffer = (restored.state, restored.extra) if restored else (state, {})
         if not restored:
-            before = workdir / "samples_before.json"
-            trainer.exam.ask_all(state.weights, here, before, cap=cap())
+            trainer.exam.ask_all(state.weights, here, "before", cap=cap())
         per_rollout, e = config.grpo.updates_per_rollout, config.evaluation
         while here.updates < config.updates:
             values: dict[str, Any] = {}
@@ -114,7 +107,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 score = row["pass_at_1"]
             here.after_update(state, extra={} if finished else buffer, score=score)
         here.flush()
-        trainer.exam.ask_all(state.weights, here, workdir / "samples_after.json", cap=cap())
+        trainer.exam.ask_all(state.weights, here, "after", cap=cap())
         _finish(trainer, state, here)
 
 
@@ -141,15 +134,15 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
             "max_logp_gap": max(gaps, default=None),
         },
     )
-    samples = [
-        json.loads((here.workdir / f"samples_{when}.json").read_text())
-        for when in ("before", "after")
-    ]
+    before, after = read_samples(here.workdir)
     facts = {k: v for k, v in summary.items() if k not in ("config", "before", "after")}
     report = reports.write_report(
-        here.workdir, summary=facts, samples_before=samples[0], samples_after=samples[1],
+        here.workdir,
+        summary=facts,
+        samples_before=before,
+        samples_after=after,
         plot=reports.plot_rl,
-    )  # fmt: skip
+    )
     if rows:
         first, last = rows[0], rows[-1]
         print(

@@ -11,7 +11,7 @@ from r1jax import keys
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
 from r1jax.exams.reward_models import Preference
-from r1jax.exams.training import TrainingExam, examiners
+from r1jax.exams.training import Examiners, TrainingExam
 from r1jax.hub.artifacts import open_model, resolve
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
@@ -52,25 +52,43 @@ class Trainer:
             },
         }
         self.root = keys.root(config.seed)
-        self.players, asks = examiners(
-            config, model=self.model, tokenizer=self.tokenizer, rewarder=self.rewarder
+        examiners = Examiners(
+            self.model,
+            self.tokenizer,
+            self.rewarder,
+            prompt=config.prompt,
+            seed=config.seed,
+            max_new_tokens=max(s.max_new_tokens for s in config.stages),
+            prompt_buckets=config.prompt_buckets,
+        )
+        self.players = examiners.unfiltered(
+            [s.temperature for s in config.stages],
+            cache_segments=config.cache_segments,
+            streams=config.streams,
         )
         self.exam = TrainingExam(
-            asks, self.splits, config=config.evaluation, reflective=config.reflective_words,
-            seed=config.seed, where="config.evaluation",
-        )  # fmt: skip
+            examiners.of(config.evaluation.sampler),
+            self.splits,
+            config=config.evaluation,
+            reflective=config.reflective_words,
+            seed=config.seed,
+            where="config.evaluation",
+        )
         shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
         self.step = jax.jit(
             partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
-            static_argnames="temperature", donate_argnums=0,
-        )  # fmt: skip
+            static_argnames="temperature",
+            donate_argnums=0,
+        )
         self.logps = jax.jit(
             partial(
-                sequence_logps, model=self.model, chunk=config.grpo.logit_chunk,
+                sequence_logps,
+                model=self.model,
+                chunk=config.grpo.logit_chunk,
                 micro_batches=config.grpo.micro_batches * config.grpo.minibatches,
             ),
             static_argnames=("temperature", "replay"),
-        )  # fmt: skip
+        )
 
     def _open(self) -> tuple[Weights, ModelConfig, Tokenizer]:
         return open_model(self.config.base, how=self.config.execution, mesh=self.mesh)
@@ -105,9 +123,12 @@ class Trainer:
         asked = [i for i, name in enumerate(data.names) if not named or name in named]
         sizes = [data.sizes[i] for i in asked]
         drawn = mixed_indices(
-            sizes, [data.weights[i] for i in asked], seed=self.config.seed, step=number,
+            sizes,
+            [data.weights[i] for i in asked],
+            seed=self.config.seed,
+            step=number,
             batch=g.prompts_per_rollout,
-        )  # fmt: skip
+        )
         # from where a problem stands among the asked sources to where it stands among all
         ends, moved = [*itertools.accumulate(sizes)], []
         for at in drawn:
@@ -122,6 +143,9 @@ class Trainer:
         """
         weights, self._base = self._base or self._open()[0], None
         return initial_state(
-            weights, opt=self.config.optimizer, reference=bool(self.config.grpo.kl_coef),
-            mesh=self.mesh, axes=forward.logical_axes(self.model),
-        )  # fmt: skip
+            weights,
+            opt=self.config.optimizer,
+            reference=bool(self.config.grpo.kl_coef),
+            mesh=self.mesh,
+            axes=forward.logical_axes(self.model),
+        )

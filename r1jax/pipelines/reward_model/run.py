@@ -37,11 +37,8 @@ def run(config: RewardModelConfig, workdir: Path) -> None:
             "reward model",
             workdir=workdir,
             config=config,
-            checkpoint=config.checkpoint,
             total=trainer.total,
-            seed=config.seed,
             shown=("loss", "accuracy", "ahead"),
-            max_skipped=config.optimizer.max_skipped_in_a_row,
         ) as here:
             _fit(trainer, here, workdir)
 

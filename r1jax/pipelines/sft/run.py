@@ -4,7 +4,6 @@ DeepSeek-R1, arXiv:2501.12948, sections 2.3 and 2.4: only what the assistant say
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import cache, partial
@@ -19,8 +18,7 @@ from jax.sharding import Mesh
 from r1jax import sharding
 from r1jax.data.rows import packing
 from r1jax.data.tasks.tasks import TaskData, files_digest, load_task
-from r1jax.exams.examiner import Examiner
-from r1jax.exams.training import TrainingExam
+from r1jax.exams.training import Examiners, TrainingExam, read_samples
 from r1jax.hub.artifacts import command, open_model, resolve, save_model
 from r1jax.io.digests import fingerprint
 from r1jax.io.metrics import read_jsonl
@@ -31,7 +29,6 @@ from r1jax.pipelines.sft.config import ExamConfig, SftConfig
 from r1jax.pipelines.sft.data import SftData, digest_of, load_data
 from r1jax.reports.sft import write_sft_report
 from r1jax.rewards.combine import Rewarder
-from r1jax.sampling.sampler import Sampler
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
@@ -93,11 +90,13 @@ def run(config: SftConfig, workdir: Path) -> None:
         del weights  # a resumed run needs the base no more
         here = stack.enter_context(
             Run(
-                "sft", workdir=workdir, config=config, checkpoint=config.checkpoint,
-                total=updates_of(config, data), seed=config.seed,
-                shown=("loss", "lr", "grad_norm"), max_skipped=opt.max_skipped_in_a_row,
+                "sft",
+                workdir=workdir,
+                config=config,
+                total=updates_of(config, data),
+                shown=("loss", "lr", "grad_norm"),
             )
-        )  # fmt: skip
+        )
         restored = here.resume(state, fixed=_fixed(config))
         state = restored.state if restored else state
         state = _train(config, parts, state, here)
@@ -108,27 +107,34 @@ def open_exam(
     config: SftConfig, exam: ExamConfig, task: TaskData, model: ModelConfig, tokenizer: Tokenizer
 ) -> TrainingExam:
     """Who asks the model as it learns; whoever judges is to be closed."""
-    sampler = Sampler(
-        model=model, config=exam.evaluation.sampler, max_new=exam.max_new_tokens,
-        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=exam.prompt_buckets,
-    )  # fmt: skip
-    examiner = Examiner(
-        sampler=sampler, tokenizer=tokenizer, style=config.prompt,
-        rewarder=Rewarder(exam.reward, learned={}), seed=config.seed,
-    )  # fmt: skip
+    examiners = Examiners(
+        model,
+        tokenizer,
+        Rewarder(exam.reward, learned={}),
+        prompt=config.prompt,
+        seed=config.seed,
+        max_new_tokens=exam.max_new_tokens,
+        prompt_buckets=exam.prompt_buckets,
+    )
     return TrainingExam(
-        examiner, task.splits, config=exam.evaluation, reflective=exam.reflective_words,
-        seed=config.seed, where="config.exam.evaluation",
-    )  # fmt: skip
+        examiners.of(exam.evaluation.sampler),
+        task.splits,
+        config=exam.evaluation,
+        reflective=exam.reflective_words,
+        seed=config.seed,
+        where="config.exam.evaluation",
+    )
 
 
 def _fixed(config: SftConfig) -> dict[str, Any]:
     """What may not change when a run is resumed, whatever else of its config does."""
     exam = files_digest(config.exam.task) if config.exam else None
     return {
-        "data_sha256": digest_of(config.data), "exam_data_sha256": exam, "batch": config.batch,
+        "data_sha256": digest_of(config.data),
+        "exam_data_sha256": exam,
+        "batch": config.batch,
         "base_sha256": fingerprint(resolve(config.base)),
-    }  # fmt: skip
+    }
 
 
 def _spread(
@@ -149,8 +155,7 @@ def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> Tra
     if here.updates == 0:
         _measured(config, parts, state, here, measure)
         if exam:
-            before = here.workdir / "samples_before.json"
-            exam.ask_all(state.weights, here, before, cap=exam.examiner.sampler.max_new)
+            exam.ask_all(state.weights, here, "before", cap=exam.examiner.sampler.max_new)
     while here.updates < here.total:
         with here.phase("data"):
             arrays = packing.drawn(
@@ -166,8 +171,7 @@ def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> Tra
         here.after_update(state, extra={}, score=score)
     here.flush()
     if exam:
-        after = here.workdir / "samples_after.json"
-        exam.ask_all(state.weights, here, after, cap=exam.examiner.sampler.max_new)
+        exam.ask_all(state.weights, here, "after", cap=exam.examiner.sampler.max_new)
     return state
 
 
@@ -227,13 +231,15 @@ def _finish(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> No
     summary = here.summarize(
         state.weights, {**told, "counts": counts, "parameters": forward.count_params(parts.model)}
     )
-    files = [here.workdir / f"samples_{when}.json" for when in ("before", "after")]
-    samples = [json.loads(file.read_text()) if parts.exam else [] for file in files]
+    before, after = read_samples(here.workdir) if parts.exam else ([], [])
     facts = {k: v for k, v in summary.items() if k not in ("config", "counts", *told)}
     report = write_sft_report(
-        here.workdir, summary=facts, counts=counts, samples_before=samples[0],
-        samples_after=samples[1],
-    )  # fmt: skip
+        here.workdir,
+        summary=facts,
+        counts=counts,
+        samples_before=before,
+        samples_after=after,
+    )
     if losses := of("held_out"):
         first, last = losses[0]["loss"], losses[-1]["loss"]
         print(f"held-out loss {first:.4f} -> {last:.4f} nats a token", flush=True)
