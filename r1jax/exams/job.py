@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from r1jax.data.tasks.tasks import TaskData
@@ -83,14 +82,9 @@ class Store:
         self._progress.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.__exit__(kind, error, traceback)
-        self._file.__exit__(kind, error, traceback)
+    def __exit__(self, *raised: object) -> None:
+        self._progress.__exit__(*raised)
+        self._file.__exit__(*raised)
 
 
 class Job(Generic[C]):

@@ -1,20 +1,28 @@
 """What a model is asked before, while and after it is trained, and who asks."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
-from r1jax import keys
+from jax.sharding import Mesh
+
+from r1jax import keys, sharding
 from r1jax.data.tasks.problems import ProblemSource
+from r1jax.data.tasks.tasks import TaskData
 from r1jax.exams.asking import open_sampler
 from r1jax.exams.evaluation import EvalConfig, evaluate
 from r1jax.exams.examiner import Examiner
+from r1jax.exams.job import tell_task
+from r1jax.io.summary import check_writable
 from r1jax.model.config import ModelConfig
 from r1jax.rewards.combine import Rewarder
 from r1jax.rewards.judge import OPEN
 from r1jax.sampling.config import SamplerConfig
+from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train.loop import Run
@@ -156,9 +164,74 @@ class Examiners:
             )
         return self._made[sampler]
 
-    def unfiltered(
-        self, temperatures: Iterable[float], *, cache_segments: int, streams: int
-    ) -> dict[float, Examiner]:
-        """Returns who samples for training by temperature, each from the whole distribution."""
-        whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, cache_segments, streams)
-        return {t: self.of(dataclasses.replace(whole, temperature=t)) for t in {*temperatures}}
+
+def open_examiners(
+    config: Any,
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    rewarder: Rewarder,
+    splits: Mapping[str, ProblemSource],
+) -> tuple[dict[float, Examiner], TrainingExam]:
+    """Returns who samples for training, by temperature, and the exam of a run.
+
+    Args:
+      config: of a run that samples its policy: it has stages with max_new_tokens and temperature,
+        prompt, prompt_buckets, cache_segments, streams, seed, evaluation and reflective_words.
+      model, tokenizer: of the policy.
+      rewarder: judges what it answers.
+      splits: the task's, by name.
+    """
+    examiners = Examiners(
+        model,
+        tokenizer,
+        rewarder,
+        prompt=config.prompt,
+        seed=config.seed,
+        max_new_tokens=max(stage.max_new_tokens for stage in config.stages),
+        prompt_buckets=config.prompt_buckets,
+    )
+    # rollouts are never filtered: log-probabilities are compared over the whole distribution
+    whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
+    players = {
+        t: examiners.of(dataclasses.replace(whole, temperature=t))
+        for t in {stage.temperature for stage in config.stages}
+    }
+    exam = TrainingExam(
+        examiners.of(config.evaluation.sampler),
+        splits,
+        config=config.evaluation,
+        reflective=config.reflective_words,
+        seed=config.seed,
+        where="config.evaluation",
+    )
+    return players, exam
+
+
+class Trainer(Protocol):
+    """What a run of training holds on to."""
+
+    data: TaskData
+
+    def check(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C")
+T = TypeVar("T", bound=Trainer)
+
+
+@contextlib.contextmanager
+def open_trainer(
+    make: Callable[[C, Mesh | None], T], config: C, mesh: MeshConfig, workdir: Path
+) -> Iterator[T]:
+    """Enters the mesh, makes a trainer, checks its input, tells of its data; closes it at the end.
+
+    Raises:
+      ValueError: if nothing can be written to the workdir, or the input is bad.
+    """
+    check_writable(workdir)
+    with sharding.use(**dataclasses.asdict(mesh)) as placed, closing(make(config, placed)) as made:
+        made.check()
+        tell_task(made.data, workdir)
+        yield made

@@ -7,7 +7,6 @@ distillation, fine-tuning on the teacher's replies (arXiv:2501.12948, section 2.
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ import jax
 
 from r1jax import keys, sharding
 from r1jax.exams.examiner import Answered, known_to_all, mean, mean_parts, rates
-from r1jax.exams.job import tell_task
-from r1jax.exams.training import read_samples
+from r1jax.exams.training import open_trainer, read_samples
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.metrics import read_jsonl
-from r1jax.io.summary import check_writable
 from r1jax.pipelines.distill.config import DistillConfig
 from r1jax.pipelines.distill.trainer import Trainer
 from r1jax.reports.distill import plot_distill
@@ -31,13 +28,7 @@ from r1jax.types import Mean, PackedBatch, TrainState
 
 def run(config: DistillConfig, workdir: Path) -> None:
     """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
-    check_writable(workdir)
-    with (
-        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
-        closing(Trainer(config, mesh)) as trainer,
-    ):
-        trainer.check()
-        tell_task(trainer.task, workdir)
+    with open_trainer(Trainer, config, config.mesh, workdir) as trainer:
         _train(trainer, workdir)
 
 

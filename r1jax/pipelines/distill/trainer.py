@@ -15,7 +15,7 @@ from r1jax.data.rows.training_rows import read_training_rows
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.problems import Problem, batch_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
-from r1jax.exams.training import Examiners, TrainingExam
+from r1jax.exams.training import open_examiners
 from r1jax.hub.artifacts import open_model, resolve
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
@@ -37,8 +37,8 @@ class Trainer:
     def __init__(self, config: DistillConfig, mesh: Mesh | None):
         self.config, self.mesh = config, mesh
         self.rewarder = Rewarder(config.reward, learned={})
-        self.task = load_task(config.task)  # first: it fails sooner than a big model is read
-        self.splits = self.task.splits
+        self.data = load_task(config.task)  # first: it fails sooner than a big model is read
+        self.splits = self.data.splits
         self._student: Weights | None
         self._student, self.model, self.tokenizer = self._open()
         self.teacher, self.teacher_model, its = open_model(
@@ -55,27 +55,8 @@ class Trainer:
             "teacher_sha256": fingerprint(resolve(config.teacher)),
         }
         self.root = keys.root(config.seed)
-        examiners = Examiners(
-            self.model,
-            self.tokenizer,
-            self.rewarder,
-            prompt=config.prompt,
-            seed=config.seed,
-            max_new_tokens=max(s.max_new_tokens for s in config.stages),
-            prompt_buckets=config.prompt_buckets,
-        )
-        self.players = examiners.unfiltered(
-            [s.temperature for s in config.stages],
-            cache_segments=config.cache_segments,
-            streams=config.streams,
-        )
-        self.exam = TrainingExam(
-            examiners.of(config.evaluation.sampler),
-            self.splits,
-            config=config.evaluation,
-            reflective=config.reflective_words,
-            seed=config.seed,
-            where="config.evaluation",
+        self.players, self.exam = open_examiners(
+            config, self.model, self.tokenizer, self.rewarder, self.splits
         )
         self.step = jax.jit(
             partial(
@@ -114,8 +95,8 @@ class Trainer:
 
     def _drawn(self, update: int) -> list[int]:
         return mixed_indices(
-            self.task.sizes,
-            self.task.weights,
+            self.data.sizes,
+            self.data.weights,
             seed=self.config.seed,
             step=update,
             batch=self.config.prompts_per_update,

@@ -1,7 +1,6 @@
 """R1-Zero: reasoning from a base model by RL alone (DeepSeek-R1, arXiv:2501.12948, section 2)."""
 
 import dataclasses
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
-from r1jax.exams.job import tell_task
-from r1jax.exams.training import read_samples
+from r1jax.exams.training import open_trainer, read_samples
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.metrics import read_jsonl
-from r1jax.io.summary import check_writable
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.rollout import collect
 from r1jax.pipelines.r1_zero.trainer import Trainer
@@ -63,13 +60,7 @@ def _one_update(
 
 def run(config: R1ZeroConfig, workdir: Path) -> None:
     """Trains, or goes on where a killed run stopped; writes workdir/model, a report, a summary."""
-    check_writable(workdir)
-    with (
-        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
-        closing(Trainer(config, mesh)) as trainer,
-    ):
-        trainer.check()
-        tell_task(trainer.data, workdir)
+    with open_trainer(Trainer, config, config.mesh, workdir) as trainer:
         _train(trainer, workdir)
 
 

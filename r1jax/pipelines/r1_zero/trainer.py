@@ -11,7 +11,7 @@ from r1jax import keys
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
 from r1jax.exams.reward_models import Preference
-from r1jax.exams.training import Examiners, TrainingExam
+from r1jax.exams.training import open_examiners
 from r1jax.hub.artifacts import open_model, resolve
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
@@ -52,27 +52,8 @@ class Trainer:
             },
         }
         self.root = keys.root(config.seed)
-        examiners = Examiners(
-            self.model,
-            self.tokenizer,
-            self.rewarder,
-            prompt=config.prompt,
-            seed=config.seed,
-            max_new_tokens=max(s.max_new_tokens for s in config.stages),
-            prompt_buckets=config.prompt_buckets,
-        )
-        self.players = examiners.unfiltered(
-            [s.temperature for s in config.stages],
-            cache_segments=config.cache_segments,
-            streams=config.streams,
-        )
-        self.exam = TrainingExam(
-            examiners.of(config.evaluation.sampler),
-            self.splits,
-            config=config.evaluation,
-            reflective=config.reflective_words,
-            seed=config.seed,
-            where="config.evaluation",
+        self.players, self.exam = open_examiners(
+            config, self.model, self.tokenizer, self.rewarder, self.splits
         )
         shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
         self.step = jax.jit(
