@@ -25,7 +25,7 @@ import numpy as np
 
 from configs.models import dense
 from r1jax import config as configs
-from r1jax.hub import convert, families, safetensors
+from r1jax.hub import convert, documents, safetensors
 from r1jax.hub.artifacts import open_model
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.sentencepiece_export import to_hugging_face
@@ -52,7 +52,7 @@ def write_synthetic(directory: Path, *, layers: int, vocabulary: int) -> None:
 
     kinds = {name: (BF16, piece.shape) for name, piece in table.items()}
     safetensors.write(directory, kinds, tensor, max_bytes=SHARD_BYTES)
-    document = families.document(model, dtype="bfloat16", max_positions=4096)
+    document = documents.document(model, dtype="bfloat16", max_positions=4096)
     (directory / "config.json").write_text(json.dumps(document))
     tokenizer = to_hugging_face(train_sentencepiece(["a b c"] * 9, vocab_size=270), chat=None)
     for name, content in tokenizer.files().items():

@@ -7,7 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from r1jax.hub import convert, families, safetensors
+from r1jax.hub import convert, documents, safetensors
 from r1jax.io.digests import host, leaves_by_path
 from r1jax.io.progress import Progress
 from r1jax.model.config import ModelConfig
@@ -85,13 +85,13 @@ def export_model(
       tokenizer: `hugging_face_tokenizer` of the model's.
       dtype: "float32" or "bfloat16", of all tensors but the router's selection bias, which is
         float32.
-      max_positions: as of `families.document`.
+      max_positions: as of `documents.document`.
       shard_bytes: of a file at the most; a larger tensor gets a file of its own.
 
     Raises:
       ValueError: if transformers has no such architecture.
     """
-    document = families.document(model, dtype=dtype, max_positions=max_positions)
+    document = documents.document(model, dtype=dtype, max_positions=max_positions)
     document |= {
         "bos_token_id": tokenizer.named_bos_id, "eos_token_id": list(tokenizer.stop_ids),
         "pad_token_id": tokenizer.pad_id,

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from r1jax.hub import families
+from r1jax.hub import documents, families
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 
@@ -145,14 +145,14 @@ def test_what_we_lack_or_miss_is_refused_by_name(document, changes, told):
     "document", [R1, V2_LITE, QWEN2, QWEN3, LLAMA], ids=lambda d: d["model_type"]
 )
 def test_the_family_of_a_model_is_found_again(document):
-    assert families.family(build(document)) == document["model_type"]
+    assert documents.family(build(document)) == document["model_type"]
 
 
 def test_a_model_that_nobody_else_has_is_told():
     model = build(R1)
     odd = dataclasses.replace(model, moe=None, n_dense_layers=61)
     with pytest.raises(ValueError, match="latent attention and no MoE"):
-        families.family(odd)
+        documents.family(odd)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ def test_what_the_format_cannot_say_is_not_written(document, changes, told):
     moe = dataclasses.replace(model.moe, **inner) if inner and model.moe else model.moe
     model = dataclasses.replace(model, moe=moe, mtp=changes.get("mtp", model.mtp))
     with pytest.raises(ValueError, match=told):
-        families.family(model)
+        documents.family(model)
 
 
 def test_with_yarn_the_window_is_what_it_stretches_to():
-    assert families.document(build(R1), dtype="bfloat16", max_positions=163840)
+    assert documents.document(build(R1), dtype="bfloat16", max_positions=163840)
     with pytest.raises(ValueError, match="YaRN stretches 4096 to 163840"):
-        families.document(build(R1), dtype="bfloat16", max_positions=4096)
+        documents.document(build(R1), dtype="bfloat16", max_positions=4096)
 
 
 @pytest.mark.parametrize(

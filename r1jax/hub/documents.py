@@ -1,0 +1,103 @@
+"""Our ModelConfig as the config.json of the Hugging Face architecture that it is."""
+
+from typing import Any
+
+from r1jax.hub.families import FAMILIES
+from r1jax.model.config import ModelConfig, RopeConfig
+
+
+def family(model: ModelConfig) -> str:
+    """The `model_type` that describes a model.
+
+    Raises:
+      ValueError: if transformers has no such architecture.
+    """
+    a = model.attention
+    if a.kind == "mla":
+        if model.moe is None:
+            raise ValueError("transformers has no architecture with latent attention and no MoE")
+        v3, moe = model.moe.score == "sigmoid", model.moe
+        if not v3 and (model.mtp or moe.normalise):
+            raise ValueError(
+                "transformers' deepseek_v2, the one with a softmax router, has no MTP module and "
+                "does not normalise the experts' weights"
+            )
+        if moe.group_score != ("top2" if v3 else "max"):
+            raise ValueError(
+                f"transformers has no {moe.score} router whose groups score by {moe.group_score}"
+            )
+        return "deepseek_v3" if v3 else "deepseek_v2"
+    if model.moe is not None or model.mtp or (a.qkv_bias and a.qk_norm):
+        raise ValueError("transformers has no architecture of grouped-query attention like this")
+    return "qwen2" if a.qkv_bias else "qwen3" if a.qk_norm else "llama"
+
+
+def _rope_document(rope: RopeConfig) -> dict[str, Any]:
+    if rope.kind == "none":
+        return {"rope_theta": rope.theta, "rope_scaling": None}
+    names = {
+        "yarn": ("beta_fast", "beta_slow", "mscale", "mscale_all_dim"),
+        "llama3": ("low_freq_factor", "high_freq_factor"),
+    }[rope.kind]
+    scaling = {
+        "rope_type": rope.kind, "factor": rope.factor,
+        "original_max_position_embeddings": rope.original_length,
+        **{name: getattr(rope, name) for name in names},
+    }  # fmt: skip
+    # "type" for readers older than "rope_type"
+    return {"rope_theta": rope.theta, "rope_scaling": {**scaling, "type": rope.kind}}
+
+
+def _latent_document(model: ModelConfig) -> dict[str, Any]:
+    a, moe = model.attention, model.moe
+    assert moe is not None
+    v3 = moe.score == "sigmoid"
+    limited = "noaux_tc" if v3 else "group_limited_greedy" if moe.n_groups > 1 else "greedy"
+    return {
+        "q_lora_rank": a.q_lora_rank or None, "kv_lora_rank": a.kv_lora_rank,
+        "qk_nope_head_dim": a.nope_dim, "qk_rope_head_dim": a.rope_dim, "v_head_dim": a.v_dim,
+        "first_k_dense_replace": model.n_dense_layers, "moe_layer_freq": 1,
+        "n_routed_experts": moe.n_experts, "n_shared_experts": moe.n_shared_experts,
+        "num_experts_per_tok": moe.experts_per_token, "moe_intermediate_size": moe.hidden_dim,
+        "n_group": moe.n_groups, "topk_group": moe.top_groups, "topk_method": limited,
+        "scoring_func": moe.score, "norm_topk_prob": moe.normalise,
+        "routed_scaling_factor": moe.route_scale,
+        **({"num_nextn_predict_layers": int(model.mtp), "rope_interleave": True} if v3 else {}),
+    }  # fmt: skip
+
+
+def document(model: ModelConfig, *, dtype: str, max_positions: int) -> dict[str, Any]:
+    """Returns the config.json of a model, without the ids that its tokenizer names.
+
+    Args:
+      model: the network.
+      dtype: of the tensors, such as "bfloat16".
+      max_positions: longest sequence, in tokens, that readers may expect to work.
+
+    Raises:
+      ValueError: if transformers has no such architecture.
+    """
+    kind, a = family(model), model.attention
+    if model.rope.kind == "yarn":
+        window = round(model.rope.factor * model.rope.original_length)
+        if max_positions != window:
+            raise ValueError(
+                f"max_positions {max_positions}: YaRN stretches {model.rope.original_length} to "
+                f"{window}, and some readers take the factor from these two numbers"
+            )
+    own = (
+        _latent_document(model)
+        if a.kind == "mla"
+        else {"head_dim": a.head_dim, **({"use_sliding_window": False} if kind == "qwen2" else {})}
+    )
+    return {
+        "architectures": [FAMILIES[kind]], "model_type": kind, "torch_dtype": dtype,
+        "vocab_size": model.vocab_size, "hidden_size": model.d_model,
+        "intermediate_size": model.mlp_dim, "num_hidden_layers": model.n_layers,
+        "num_attention_heads": a.n_heads,
+        "num_key_value_heads": a.n_heads if a.kind == "mla" else a.n_kv_heads,
+        "hidden_act": "silu", "rms_norm_eps": model.norm_eps,
+        "max_position_embeddings": max_positions, "initializer_range": model.init_std or 0.02,
+        "tie_word_embeddings": model.tie_embeddings, "attention_bias": False,
+        "attention_dropout": 0.0, "use_cache": True, **_rope_document(model.rope), **own,
+    }  # fmt: skip
