@@ -189,9 +189,7 @@ def pieces(config: ModelConfig, *, interleaved: bool) -> list[Piece]:
         rows = _layer(c, is_moe=is_moe, interleaved=interleaved)
         table.extend(_piece(row, prefix, f"{path}/", at) for row in rows)
         if is_moe and biased:
-            assert c.moe is not None
-            bias = _vector("mlp.gate.e_score_correction_bias", "router_bias", c.moe.n_experts)
-            table.append(_piece(bias, prefix, "", (router,)))
+            table.append(_selection_bias(c, prefix, router))
 
     for i in range(c.n_dense_layers):
         layer(i, "dense_layers", (i,), is_moe=False, router=0)
@@ -208,6 +206,23 @@ def pieces(config: ModelConfig, *, interleaved: bool) -> list[Piece]:
         ):
             table.append(_piece(row, prefix, "mtp/", ()))
     return table
+
+
+def _selection_bias(config: ModelConfig, prefix: str, router: int) -> Piece:
+    assert config.moe is not None
+    bias = _vector("mlp.gate.e_score_correction_bias", "router_bias", config.moe.n_experts)
+    return _piece(bias, prefix, "", (router,))
+
+
+def softmax_biases(config: ModelConfig) -> list[Piece]:
+    """The selection biases of softmax routers: no row of `pieces`, since DeepSeek-V2 has none.
+
+    A model that we trained with `bias_rate` has them; no other model does.
+    """
+    if config.moe is None or config.moe.score == "sigmoid":
+        return []
+    prefixes = [f"model.layers.{config.n_dense_layers + i}." for i in range(config.n_routers)]
+    return [_selection_bias(config, prefix, i) for i, prefix in enumerate(prefixes)]
 
 
 def copies(config: ModelConfig) -> dict[str, str]:
@@ -233,6 +248,7 @@ def spares(config: ModelConfig) -> set[str]:
     old buffers that `is_buffer` knows.
     """
     names = {"lm_head.weight"} if config.tie_embeddings else set()
+    names |= set(copies(config))
     if config.attention.kind == "mla" and config.moe is not None and config.moe.score == "sigmoid":
         whole = dataclasses.replace(config, mtp=True)
         names |= set(copies(whole))

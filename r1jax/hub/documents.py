@@ -1,9 +1,15 @@
 """Our ModelConfig as the config.json of the Hugging Face architecture that it is."""
 
+import contextlib
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from r1jax.hub import families
 from r1jax.hub.families import FAMILIES
-from r1jax.model.config import ModelConfig, RopeConfig
+from r1jax.model.config import ExecutionConfig, ModelConfig, RopeConfig
+from r1jax.text.files import OURS, saved_as
+from r1jax.text.tokenizer import Tokenizer
 
 
 def family(model: ModelConfig) -> str:
@@ -66,13 +72,14 @@ def _latent_document(model: ModelConfig) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def document(model: ModelConfig, *, dtype: str, max_positions: int) -> dict[str, Any]:
+def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> dict[str, Any]:
     """Returns the config.json of a model, without the ids that its tokenizer names.
 
     Args:
       model: the network.
       dtype: of the tensors, such as "bfloat16".
-      max_positions: longest sequence, in tokens, that readers may expect to work.
+      max_positions: longest sequence, in tokens, that readers may expect to work; None leaves that
+        to them, but for YaRN's, which is what it stretches to.
 
     Raises:
       ValueError: if transformers has no such architecture.
@@ -80,6 +87,7 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int) -> dict[str,
     kind, a = family(model), model.attention
     if model.rope.kind == "yarn":
         window = round(model.rope.factor * model.rope.original_length)
+        max_positions = window if max_positions is None else max_positions
         if max_positions != window:
             raise ValueError(
                 f"max_positions {max_positions}: YaRN stretches {model.rope.original_length} to "
@@ -97,7 +105,70 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int) -> dict[str,
         "num_attention_heads": a.n_heads,
         "num_key_value_heads": a.n_heads if a.kind == "mla" else a.n_kv_heads,
         "hidden_act": "silu", "rms_norm_eps": model.norm_eps,
-        "max_position_embeddings": max_positions, "initializer_range": model.init_std or 0.02,
+        **({} if max_positions is None else {"max_position_embeddings": max_positions}),
+        "initializer_range": model.init_std or 0.02,
         "tie_word_embeddings": model.tie_embeddings, "attention_bias": False,
         "attention_dropout": 0.0, "use_cache": True, **_rope_document(model.rope), **own,
     }  # fmt: skip
+
+
+def _execution(model: ModelConfig) -> ExecutionConfig:
+    """How a network is held and run."""
+    moe = model.moe
+    return ExecutionConfig(
+        param_dtype=model.param_dtype,
+        compute_dtype=model.compute_dtype,
+        scan_layers=model.scan_layers,
+        remat=model.remat,
+        dispatch=moe.dispatch if moe else "blocks",  # no dense network reads these two
+        block_size=moe.block_size if moe else 0,
+    )
+
+
+def _differences(fields: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, at any depth, that `known` lacks or has other values for."""
+    different = {}
+    for name, value in fields.items():
+        if name in known and value == known[name]:
+            continue
+        old = known.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = _differences(value, old)
+        different[name] = value
+    return different
+
+
+def saved_document(model: ModelConfig, tokenizer: Tokenizer, *, is_biased: bool) -> dict[str, Any]:
+    """Returns the config.json of a model that is to be read back exactly (see `hub.families`).
+
+    Args:
+      model: the network, any that there is.
+      tokenizer: its own.
+      is_biased: whether a softmax router has a selection bias, which DeepSeek-V2 has not.
+
+    Returns:
+      What `document` says, or model_type "r1jax" where transformers has no such architecture, with
+      the key "r1jax"; without the ids that the tokenizer names.
+
+    Raises:
+      ValueError: if the tokenizer has more ids than the embedding has rows.
+    """
+    if tokenizer.size > model.vocab_size:
+        raise ValueError(
+            f"model to save: the tokenizer has {tokenizer.size} ids, the embedding "
+            f"{model.vocab_size} rows"
+        )
+    how, size = _execution(model), {"vocab_size": model.vocab_size}
+    said: dict[str, Any] = {"model_type": OURS, "torch_dtype": model.param_dtype, **size}
+    known = {**families.execution_fields(how, has_experts=model.moe is not None), **size}
+    with contextlib.suppress(ValueError):  # where transformers has no such architecture
+        if not is_biased:
+            theirs = document(model, dtype=model.param_dtype, max_positions=None)
+            read = families.model_config(theirs, "", n_tokens=tokenizer.size, how=how)
+            said, known = theirs, dataclasses.asdict(read)
+    ours = {
+        "execution": dataclasses.asdict(how),
+        "model": _differences(dataclasses.asdict(model), known),
+        "tokenizer": saved_as(tokenizer),
+    }
+    return {**said, OURS: ours}

@@ -2,12 +2,23 @@
 
 An architecture is recognised by `model_type` alone. What a file asks for and we do not have is
 refused by name; nothing is guessed but what transformers itself guesses for a missing field.
+
+What `hub.artifacts.save_model` wrote has one key more, "r1jax": an object with
+
+  execution: how the network was held and run, an ExecutionConfig;
+  model: the fields of ModelConfig that differ from what the other keys say, nested as there: what
+    no such network reads, and n_tokens if the tokenizer has other ids. Where transformers has no
+    such network, model_type is "r1jax", and these are all fields but vocab_size;
+  tokenizer: `file` and `sha256` of the tokenizer (`text.files.read_tokenizer`).
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax import config as configs
 from r1jax.model.config import AttentionConfig, ExecutionConfig, ModelConfig, MoeConfig, RopeConfig
+from r1jax.text.files import OURS
 
 Document = Mapping[str, Any]
 FAMILIES = {
@@ -167,10 +178,49 @@ def _check_quantisation(f: _Fields) -> None:
 def is_interleaved(document: Document) -> bool:
     """Whether the rotary pairs of a checkpoint's latent attention stand side by side."""
     kind = document.get("model_type")
-    # transformers' deepseek_v2 has no such field: always side by side
-    return kind == "deepseek_v2" or (
+    # transformers' deepseek_v2 has no such field: always side by side, and so in what we write
+    return kind in ("deepseek_v2", OURS) or (
         kind == "deepseek_v3" and bool(document.get("rope_interleave", True))
     )
+
+
+def _ours(document: Document, where: str, name: str) -> dict[str, Any]:
+    """An object below the key "r1jax"; empty where it is missing."""
+    section = document.get(OURS, {})
+    value = section.get(name, {}) if isinstance(section, Mapping) else section
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where}: {OURS}.{name}: got {value!r:.40}, wanted an object")
+    return dict(value)
+
+
+def saved_execution(document: Document, where: str) -> ExecutionConfig:
+    """How a network that `hub.artifacts.save_model` wrote was held and run.
+
+    Raises:
+      ValueError: if a config.json of others is asked for that.
+    """
+    if OURS not in document:
+        raise ValueError(f"{where}: lacks {OURS!r}, so the caller must say how to hold the model")
+    execution = _ours(document, where, "execution")
+    return configs.build(ExecutionConfig, execution, f"{where}: {OURS}.execution")
+
+
+def execution_fields(how: ExecutionConfig, *, has_experts: bool) -> dict[str, Any]:
+    """The fields of a ModelConfig, nested, that say how it is held and run."""
+    fields = dataclasses.asdict(how)
+    experts = {name: fields.pop(name) for name in ("dispatch", "block_size")}
+    return {**fields, "moe": experts} if has_experts else fields
+
+
+def _merged(fields: Document, changes: Document) -> dict[str, Any]:
+    """The fields with those of `changes` put in their place, at any depth."""
+    merged = dict(fields)
+    for name, value in changes.items():
+        old = fields.get(name)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = _merged(old, value)
+        merged[name] = value
+    return merged
 
 
 def model_config(
@@ -187,11 +237,20 @@ def model_config(
     Raises:
       ValueError: names the field that is missing, or that asks for what r1jax lacks.
     """
+    changes = _ours(document, where, "model")
     try:
-        return _model_config(_Fields(document, where), n_tokens=n_tokens, how=how)
+        if document.get("model_type") == OURS:
+            fields = execution_fields(how, has_experts=changes.get("moe") is not None)
+            fields["vocab_size"] = document.get("vocab_size")
+        else:
+            model = _model_config(_Fields(document, where), n_tokens=n_tokens, how=how)
+            if not changes:
+                return model
+            fields = dataclasses.asdict(model)
     except ValueError as error:
-        told = str(error)
-        raise ValueError(told if told.startswith(where) else f"{where}: {told}") from error
+        text = str(error)
+        raise ValueError(text if text.startswith(where) else f"{where}: {text}") from error
+    return configs.build(ModelConfig, _merged(fields, changes), f"{where}: {OURS}.model")
 
 
 def _model_config(f: _Fields, *, n_tokens: int, how: ExecutionConfig) -> ModelConfig:

@@ -1,10 +1,11 @@
-"""Hugging Face checkpoints of every architecture we have: read to their place, written back.
+"""Hugging Face checkpoints of every architecture we have, read to their place.
 
-Reading goes tensor by tensor and layer by layer: a layer's block of one of our arrays is put
-together on the host, sent to where it belongs on the mesh and forgotten, so that the host never
-holds the model beside the device's copy.
+Reading goes tensor by tensor and, for a model that is not small, layer by layer: a layer's block of
+one of our arrays is put together on the host, sent to where it belongs on the mesh and forgotten,
+so that the host never holds the model beside the device's copy.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ FP8 = np.dtype(ml_dtypes.float8_e4m3fn)
 SCALE = "_scale_inv"
 FP8_BLOCK = 128  # a constant: rows / scale rows is wrong where the last block is short
 ARRAYS = 64  # layers' arrays between two lines of progress on no terminal
+SMALL = 50_000_000  # parameters: fewer are read array by array, too soon to show progress
 
 
 def dequantise(weight: np.ndarray, scale: np.ndarray, name: str) -> np.ndarray:
@@ -59,7 +61,7 @@ Described = tuple[tuple[int, ...], np.dtype]
 def check(
     tensors: Mapping[str, Described], table: list[Piece], model: ModelConfig, where: Path
 ) -> None:
-    """Sees to it that a checkpoint has every tensor of the table, of its shape, and no other.
+    """Checks that a checkpoint has exactly the tensors of the table, each of its shape.
 
     Args:
       tensors: shape and dtype of each that is there.
@@ -93,14 +95,20 @@ def check(
         )
 
 
+def _is_small(table: list[Piece]) -> bool:
+    return sum(math.prod(piece.shape) for piece in table) < SMALL
+
+
 def _blocks(table: list[Piece]) -> dict[str, dict[int | None, list[Piece]]]:
     """The pieces of each of our arrays, by layer where layers are stacked; big single ones first.
 
-    What is not stacked stands on the host as a whole: early, while little else is loaded.
+    What is not stacked stands on the host as a whole: early, while little else is loaded. So does
+    every array of a small model, which saves a compiled program for each.
     """
     arrays: dict[str, dict[int | None, list[Piece]]] = defaultdict(lambda: defaultdict(list))
-    for piece in sorted(table, key=lambda p: p.path.startswith(convert.STACKED)):
-        if piece.path.startswith(convert.STACKED):
+    by_layer = () if _is_small(table) else convert.STACKED
+    for piece in sorted(table, key=lambda p: p.path.startswith(by_layer)):
+        if piece.path.startswith(by_layer):
             layer, *rest = piece.at
             assert isinstance(layer, int)
             arrays[piece.path][layer].append(piece._replace(at=tuple(rest)))
@@ -120,6 +128,11 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in keyed}
 
 
+def shapes(model: ModelConfig) -> Weights:
+    """Returns the weights of a network as shapes and dtypes."""
+    return jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
+
+
 def _place(
     table: list[Piece],
     value: Callable[[str], np.ndarray],
@@ -129,9 +142,8 @@ def _place(
     seen: Callable[[int], None],
 ) -> Weights:
     """Fills our arrays from tensors by name; `seen` hears the bytes of each block that is done."""
-    shapes = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=model))
-    names = forward.logical_axes(model)
-    want = named_leaves(shapes.params) | {"router_bias": shapes.router_bias_LE}
+    like, names = shapes(model), forward.logical_axes(model)
+    want = named_leaves(like.params) | {"router_bias": like.router_bias_LE}
     axes = named_leaves(names.params)
     axes["router_bias"] = names.router_bias_LE
     layouts = {path: sharding.layout(x.shape, mesh, axes[path], path) for path, x in want.items()}
@@ -159,8 +171,8 @@ def _place(
     bias = filled.pop("router_bias", None)
     if bias is None:
         bias = jnp.zeros(want["router_bias"].shape, want["router_bias"].dtype)
-    ordered = [filled[path] for path in named_leaves(shapes.params)]
-    return Weights(jax.tree.unflatten(jax.tree.structure(shapes.params), ordered), bias)
+    ordered = [filled[path] for path in named_leaves(like.params)]
+    return Weights(jax.tree.unflatten(jax.tree.structure(like.params), ordered), bias)
 
 
 def _with_progress(
@@ -171,6 +183,8 @@ def _with_progress(
     model: ModelConfig,
     mesh: Mesh | None,
 ) -> Weights:
+    if _is_small(table):
+        return _place(table, value, model=model, mesh=mesh, seen=lambda _: None)
     total = sum(len(layers) for layers in _blocks(table).values())
     start, done, nbytes = time.perf_counter(), 0, 0
     with Progress(title, start=0, total=total, every=ARRAYS) as progress:
@@ -192,13 +206,15 @@ def read_weights(
     Args:
       directory: with one or several safetensors files.
       model: the network, as its config.json describes it.
-      interleaved: as of `convert.pieces`.
+      interleaved: as for `convert.pieces`.
       mesh: where the weights go; None keeps them on the default device.
 
     Raises:
       ValueError: names the file and the tensor that is damaged, missing, unexpected or misshapen.
     """
     table, tensors = convert.pieces(model, interleaved=interleaved), safetensors.find(directory)
+    biases = convert.softmax_biases(model)
+    table += biases if any(piece.name in tensors for piece in biases) else []
     check({n: (t.shape, t.dtype) for n, t in tensors.items()}, table, model, directory)
 
     def value(name: str) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
+WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {
     "F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16),
@@ -91,13 +92,16 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def find(directory: Path) -> dict[str, Tensor]:
     """Every tensor of a checkpoint directory, by name; headers are read, no tensor is.
 
+    They are in the files of the index, else in model.safetensors, else in the only file there is.
+
     Raises:
       ValueError: names what is wrong: no safetensors, a missing or truncated file, an index that
         lists what a file lacks.
     """
     index = directory / INDEX
     if not index.is_file():
-        files = sorted(directory.glob("*.safetensors"))
+        whole = directory / WHOLE
+        files = [whole] if whole.is_file() else sorted(directory.glob("*.safetensors"))
         if len(files) == 1:
             return read_header(files[0])[0]
         pickled = sorted(p.name for pattern in PICKLES for p in directory.glob(pattern))
@@ -162,7 +166,7 @@ def write(
         groups[-1].append(name)
         size, total = size + nbytes, total + nbytes
     one = len(groups) == 1
-    files = ["model.safetensors"] if one else [
+    files = [WHOLE] if one else [
         f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)
     ]  # fmt: skip
     (directory / INDEX).unlink(missing_ok=True)

@@ -1,6 +1,11 @@
-"""Our weights as a Hugging Face directory, for transformers, vLLM and llama.cpp's converter."""
+"""Models written as Hugging Face directories.
+
+`write_model` keeps a model to the bit, for `read`; `export_model` makes it ready for transformers,
+vLLM and llama.cpp's converter: another dtype, a chat template, a window.
+"""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +17,14 @@ from r1jax.io.digests import host, leaves_by_path
 from r1jax.io.progress import Progress
 from r1jax.model.config import ModelConfig
 from r1jax.text import templates
-from r1jax.text.files import write_tokenizer
+from r1jax.text.files import CONFIG, write_tokenizer
 from r1jax.text.hf_tokenizer import HfTokenizer
 from r1jax.text.sentencepiece_export import to_hugging_face
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
 from r1jax.types import Weights
 
 DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+SHARD_BYTES = 5 * 10**9  # of a saved model's file
 TENSORS = 64  # between two lines of progress on no terminal
 
 
@@ -29,6 +35,9 @@ class _Blocks:
         self._arrays = leaves_by_path(weights.params) | {"router_bias": weights.router_bias_LE}
         self._part: tuple[str, Any] | None = None
         self._held: dict[str, np.ndarray] = {}
+
+    def dtype(self, piece: convert.Piece) -> np.dtype:
+        return np.dtype(self._arrays[piece.path].dtype)
 
     def read(self, piece: convert.Piece) -> np.ndarray:
         """The block of our array that a piece fills."""
@@ -66,6 +75,50 @@ def hugging_face_tokenizer(tokenizer: Tokenizer, template: str) -> HfTokenizer:
     )
 
 
+def _write(
+    directory: Path,
+    weights: Weights,
+    *,
+    table: list[convert.Piece],
+    copies: Mapping[str, str],
+    dtype: str | None,
+    shard_bytes: int,
+    seen: Callable[[int], None],
+) -> None:
+    """Writes the tensors of a table; `seen` hears after each how many are done."""
+    rows = {piece.name: piece for piece in table}
+    rows |= {copy: rows[name] for copy, name in copies.items()}
+    blocks = _Blocks(weights)
+    done = 0
+
+    def kind(piece: convert.Piece) -> np.dtype:
+        if dtype is None:
+            return blocks.dtype(piece)
+        return DTYPES["float32" if piece.path == "router_bias" else dtype]
+
+    def value(name: str) -> np.ndarray:
+        nonlocal done
+        seen(done := done + 1)
+        piece = rows[name]
+        return piece.theirs(blocks.read(piece)).astype(kind(piece), copy=False)
+
+    tensors = {name: (kind(piece), piece.shape) for name, piece in rows.items()}
+    safetensors.write(directory, tensors, value, max_bytes=shard_bytes)
+
+
+def _roles(tokenizer: HfTokenizer) -> dict[str, Any]:
+    """The ids that config.json names."""
+    return {
+        "bos_token_id": tokenizer.named_bos_id, "eos_token_id": list(tokenizer.stop_ids),
+        "pad_token_id": tokenizer.pad_id,
+    }  # fmt: skip
+
+
+def _write_config(directory: Path, document: Mapping[str, Any]) -> None:
+    """Writes config.json, which makes a directory a model: the last of its files."""
+    (directory / CONFIG).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
 def export_model(
     directory: Path,
     weights: Weights,
@@ -92,32 +145,46 @@ def export_model(
       ValueError: if transformers has no such architecture.
     """
     document = documents.document(model, dtype=dtype, max_positions=max_positions)
-    document |= {
-        "bos_token_id": tokenizer.named_bos_id, "eos_token_id": list(tokenizer.stop_ids),
-        "pad_token_id": tokenizer.pad_id,
-    }  # fmt: skip
-    table = {p.name: p for p in convert.pieces(model, interleaved=True)}
-    copies = convert.copies(model)
-
-    def of(name: str) -> convert.Piece:
-        return table[copies.get(name, name)]
-
-    kind = lambda p: DTYPES["float32"] if p.path == "router_bias" else DTYPES[dtype]
-    names = [*table, *copies]
+    table, copies = convert.pieces(model, interleaved=True), convert.copies(model)
     directory.mkdir(parents=True, exist_ok=True)
     write_tokenizer(directory, tokenizer)
-    (directory / "config.json").write_text(json.dumps(document, indent=2) + "\n")
-    blocks = _Blocks(weights)
-    title = f"writing {directory.name}"
-    with Progress(title, start=0, total=len(names), every=TENSORS) as progress:
-        done = 0
+    title, total = f"writing {directory.name}", len(table) + len(copies)
+    with Progress(title, start=0, total=total, every=TENSORS) as progress:
+        _write(
+            directory,
+            weights,
+            table=table,
+            copies=copies,
+            dtype=dtype,
+            shard_bytes=shard_bytes,
+            seen=progress.advance,
+        )
+    _write_config(directory, {**document, **_roles(tokenizer)})
 
-        def value(name: str) -> np.ndarray:
-            nonlocal done
-            done += 1
-            progress.advance(done)
-            piece = of(name)
-            return piece.theirs(blocks.read(piece)).astype(kind(piece))
 
-        tensors = {name: (kind(of(name)), of(name).shape) for name in names}
-        safetensors.write(directory, tensors, value, max_bytes=shard_bytes)
+def write_model(
+    directory: Path, weights: Weights, *, model: ModelConfig, tokenizer: Tokenizer
+) -> None:
+    """Writes a model so that it is read back to the bit, whatever network it is.
+
+    Args:
+      directory: made if missing; another model in it is replaced.
+      weights: written in the dtypes that they have.
+      model: the network.
+      tokenizer: a sentencepiece model is written with a tokenizer.json of the same ids beside it.
+    """
+    biases = convert.softmax_biases(model) if np.any(host(weights.router_bias_LE)) else []
+    document = documents.saved_document(model, tokenizer, is_biased=bool(biases))
+    theirs = hugging_face_tokenizer(tokenizer, templates.CHAT)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(directory, theirs, tokenizer)
+    _write(
+        directory,
+        weights,
+        table=convert.pieces(model, interleaved=True) + biases,
+        copies=convert.copies(model),
+        dtype=None,
+        shard_bytes=SHARD_BYTES,
+        seen=lambda _: None,
+    )
+    _write_config(directory, {**document, **_roles(theirs)})

@@ -1,33 +1,66 @@
-"""The tokenizer's files in a model directory, ours or Hugging Face's."""
+"""The tokenizer's files in a model directory."""
 
 from pathlib import Path
+from typing import Any
 
-from r1jax.text import hf_tokenizer, tokenizer
-from r1jax.text.hf_tokenizer import HfTokenizer
+from r1jax.text import hf_tokenizer
+from r1jax.text.hf_tokenizer import HfTokenizer, read_json
+from r1jax.text.tokenizer import FILE as SENTENCEPIECE
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
 
+CONFIG = "config.json"
+OURS = "r1jax"  # its key for what no other program reads
 NAMES = (
-    tokenizer.FILE, hf_tokenizer.FILE, hf_tokenizer.SETTINGS, hf_tokenizer.TEMPLATE,
+    SENTENCEPIECE, hf_tokenizer.FILE, hf_tokenizer.SETTINGS, hf_tokenizer.TEMPLATE,
     hf_tokenizer.GENERATION,
 )  # fmt: skip
 
 
-def write_tokenizer(directory: Path, tokenizer: Tokenizer) -> None:
-    """Writes its files, and removes those of another tokenizer that was here."""
+def write_tokenizer(directory: Path, *tokenizers: Tokenizer) -> None:
+    """Writes the files of each, and removes those of another tokenizer that was here."""
     for name in NAMES:
         (directory / name).unlink(missing_ok=True)
-    for name, content in tokenizer.files().items():
-        (directory / name).write_bytes(content)
+    for tokenizer in tokenizers:
+        for name, content in tokenizer.files().items():
+            (directory / name).write_bytes(content)
+
+
+def saved_as(tokenizer: Tokenizer) -> dict[str, str]:
+    """Returns what config.json says of a saved model's tokenizer: `file`, and its `sha256`."""
+    file = SENTENCEPIECE if isinstance(tokenizer, SentencePieceTokenizer) else hf_tokenizer.FILE
+    return {"file": file, "sha256": tokenizer.fingerprint}
+
+
+def _saved(directory: Path) -> dict[str, Any]:
+    """What `saved_as` said of the model in a directory; empty for a model of others."""
+    ours = read_json(directory / CONFIG).get(OURS)
+    saved = ours.get("tokenizer") if isinstance(ours, dict) else None
+    return saved if isinstance(saved, dict) else {}
 
 
 def read_tokenizer(directory: Path) -> Tokenizer:
     """Reads the tokenizer of a model directory.
 
+    It is the one that the model was saved with, if config.json says so; else the one of
+    tokenizer.json, or that of tokenizer.model where there is no other.
+
     Raises:
-      ValueError: if there is none, or its files are damaged; names them.
+      ValueError: if there is none, its files are damaged, or it is not the one that the model was
+        saved with; names them.
     """
-    if (directory / hf_tokenizer.FILE).is_file():
-        return HfTokenizer.load(directory)
-    if (directory / tokenizer.FILE).is_file():
-        return SentencePieceTokenizer.load(directory / tokenizer.FILE)
-    raise ValueError(f"{directory} lacks {[hf_tokenizer.FILE]} or {[tokenizer.FILE]}")
+    saved = _saved(directory)
+    names = [str(saved.get("file"))] if saved else [hf_tokenizer.FILE, SENTENCEPIECE]
+    name = next((n for n in names if (directory / n).is_file()), None)
+    if name is None:
+        raise ValueError(f"{directory} lacks {' or '.join(str([n]) for n in names)}")
+    tokenizer: Tokenizer
+    if name == SENTENCEPIECE:
+        tokenizer = SentencePieceTokenizer.load(directory / name)
+    else:
+        tokenizer = HfTokenizer.load(directory)
+    if saved and saved.get("sha256") != tokenizer.fingerprint:
+        raise ValueError(
+            f"{directory}: its tokenizer ({tokenizer.size} ids, {tokenizer.fingerprint[:12]}) does "
+            f"not match {CONFIG} (saved with {str(saved.get('sha256'))[:12]})"
+        )
+    return tokenizer

@@ -17,8 +17,12 @@ GENERATION = "generation_config.json"
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one where there is no such file."""
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns a JSON object, or an empty one where there is no such file.
+
+    Raises:
+      ValueError: if the file holds something else; names it.
+    """
     if not path.is_file():
         return {}
     try:
@@ -89,7 +93,7 @@ class HfTokenizer:
         Raises:
           ValueError: names the file that is missing or damaged, or what it lacks.
         """
-        path, settings = directory / FILE, _read_json(directory / SETTINGS)
+        path, settings = directory / FILE, read_json(directory / SETTINGS)
         if not path.is_file():
             raise ValueError(f"{directory}: lacks {FILE}")
         try:
@@ -109,7 +113,7 @@ class HfTokenizer:
                 raise ValueError(f"{directory / SETTINGS}: {role}_token {text!r} is not in {FILE}")
             return text or "", None if text is None else core.token_to_id(text)
 
-        model, generation = (_read_json(directory / name) for name in ("config.json", GENERATION))
+        model, generation = (read_json(directory / name) for name in ("config.json", GENERATION))
         (bos, bos_id), (eos, eos_id), (_, pad_id) = map(named, ("bos", "eos", "pad"))
         named_ids = lambda document, role: _ids(document.get(f"{role}_token_id"), directory, role)
         ends = [named_ids(document, "eos") for document in (generation, model)]

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 
@@ -12,6 +13,12 @@ from r1jax.hub import read as huggingface
 from r1jax.model import forward
 
 F8 = np.dtype(ml_dtypes.float8_e4m3fn)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_small(monkeypatch):
+    """Reading goes layer by layer, as of a big model."""
+    monkeypatch.setattr(huggingface, "SMALL", 0)
 
 
 @pytest.fixture
@@ -53,6 +60,20 @@ def test_on_a_mesh_every_tensor_lies_where_it_belongs(checkpoint, models, weight
         want = sharding.place(weights("mla_moe_mtp"), mesh, forward.logical_axes(model))
     jax.tree.map(np.testing.assert_array_equal, got, want)
     same = jax.tree.map(lambda a, b: a.sharding == b.sharding, got.params, want.params)
+    assert all(jax.tree.leaves(same))
+
+
+@pytest.mark.parametrize("mesh", [False, True])
+def test_array_by_array_a_model_is_the_same(mesh, checkpoint, models, weights, monkeypatch):
+    monkeypatch.setattr(huggingface, "SMALL", 10**9)
+    directory, model = checkpoint("mla_moe_mtp"), models["mla_moe_mtp"]
+    devices = sharding.make_mesh(data=1, expert=2, model=2) if mesh else None
+    with jax.set_mesh(devices) if devices else contextlib.nullcontext():
+        whole = read(directory, model, devices)
+        monkeypatch.setattr(huggingface, "SMALL", 0)
+        by_layer = read(directory, model, devices)
+    jax.tree.map(np.testing.assert_array_equal, whole, by_layer)
+    same = jax.tree.map(lambda a, b: a.sharding == b.sharding, whole.params, by_layer.params)
     assert all(jax.tree.leaves(same))
 
 
