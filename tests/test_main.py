@@ -126,7 +126,7 @@ def test_a_tokenizer_that_does_not_match_its_weights_is_named(fails, nano_base, 
     shutil.copytree(nano_base, base)
     foreign = pretrain.train_sentencepiece((f"{i} foreign" for i in range(99)), vocab_size=300)
     (base / "tokenizer.model").write_bytes(foreign.model)
-    assert "does not match weights.safetensors" in fails(f"--config.base={base}")
+    assert "does not match config.json" in fails(f"--config.base={base}")
     (base / "tokenizer.model").write_bytes(b"no model")
     assert f"{base}/tokenizer.model is no sentencepiece model" in fails(f"--config.base={base}")
 

@@ -17,7 +17,6 @@ from r1jax.data.rows import preferences
 from r1jax.data.tasks.selection import filled
 from r1jax.hub import safetensors
 from r1jax.hub.artifacts import open_model, resolve, save_model
-from r1jax.hub.weights import save_weights
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.text.thought import whole
@@ -129,14 +128,16 @@ def save_reward_model(
     """Writes a model directory with its head and reward.json beside it.
 
     Args:
-      directory: as of `hub.artifacts.save_model`.
-      weights: of `reward_step.with_head`.
+      directory, model, tokenizer, made_by: as for `hub.artifacts.save_model`.
+      weights: of `train.reward.with_head`.
       about: what reward.json says: kind, prompt, sees, and whatever else is worth telling.
     """
     directory = Path(directory)
     network = weights._replace(params=weights.params["network"])
     save_model(directory, network, model=model, tokenizer=tokenizer, made_by=made_by)
-    save_weights(directory / HEAD, {"head_D": weights.params["head_D"]}, {})
+    head_D = to_host(weights.params["head_D"])
+    kinds = {"head_D": (head_D.dtype, head_D.shape)}
+    safetensors.write_file(directory / HEAD, kinds, lambda _: head_D, metadata={})
     (directory / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -49,6 +49,7 @@ def digest(tree: Tree) -> str:
     return sha.hexdigest()
 
 
+MADE_BY = "made_by.json"  # of a model directory: where it was made, not what it is
 WHOLE = 2**28  # bytes of the largest file of tensors that is read wholly for its fingerprint
 
 
@@ -66,20 +67,21 @@ def without_maker(config: bytes) -> bytes:
     return canonical({k: v for k, v in content.items() if k != "made_by"}).encode()
 
 
+def _files_below(top: Path) -> list[Path]:
+    return sorted(p for p in top.rglob("*") if p.is_file() and p.name != MADE_BY)
+
+
 def fingerprint(path: str | Path) -> str:
     """Returns a sha256 of names, sizes and contents of the files at a path, below it too.
 
     Of a file of tensors (.safetensors, .gguf) with more than `WHOLE` bytes the first and last MiB:
-    enough to notice another model, without reading all of a big one. Where it was made, which our
-    config.json tells as "made_by", makes no difference.
+    enough to notice another model, without reading all of a big one. made_by.json, which tells
+    where a model was made, makes no difference.
     """
     top, sha = Path(path), hashlib.sha256()
-    files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
+    files = [top] if top.is_file() else _files_below(top)
     for file in files:
         size = file.stat().st_size
-        if file.name == "config.json" and b'"made_by"' in (text := file.read_bytes()):
-            sha.update(without_maker(text))
-            continue
         sha.update(f"{file.relative_to(top.parent)} {size}\n".encode())
         with file.open("rb") as opened:
             if file.suffix not in (".safetensors", ".gguf") or size <= WHOLE:

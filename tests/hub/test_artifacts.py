@@ -9,11 +9,17 @@ from safetensors.numpy import load_file, save_file
 
 from r1jax.hub import safetensors
 from r1jax.hub.artifacts import load_model, open_model, resolve, save_model
-from r1jax.hub.weights import save_weights
 from r1jax.io.digests import digest
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 from r1jax.text.tokenizer import train_sentencepiece
+
+HOW = ExecutionConfig(
+    param_dtype="float32", compute_dtype="float32", scan_layers=True, remat=True,
+    dispatch="dense", block_size=0,
+)  # fmt: skip
+EMBEDDING = "model.embed_tokens.weight"
+BIAS = "model.layers.1.mlp.gate.e_score_correction_bias"
 
 
 @pytest.fixture
@@ -24,32 +30,42 @@ def directory(nano_base, tmp_path):
 
 def test_what_is_saved_is_loaded_bit_for_bit(nano_base, tmp_path):
     weights, model, tokenizer = load_model(str(nano_base))
-    made_by = {"command": "r1jax", "config": {"lr": 1e-3}}
+    made_by = {"command": "r1jax", "config": {"lr": 1e-3, "language": "中文"}}
     save_model(tmp_path / "a/b", weights, model=model, tokenizer=tokenizer, made_by=made_by)
     again, same_model, same_tokenizer = load_model(str(tmp_path / "a/b"))
     assert digest(again) == digest(weights) and same_model == model
     assert same_tokenizer.model == tokenizer.model
-    kept = json.loads((tmp_path / "a/b/config.json").read_text())
-    assert kept["made_by"] == made_by
-    for name in ("weights.safetensors", "tokenizer.model"):
-        assert (tmp_path / "a/b" / name).read_bytes() == (nano_base / name).read_bytes()
+    assert json.loads((tmp_path / "a/b/made_by.json").read_text()) == made_by
+    assert {p.name for p in nano_base.iterdir()} == {p.name for p in (tmp_path / "a/b").iterdir()}
+    for path in nano_base.iterdir():
+        if path.name != "made_by.json":
+            assert (tmp_path / "a/b" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["gqa_bias", "mla_moe_mtp"])
-def test_dense_and_mtp_networks_travel_too(name, models, nano_base, tmp_path):
-    _, _, tokenizer = load_model(str(nano_base))
-    model = dataclasses.replace(models[name], vocab_size=448, n_tokens=tokenizer.size)
-    weights = forward.init(jax.random.key(1), config=model)
-    save_model(tmp_path, weights, model=model, tokenizer=tokenizer, made_by={})
-    again, same_model, _ = load_model(str(tmp_path))
-    assert digest(again) == digest(weights) and same_model == model
-    assert again.router_bias_LE.shape == weights.router_bias_LE.shape
+def test_another_program_reads_what_is_saved(nano_base, tmp_path):
+    """Without our key in config.json it is the same network, with the ids of tokenizer.json."""
+    directory = shutil.copytree(nano_base, tmp_path / "model")
+    document = json.loads((directory / "config.json").read_text())
+    del document["r1jax"]
+    (directory / "config.json").write_text(json.dumps(document))
+    (directory / "tokenizer.model").unlink()
+    weights, _, tokenizer = load_model(str(nano_base))
+    again, model, hf_tokenizer = open_model(str(directory), how=HOW, mesh=None)
+    assert digest(again) == digest(weights) and model.n_tokens == tokenizer.size
+    assert hf_tokenizer.encode("3 * 4 = 12, 等等") == tokenizer.encode("3 * 4 = 12, 等等")
+    assert hf_tokenizer.stop_ids == tokenizer.stop_ids
 
 
-@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "tokenizer.model"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.model"])
 def test_a_missing_file_is_named(directory, name):
     (directory / name).unlink()
     with pytest.raises(ValueError, match=rf"lacks .*{name}"):
+        load_model(str(directory))
+
+
+def test_missing_weights_are_named(directory):
+    (directory / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="model: 0 safetensors files, wanted one"):
         load_model(str(directory))
 
 
@@ -59,12 +75,23 @@ def test_a_packaged_model_is_looked_for_in_the_package():
         load_model("package:nothing")
 
 
+@pytest.mark.parametrize(
+    ("name", "weights_sha256", "tokenizer_sha256"),
+    [
+        ("tiny_base", "69e8c5c97bbe7977", "0b67fea6199761a5"),
+        ("tiny_r1_base", "574bb24b0dc15e39", "334049af2be6cdfc"),
+        ("tiny_r1_student", "362176c6cc6567fd", "334049af2be6cdfc"),
+    ],
+)
+def test_the_shipped_bases_are_the_ones_we_trained(name, weights_sha256, tokenizer_sha256):
+    weights, _, tokenizer = load_model(f"package:{name}")
+    assert digest(weights).startswith(weights_sha256)
+    assert tokenizer.fingerprint.startswith(tokenizer_sha256)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_opened_a_model_is_held_as_asked_and_its_router_in_float32(dtype, nano_base):
-    how = ExecutionConfig(
-        param_dtype=dtype, compute_dtype="float32", scan_layers=True, remat=True,
-        dispatch="dense", block_size=0,
-    )  # fmt: skip
+    how = dataclasses.replace(HOW, param_dtype=dtype)
     weights, model, _ = open_model(str(nano_base), how=how, mesh=None)
     assert (model.param_dtype, model.scan_layers, model.remat) == (dtype, True, True)
     assert model.moe is not None and model.moe.dispatch == "dense"
@@ -76,9 +103,9 @@ def test_opened_a_model_is_held_as_asked_and_its_router_in_float32(dtype, nano_b
 
 @pytest.mark.parametrize("kept", [0, 7, 100, -1])
 def test_truncated_weights_are_named(directory, kept):
-    path = directory / "weights.safetensors"
+    path = directory / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"weights\.safetensors: .*truncated"):
+    with pytest.raises(ValueError, match=r"model\.safetensors: .*truncated"):
         load_model(str(directory))
 
 
@@ -91,7 +118,7 @@ def test_a_damaged_tokenizer_is_named(directory):
 def test_a_tokenizer_of_another_model_is_refused(directory):
     foreign = train_sentencepiece((f"{i} foreign" for i in range(99)), vocab_size=300)
     (directory / "tokenizer.model").write_bytes(foreign.model)
-    with pytest.raises(ValueError, match=r"its tokenizer \(\d+ ids.*does not match weights"):
+    with pytest.raises(ValueError, match=r"its tokenizer \(\d+ ids.*does not match config"):
         load_model(str(directory))
 
 
@@ -99,8 +126,8 @@ def test_a_tokenizer_of_another_model_is_refused(directory):
     ("text", "message"),
     [
         ("{", r"config\.json: not JSON"),
-        ("{}", r"config\.json: model: unknown keys \[\], missing keys"),
-        ('{"model": {"d_modle": 3}}', "did you mean 'd_model' for 'd_modle'"),
+        ("{}", r"config\.json: lacks 'r1jax', so the caller must say how"),
+        ('{"r1jax": {"execution": {"remta": 1}}}', "did you mean 'remat' for 'remta'"),
         ("[]", r"config\.json: got \[\], wanted an object"),
     ],
 )
@@ -110,42 +137,44 @@ def test_a_damaged_config_is_named(directory, text, message):
         load_model(str(directory))
 
 
+def test_a_directory_without_an_architecture_is_refused(directory):
+    (directory / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"config\.json: model_type is None, r1jax has only"):
+        open_model(str(directory), how=HOW, mesh=None)
+
+
 def changed(directory, change) -> None:
-    path = directory / "weights.safetensors"
+    path = directory / "model.safetensors"
     tensors, (_, metadata) = load_file(path), safetensors.read_header(path)
     change(tensors)
     save_file(tensors, path, metadata=metadata)
 
 
-def test_a_missing_an_unexpected_and_a_misshapen_tensor_are_named(directory):
-    name = sorted(k for k in load_file(directory / "weights.safetensors") if "embed" in k)[0]
-
+def test_tensors_that_do_not_fit_are_named(directory):
     def change(tensors):
-        tensors["params/extra"] = np.zeros(3, np.float32)
-        tensors[name] = tensors[name][:, 1:].copy()
-        del tensors[sorted(t for t in tensors if "norm" in t)[0]]
+        tensors["model.extra"] = np.zeros(3, np.float32)
+        tensors[EMBEDDING] = tensors[EMBEDDING][:, 1:].copy()
+        del tensors["model.norm.weight"]
 
     changed(directory, change)
-    with pytest.raises(ValueError) as told:
+    with pytest.raises(ValueError) as error:
         load_model(str(directory))
-    message = str(told.value)
-    assert "unexpected ['params/extra']" in message and "missing ['params/" in message
-    assert "norm" in message.split("unexpected [")[0]
-    assert "got ((448, 31), 'float32'), wanted ((448, 32), 'float32')" in message
+    message = str(error.value)
+    assert "missing ['model.norm.weight'], unexpected ['model.extra']" in message
+    assert f"{EMBEDDING}: [448, 31], wanted [448, 32]" in message
 
 
-def test_a_tensor_of_another_dtype_and_a_misshapen_router_bias_are_named(directory):
+def test_a_misshapen_router_bias_is_named(directory):
     def change(tensors):
-        tensors["router_bias"] = tensors["router_bias"][:, :-1].copy()
+        tensors[BIAS] = tensors[BIAS][:-1].copy()
 
     changed(directory, change)
-    with pytest.raises(ValueError, match=r"router_bias: .*\(1, 3\).*wanted.*\(1, 4\)"):
+    with pytest.raises(ValueError, match=rf"{BIAS}: \[3\], wanted \[4\]"):
         load_model(str(directory))
 
 
-def test_weights_without_params_are_refused(directory, nano_base):
-    _, metadata = safetensors.read_header(nano_base / "weights.safetensors")
-    path = directory / "weights.safetensors"
-    save_weights(path, {"other": np.zeros(2, np.float32)}, metadata)
-    with pytest.raises(ValueError, match="missing \\['params/dense_layers"):
+def test_weights_of_another_network_are_refused(directory):
+    values = np.zeros(2, np.float32)
+    save_file({"other": values}, directory / "model.safetensors")
+    with pytest.raises(ValueError, match=r"missing \['lm_head.weight'.*unexpected \['other'\]"):
         load_model(str(directory))

@@ -12,7 +12,7 @@ from r1jax.hub.artifacts import load_model
 from r1jax.hub.write import write_model
 from r1jax.io.digests import digest
 from r1jax.model.config import ExecutionConfig, ModelConfig
-from r1jax.text.files import OURS, read_tokenizer
+from r1jax.text.files import OURS
 from r1jax.types import Weights
 
 HOW = ExecutionConfig(
@@ -85,15 +85,6 @@ def test_every_field_of_a_network_comes_back(name, variants, tokenizer):
     assert held.moe is None or held.moe.dispatch == "ragged"
 
 
-def opened(directory):
-    """The model as it was saved."""
-    document = json.loads((directory / "config.json").read_text())
-    return read.open_directory(
-        directory, document, tokenizer=read_tokenizer(directory),
-        how=families.saved_execution(document, "config.json"), mesh=None,
-    )  # fmt: skip
-
-
 def random_weights(model: ModelConfig) -> Weights:
     """Every bit pattern of a finite number but the biggest; the router bias is not zero."""
     rng = np.random.default_rng(0)
@@ -116,7 +107,7 @@ def test_every_network_is_read_back_to_the_bit(name, dtype, variants, tokenizer,
     )
     weights = random_weights(model)
     write_model(tmp_path, weights, model=model, tokenizer=tokenizer)
-    again, same_model, same_tokenizer = opened(tmp_path)
+    again, same_model, same_tokenizer = load_model(str(tmp_path))
     assert digest(again) == digest(weights) and same_model == model
     assert same_tokenizer.fingerprint == tokenizer.fingerprint
     assert type(same_tokenizer) is type(tokenizer)
@@ -127,7 +118,7 @@ def test_a_softmax_router_without_a_bias_is_deepseek_v2s(models, tokenizer, tmp_
     plain = jax.tree.map(lambda x: jax.numpy.zeros(x.shape, x.dtype), read.shapes(model))
     write_model(tmp_path, plain, model=model, tokenizer=tokenizer)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "deepseek_v2"
-    assert digest(opened(tmp_path)[0]) == digest(plain)
+    assert digest(load_model(str(tmp_path))[0]) == digest(plain)
 
 
 def test_a_biased_softmax_router_is_nobody_elses(models, tokenizer):

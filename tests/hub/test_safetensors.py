@@ -139,3 +139,61 @@ def test_an_earlier_checkpoint_in_other_shards_leaves_nothing(written, arrays):
         safetensors.write(written, kinds, arrays.__getitem__, max_bytes=max_bytes)
         files = {t.file.name for t in safetensors.find(written).values()}
         assert {p.name for p in written.glob("*.safetensors")} == files
+
+
+def write_one(path, array, **metadata) -> None:
+    safetensors.write_file(
+        path, {"a": (array.dtype, array.shape)}, lambda _: array, metadata=metadata
+    )
+
+
+def test_a_files_metadata_come_back_as_they_were(tmp_path):
+    write_one(tmp_path / "w", np.ones(2), tokenizer="bytes", note="é\n")
+    tensors, metadata = safetensors.read_header(tmp_path / "w")
+    assert list(tensors) == ["a"] and metadata == {"tokenizer": "bytes", "note": "é\n"}
+
+
+def test_transposed_arrays_are_written_in_their_order(tmp_path):
+    array = np.arange(6.0).reshape(2, 3).T
+    write_one(tmp_path / "w", array)
+    got = safetensors.read(safetensors.read_header(tmp_path / "w")[0]["a"])
+    np.testing.assert_array_equal(got, array)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 40, -1])
+def test_a_truncated_file_is_named(keep, tmp_path):
+    path = tmp_path / "w.safetensors"
+    write_one(path, np.ones((2, 3)))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"w\.safetensors: "):
+        safetensors.read_header(path)
+
+
+def test_a_foreign_or_missing_file_is_named(tmp_path):
+    (tmp_path / "text").write_text("no weights here, only words and more words")
+    with pytest.raises(ValueError, match=r"text: .*truncated, or no safetensors file"):
+        safetensors.read_header(tmp_path / "text")
+    with pytest.raises(FileNotFoundError, match="absent"):
+        safetensors.read_header(tmp_path / "absent")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "w"
+    write_one(path, np.ones(2))
+    before = path.read_bytes()
+
+    def disk_full(_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("r1jax.hub.safetensors.os.fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        write_one(path, np.zeros(2))
+    assert path.read_bytes() == before
+
+
+def test_other_tensors_beside_a_whole_checkpoint_are_no_part_of_it(tmp_path, arrays):
+    kinds = {name: (a.dtype, a.shape) for name, a in arrays.items()}
+    write_one(tmp_path / "score_head.safetensors", np.ones(2))
+    for max_bytes in (20, 1_000):
+        safetensors.write(tmp_path, kinds, arrays.__getitem__, max_bytes=max_bytes)
+        assert safetensors.find(tmp_path).keys() == arrays.keys()

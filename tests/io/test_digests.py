@@ -47,23 +47,25 @@ def test_a_fingerprint_tells_names_sizes_and_both_ends(tmp_path):
 
 
 def test_a_fingerprint_does_not_tell_where_a_model_was_made(tmp_path):
-    def made(name: str, **document) -> str:
+    def made(name: str, document, made_by=None) -> str:
         place = tmp_path / name / "model"
         place.mkdir(parents=True)
         (place / "config.json").write_text(json.dumps(document))
-        (place / "weights.safetensors").write_bytes(b"1234")
+        (place / "model.safetensors").write_bytes(b"1234")
+        if made_by is not None:
+            (place / "made_by.json").write_text(json.dumps(made_by))
         return fingerprint(place)
 
-    here = made("a", model={"d": 1}, made_by={"base": "runs/a"})
-    assert here == made("b", model={"d": 1}, made_by={"base": "runs/elsewhere/b"})
-    assert here != made("c", model={"d": 2}, made_by={"base": "runs/a"})
-    assert made("d", d=1) != made("e", d=2)  # a config.json of others
+    sha256 = made("a", {"d": 1}, made_by={"base": "runs/a"})
+    assert sha256 == made("b", {"d": 1}, made_by={"base": "runs/elsewhere/b"})
+    assert sha256 == made("c", {"d": 1})  # by another program
+    assert sha256 != made("d", {"d": 2}, made_by={"base": "runs/a"})
 
 
 @pytest.mark.parametrize(("whole", "different"), [(2**28, 4), (2**20, 3)])
 def test_of_big_tensors_a_fingerprint_reads_the_ends(tmp_path, monkeypatch, whole, different):
     monkeypatch.setattr(digests, "WHOLE", whole)
-    path, content = tmp_path / "weights.safetensors", bytearray(b"x" * (3 * 2**20))
+    path, content = tmp_path / "model.safetensors", bytearray(b"x" * (3 * 2**20))
     prints = []
     for at in (None, 0, 3 * 2**19, 3 * 2**20 - 1):
         changed = content[:]

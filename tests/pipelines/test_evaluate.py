@@ -154,7 +154,7 @@ def test_another_model_at_the_same_place_is_noticed(examined, nano_base, tmp_pat
     asked = json.loads((workdir / "request.json").read_text())
     asked |= {"model": str(model), "model_fingerprint": fingerprint(model)}
     (workdir / "request.json").write_text(json.dumps(asked))
-    weights = model / "weights.safetensors"
+    weights = model / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)

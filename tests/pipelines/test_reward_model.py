@@ -157,7 +157,7 @@ def test_stopped_and_resumed_is_the_uninterrupted_run(finished, summary, tmp_pat
             reward_model.run(config, tmp_path)
     monkeypatch.setattr(Run, "updated", updated)
     reward_model.run(config, tmp_path)
-    for name in ("metrics.jsonl", "eval.jsonl", "held_out.jsonl", "model/weights.safetensors"):
+    for name in ("metrics.jsonl", "eval.jsonl", "held_out.jsonl", "model/model.safetensors"):
         assert (tmp_path / name).read_bytes() == (workdir / name).read_bytes(), name
     resumed = json.loads((tmp_path / "summary.json").read_text())
     for key in ("weights_sha256", "before", "after", "counts"):
