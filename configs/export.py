@@ -1,4 +1,4 @@
-"""Writes a model as a Hugging Face directory.
+"""Writes a model for other programs: in another dtype, with a chat template and a longest sequence.
 
 python -m r1jax.main --config=configs/export.py --workdir=runs/export --config.model=runs/demo/model
 """

@@ -1,4 +1,4 @@
-"""Reads a Hugging Face directory or a GGUF file and keeps it as a directory of ours.
+"""Reads a Hugging Face directory or a GGUF file and saves it in another dtype.
 
 python -m r1jax.main --config=configs/import_checkpoint.py --workdir=runs/import \\
     --config.model=models/SmolLM2-135M-Instruct

@@ -1,4 +1,4 @@
-"""Writes a model as a Hugging Face directory, for transformers, vLLM, llama.cpp and Ollama."""
+"""Writes a model for transformers, vLLM, llama.cpp and Ollama, with nothing that only we read."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Reads a model of others once, checks all of it, and keeps it as a directory of ours."""
+"""Reads a model of others once, checks all of it, and saves it held as we want to run it."""
 
 import dataclasses
 import time
