@@ -28,7 +28,7 @@ ARTEFACTS = (
     "sft/*.jsonl",
 )
 CONFIG = "config.json"
-NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl")
+NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl", "made_by.json")
 
 # keys of configs whose texts, or those right below them, are paths though they look like words
 PATHS = {"base", "model", "student", "teacher", "data", "path", "input", "place", "training"}

@@ -8,11 +8,11 @@ from r1jax.pipelines.recipe import lineage
 
 
 def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
-    kept = ["model/weights.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
+    kept = ["model/model.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
             "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json",
             "model/chat_template.jinja", "model/generation_config.json",
             "hugging_face/special_tokens_map.json"]  # fmt: skip
-    left = ["metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json",
+    left = ["metrics.jsonl", "model/made_by.json", "eval.jsonl", "timing.jsonl", "summary.json",
             "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
             "sft.part/00000.jsonl"]  # fmt: skip
     for name in kept + left:

@@ -51,8 +51,9 @@ def make(config: MakeConfig, workdir: Path) -> None:
             file.write(json.dumps({"row": number, "seed": config.seed, "read": len(read)}) + "\n")
     (workdir / "model").mkdir(exist_ok=True)
     weights = f"{config.seed} {config.rows} {read}"
-    (workdir / "model" / "weights.safetensors").write_bytes(weights.encode())
-    (workdir / "model" / "config.json").write_text(json.dumps({"made_by": str(workdir)}))
+    (workdir / "model" / "model.safetensors").write_bytes(weights.encode())
+    (workdir / "model" / "config.json").write_text("{}\n")
+    (workdir / "model" / "made_by.json").write_text(json.dumps({"config": str(workdir)}))
     (workdir / "metrics.jsonl").write_text("{}\n")
     summary = {"steps": config.rows, "seconds": {"all": 1.5}, "config": {"path": str(workdir)}}
     (workdir / "summary.json").write_text(json.dumps(summary))
@@ -60,7 +61,7 @@ def make(config: MakeConfig, workdir: Path) -> None:
 
 def examine(config: ExamineConfig, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
-    size = len((Path(config.model) / "weights.safetensors").read_bytes()) % 10
+    size = len((Path(config.model) / "model.safetensors").read_bytes()) % 10
     told = {"mean": size / 10, "low": size / 10 - 0.05, "high": size / 10 + 0.05, "n": 9}
     questions = {"reasoning": {"a": size / 20, "b": 3 * size / 20}}
     document = {"columns": {"reasoning": told}, "by_question": questions}
@@ -96,7 +97,7 @@ def examining(name, model):
 
 STAGES = (
     making("first"),
-    making("second", "stage:first/rows.jsonl", "stage:first/model/weights.safetensors"),
+    making("second", "stage:first/rows.jsonl", "stage:first/model/model.safetensors"),
     examining("exam", "stage:second/model"),
 )
 CLAIM = {
@@ -174,12 +175,12 @@ def test_a_stage_is_told_with_its_number_and_what_it_does(tmp_path, capsys):
 def test_done_json_holds_no_path_of_the_run_and_hashes_what_was_left(whole):
     told = json.loads((whole / "stages" / "second" / "done.json").read_text())
     assert str(whole) not in json.dumps(told)
-    model = {"model/config.json", "model/weights.safetensors"}
+    model = {"model/config.json", "model/model.safetensors"}
     assert set(told["artefacts"]) == {*model, "rows.jsonl"}
     assert told["artefacts"]["rows.jsonl"]["rows"] == 3
     assert told["metrics"] == {"steps": 3} and told["seed"] == 5 and told["code"] == CODE
     first = json.loads((whole / "stages" / "first" / "done.json").read_text())["artefacts"]
-    read = ("rows.jsonl", "model/weights.safetensors")
+    read = ("rows.jsonl", "model/model.safetensors")
     assert told["inputs"] == {f"stage:first/{name}": first[name]["sha256"] for name in read}
 
 
@@ -387,7 +388,7 @@ def test_the_check_passes_what_is_whole(whole, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("stages/first/model/weights.safetensors", "first/model/weights.safetensors: sha256 is"),
+        ("stages/first/model/model.safetensors", "first/model/model.safetensors: sha256 is"),
         ("stages/second/rows.jsonl", "second/rows.jsonl: sha256 is"),
         ("stages/exam/results.json", "exam/results.json: sha256 is"),
         ("stages/exam/done.json", "done.json"),
