@@ -53,20 +53,6 @@ MADE_BY = "made_by.json"  # of a model directory: where it was made, not what it
 WHOLE = 2**28  # bytes of the largest file of tensors that is read wholly for its fingerprint
 
 
-def without_maker(config: bytes) -> bytes:
-    """Returns a model's config.json as it is hashed: without "made_by", where it was made.
-
-    What is no JSON object, such as half a file, is hashed as it is.
-    """
-    try:
-        content = json.loads(config) if b'"made_by"' in config else None
-    except ValueError:
-        return config
-    if not isinstance(content, dict):
-        return config
-    return canonical({k: v for k, v in content.items() if k != "made_by"}).encode()
-
-
 def _files_below(top: Path) -> list[Path]:
     return sorted(p for p in top.rglob("*") if p.is_file() and p.name != MADE_BY)
 

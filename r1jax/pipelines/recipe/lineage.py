@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from r1jax.io.digests import canonical, fingerprint, without_maker
+from r1jax.io.digests import canonical, fingerprint
 
 # What a stage leaves for others and what depends on its config alone. Not the rest: checkpoints
 # (many, kept or dropped by age), tensorboard, timing.jsonl, summary.json, report.* and pictures
@@ -27,7 +27,6 @@ ARTEFACTS = (
     "*.jsonl",
     "sft/*.jsonl",
 )
-CONFIG = "config.json"
 NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl", "made_by.json")
 
 # keys of configs whose texts, or those right below them, are paths though they look like words
@@ -79,13 +78,7 @@ def sha256(document: Any) -> str:
 
 
 def artefact(path: Path) -> dict[str, Any]:
-    """Returns sha256 and bytes of a file, and its rows if it is JSON lines.
-
-    A model's config.json counts without where the model was made.
-    """
-    if path.name == CONFIG:
-        config = without_maker(path.read_bytes())
-        return {"sha256": hashlib.sha256(config).hexdigest(), "bytes": len(config)}
+    """Returns sha256 and bytes of a file, and its rows if it is JSON lines."""
     sha, size, rows = hashlib.sha256(), 0, 0
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -97,10 +90,8 @@ def artefact(path: Path) -> dict[str, Any]:
 
 
 def size(path: Path) -> int | None:
-    """Returns the bytes of a file as `artefact` counts them; None if it is not there."""
-    if not path.is_file():
-        return None
-    return artefact(path)["bytes"] if path.name == CONFIG else path.stat().st_size
+    """Returns the bytes of a file; None if it is not there."""
+    return path.stat().st_size if path.is_file() else None
 
 
 def artefact_names(workdir: str | Path) -> list[str]:
