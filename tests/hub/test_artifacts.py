@@ -90,7 +90,7 @@ def test_the_shipped_bases_are_the_ones_we_trained(name, weights_sha256, tokeniz
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_opened_a_model_is_held_as_asked_and_its_router_in_float32(dtype, nano_base):
+def test_a_model_is_held_as_asked_and_its_router_in_float32(dtype, nano_base):
     how = dataclasses.replace(HOW, param_dtype=dtype)
     weights, model, _ = open_model(str(nano_base), how=how, mesh=None)
     assert (model.param_dtype, model.scan_layers, model.remat) == (dtype, True, True)

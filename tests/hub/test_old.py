@@ -47,7 +47,7 @@ def before(nano_base, tmp_path):
     return tmp_path / "before"
 
 
-def test_an_old_directory_is_refused_with_the_command_that_converts_it(before, nano_base):
+def test_an_old_directory_is_refused_with_the_command_to_use(before, nano_base):
     with pytest.raises(ValueError, match="is in the old format") as error:
         open_model(str(before), how=HOW, mesh=None)
     message = str(error.value)

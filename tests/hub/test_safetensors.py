@@ -191,7 +191,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_other_tensors_beside_a_whole_checkpoint_are_no_part_of_it(tmp_path, arrays):
+def test_other_files_of_tensors_are_no_part_of_a_checkpoint(tmp_path, arrays):
     kinds = {name: (a.dtype, a.shape) for name, a in arrays.items()}
     write_one(tmp_path / "score_head.safetensors", np.ones(2))
     for max_bytes in (20, 1_000):
