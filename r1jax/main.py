@@ -16,8 +16,24 @@ from r1jax.train.loop import Stopped
 
 PIPELINES = {
     **table.PIPELINES,
-    "lineage": (check_run.LineageConfig, check_run.run),
-    "r1": (stages.R1Config, stages.run),
+    "lineage": table.Pipeline(
+        config=check_run.LineageConfig,
+        run=check_run.run,
+        kind="check",
+        reads=("path",),
+        leaves=("summary.json",),
+        facts=("stages", "artefacts", "problems"),
+        figures=(),
+    ),
+    "r1": table.Pipeline(
+        config=stages.R1Config,
+        run=stages.run,
+        kind="recipe",
+        reads=(),
+        leaves=("lineage.json", "results.json", "stages/*/done.json"),
+        facts=("done", "results"),
+        figures=(),
+    ),
 }
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -37,10 +53,10 @@ def _run(argv: list[str]) -> None:
         near = difflib.get_close_matches(str(name), PIPELINES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"config.pipeline: got {name!r}, wanted one of {sorted(PIPELINES)}{hint}")
-    kind, run = PIPELINES[name]
+    pipeline = PIPELINES[name]
     # the persistent cache spares a resumed run the compilation
     jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
-    run(configs.build(kind, values.to_dict()), Path(_WORKDIR.value))
+    pipeline.run(configs.build(pipeline.config, values.to_dict()), Path(_WORKDIR.value))
 
 
 def _fail(error: BaseException | str) -> NoReturn:

@@ -182,7 +182,7 @@ def test_a_bad_line_of_a_data_file_is_told_by_its_number(
 def test_every_config_file_builds_without_touching_the_disk(path, monkeypatch):
     module = importlib.import_module(f"configs.{path.stem}")
     monkeypatch.setattr("builtins.open", None)
-    kind = main.PIPELINES[module.get_config().pipeline][0]
+    kind = main.PIPELINES[module.get_config().pipeline].config
     values = module.get_config().to_dict()
     built = configs.build(kind, values)
     if isinstance(built, r1_config.R1Config):

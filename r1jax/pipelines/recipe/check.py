@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 
 
 def _check_files(folder: Path, told: Mapping[str, Any]) -> list[str]:
-    problems, there = [], lineage.artefact_names(folder)
+    pipeline = table.PIPELINES.get(told["pipeline"])
+    if pipeline is None:
+        return [f"stage {folder.name}: got pipeline {told['pipeline']!r}, wanted one of the table"]
+    problems, there = [], lineage.artefact_names(folder, pipeline.leaves)
     for name, want in told["artefacts"].items():
         if name not in there:
             problems.append(f"{folder / name}: is not there")

@@ -6,7 +6,7 @@ place: these texts are the graph of the run.
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,7 @@ from ml_collections import ConfigDict
 
 from r1jax import config as configs
 from r1jax.pipelines.recipe import lineage
-
-# name of a pipeline -> its config's dataclass and what runs it
-Table = Mapping[str, tuple[type, Callable[[Any, Path], None]]]
+from r1jax.pipelines.table import Pipeline
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -182,7 +180,7 @@ def resolved(values: Any, stages: Path) -> Any:
     return values
 
 
-def build_stages(config: R1Config, table: Table, stages: Path) -> dict[str, Any]:
+def build_stages(config: R1Config, table: Mapping[str, Pipeline], stages: Path) -> dict[str, Any]:
     """Returns the built config of every stage: a wrong key in the last is told before any work.
 
     Args:
@@ -200,5 +198,5 @@ def build_stages(config: R1Config, table: Table, stages: Path) -> dict[str, Any]
         name = values.get("pipeline")
         if name not in table:
             raise ValueError(f"{where}.pipeline: got {name!r}, wanted one of {sorted(table)}")
-        built[stage.name] = configs.build(table[str(name)][0], resolved(values, stages), where)
+        built[stage.name] = configs.build(table[str(name)].config, resolved(values, stages), where)
     return built

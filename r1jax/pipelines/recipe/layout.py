@@ -17,7 +17,7 @@ class Node(NamedTuple):
 
     Attributes:
       name, pipeline, figure: texts in it.
-      kind: "model", "data", "reward", "exam" or "other".
+      kind: "model", "data", "reward model", "exam" or "check".
       inputs: names of the stages it reads, all before it.
       faint: not done yet.
       optional: an arm beside the recipe.

@@ -10,66 +10,13 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from r1jax.io.digests import canonical, fingerprint
 
-# What a stage leaves for others and what depends on its config alone. Not the rest: checkpoints
-# (many, kept or dropped by age), tensorboard, timing.jsonl, summary.json, report.* and pictures
-# (times, machines), request.json (paths of this place), jax_cache, metrics and evaluations (to look
-# at, read by no stage).
-ARTEFACTS = (
-    "model/*",
-    "hugging_face/*",
-    "results.json",
-    "*.jsonl",
-    "sft/*.jsonl",
-)
-NO_DATA = ("metrics.jsonl", "eval.jsonl", "timing.jsonl", "dialogue.jsonl", "made_by.json")
-
-# keys of configs whose texts, or those right below them, are paths though they look like words
-PATHS = {"base", "model", "student", "teacher", "data", "path", "input", "place", "training"}
-
-# What of a stage's summary.json is kept with it: nothing that holds a time, a rate or a path.
-KEPT = (
-    "steps",
-    "weights_sha256",
-    "parameters",
-    "counts",
-    "metrics",
-    "prompts",
-    "completions",
-    "by_kind",
-    "composition",
-    "held_out",
-    "exam",
-    "before",
-    "after",
-    "divergence",
-    "agreement",
-    "tokens",
-)
-# of the "results" of an exam, of a column of the stage table, of judged pairs and labels
-KEPT_RESULTS = (
-    "questions",
-    "samples",
-    "pass_at_1",
-    "rates",
-    "columns",
-    "answers",
-    "errors",
-    "truncation",
-    "mean_length",
-    "judgements",
-    "read",
-    "kept",
-    "same_winner",
-    "longer_chosen",
-    "chosen_is_truly_better",
-    "safe",
-)
+MADE_BY = "made_by.json"  # of a model: when and where it was made, which is no artefact
 
 
 def sha256(document: Any) -> str:
@@ -94,16 +41,16 @@ def size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def artefact_names(workdir: str | Path) -> list[str]:
-    """Returns the paths, relative and sorted, of what a stage left by `ARTEFACTS`."""
+def artefact_names(workdir: str | Path, leaves: Sequence[str]) -> list[str]:
+    """Returns the paths, relative and sorted, of the files that match a pipeline's `leaves`."""
     top = Path(workdir)
-    found = {path for pattern in ARTEFACTS for path in top.glob(pattern) if path.is_file()}
-    return sorted(p.relative_to(top).as_posix() for p in found if p.name not in NO_DATA)
+    paths = {path for pattern in leaves for path in top.glob(pattern) if path.is_file()}
+    return sorted(path.relative_to(top).as_posix() for path in paths if path.name != MADE_BY)
 
 
-def artefacts(workdir: str | Path) -> dict[str, dict[str, Any]]:
+def artefacts(workdir: str | Path, leaves: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Returns {relative path: {sha256, bytes, rows of JSON lines}} of what a stage left."""
-    return {name: artefact(Path(workdir) / name) for name in artefact_names(workdir)}
+    return {name: artefact(Path(workdir) / name) for name in artefact_names(workdir, leaves)}
 
 
 def covered(place: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -134,12 +81,21 @@ def split_reference(reference: str) -> tuple[str, str]:
     return name, place
 
 
-def metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the few facts of a stage's summary that go with it, those of `KEPT`."""
-    kept = {key: summary[key] for key in KEPT if summary.get(key) is not None}
-    results = summary.get("results")
-    exam = {key: results[key] for key in KEPT_RESULTS if key in results} if results else {}
-    return {**kept, "results": exam} if exam else kept
+def facts(summary: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Returns those facts of a stage's summary that its pipeline names, as far as they are there.
+
+    Args:
+      summary: of the stage.
+      names: "KEY", or "GROUP.KEY" of a fact within a group.
+    """
+    kept: dict[str, Any] = {}
+    for name in names:
+        group, _, key = name.rpartition(".")
+        if not group and summary.get(key) is not None:
+            kept[key] = summary[key]
+        elif group and key in (summary.get(group) or {}):
+            kept.setdefault(group, {})[key] = summary[group][key]
+    return kept
 
 
 def _git(root: Path, *command: str) -> str | None:
@@ -216,32 +172,33 @@ def external_sha256(written: str, assets: Path) -> str | None:
     return fingerprint(found[0]) if found == [path] else sha256([fingerprint(p) for p in found])
 
 
-def _names_something(path: tuple[str, ...], text: str) -> bool:
+def _names_something(path: tuple[str, ...], text: str, reads: Sequence[str]) -> bool:
     """Whether a text of a config is a path, or a pattern of files, at which there is something."""
     bare = not ("/" in text or Path(text).suffix)
-    if text.startswith("stage:") or "\n" in text or (bare and not PATHS & {*path[-2:]}):
+    if text.startswith("stage:") or "\n" in text or (bare and not {*reads} & {*path[-2:]}):
         return text.startswith("package:")
     if "*" in text:
         return "**" not in text and os.path.isdir(os.path.dirname(text) or ".")
     return os.path.exists(text)
 
 
-def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
+def externals(config: Any, *, reads: Sequence[str], workdir: Path, assets: Path) -> dict[str, str]:
     """Returns {path as written: fingerprint} of files and models outside the run that a config
     names.
 
-    Paths are the texts with a "/" or a suffix (or "package:"), and those of the keys `PATHS`, at
-    which there is something: a word like "test" elsewhere is none, though there be a directory of
-    that name; nor is a directory that holds the run itself.
+    Paths are the texts with a "/" or a suffix (or "package:"), and those of the keys `reads`, or
+    right below them, at which there is something. A word like "test" elsewhere is no path, even if
+    a directory has that name; nor is a directory that holds the run itself.
 
     Args:
       config: of a stage, as written.
+      reads: keys of its pipeline's config whose texts are paths though they look like words.
       workdir: of the run.
       assets: where "package:NAME" is looked for.
     """
     found = {}
     for path, text in _texts(config):
-        if not _names_something(path, text):
+        if not _names_something(path, text, reads):
             continue
         around = workdir.resolve().is_relative_to(Path(text).resolve())
         sha = None if around else external_sha256(text, assets)
@@ -250,17 +207,18 @@ def externals(config: Any, *, workdir: Path, assets: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def missing(config: Any, assets: Path) -> list[str]:
+def missing(config: Any, *, reads: Sequence[str], assets: Path) -> list[str]:
     """Returns "KEYS: TEXT" of what a config reads by the key itself and that is not there.
 
     Args:
       config: of a stage; what other stages are to leave is not looked for.
+      reads: keys of its pipeline's config whose texts are paths.
       assets: where "package:NAME" lies.
     """
     return [
         f"{'.'.join(path)}: {text}"
         for path, text in _texts(config)
-        if path and path[-1] in PATHS and text and not text.startswith("stage:")
+        if path and path[-1] in reads and text and not text.startswith("stage:")
         if not _matching(_place(text, assets))
     ]
 

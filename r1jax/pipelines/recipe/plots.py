@@ -15,9 +15,7 @@ from matplotlib.path import Path as Curve
 from r1jax.pipelines.recipe.layout import BOX, DOCK, Layout, Node, layout
 from r1jax.reports.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, STYLE
 
-KINDS = {"model": BLUE, "data": GREEN, "reward": ORANGE, "exam": PURPLE, "other": GREY}
-NAMES = {"model": "model", "data": "data", "reward": "reward model", "exam": "exam"}
-NAMES["other"] = "other"
+KINDS = {"model": BLUE, "data": GREEN, "reward model": ORANGE, "exam": PURPLE, "check": GREY}
 
 # inches
 COLUMN, WIDTH, HEIGHT, MARGIN, HEAD = 2.05, 1.62, 0.78, 0.3, 0.72
@@ -227,7 +225,7 @@ def plot_pipeline(path: str | Path, *, title: str, nodes: Sequence[Node]) -> Non
         ax.set_axis_off()
         ax.text(MARGIN, 0.3, title, fontsize=14, weight="bold", va="center", parse_math=False)
         kinds = dict.fromkeys(node.kind for node in nodes)
-        keys = [Patch(fc=_tint(c, 0.25), ec=c, label=NAMES[k]) for k, c in KINDS.items()
+        keys = [Patch(fc=_tint(c, 0.25), ec=c, label=k) for k, c in KINDS.items()
                 if k in kinds]  # fmt: skip
         if any(node.optional for node in nodes):
             keys.append(Patch(fc="white", ec=GREY, ls="--", label="optional"))

@@ -1,5 +1,7 @@
 """A run of stages on one page: its picture, its models side by side, its claims, its lineage."""
 
+import contextlib
+import fnmatch
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from r1jax.pipelines.recipe.claims import aggregate, results
 from r1jax.pipelines.recipe.layout import Node
 from r1jax.pipelines.recipe.panels import plot_measures
 from r1jax.pipelines.recipe.plots import plot_pipeline
+from r1jax.pipelines.table import Pipeline
 from r1jax.reports.markdown import span
 from r1jax.reports.page import facts_table, markdown_table
 
@@ -27,72 +30,38 @@ MEASURES = {
     "safety": "safety",
 }
 
-# colour of a stage in the picture
-KINDS = {
-    "pretrain": "model",
-    "sft": "model",
-    "r1_zero": "model",
-    "distill": "model",
-    "import_checkpoint": "model",
-    "export": "model",
-    "assistant_data": "data",
-    "sample": "data",
-    "cold_start": "data",
-    "preference": "data",
-    "generate": "data",
-    "judge": "data",
-    "reward_model": "reward",
-    "evaluate": "exam",
-    "assess": "exam",
-}
-
-# where a stage's score stands among its metrics, and its name
-SCORES = {
-    ("results", "pass_at_1", "mean"): "pass@1",
-    ("exam", "test", "after", "pass_at_1"): "pass@1",
-    ("exam", "validation", "after", "pass_at_1"): "pass@1",
-    ("after", "accuracy", "mean"): "accuracy",
-}
-# what a stage left for others to read, that before this
-LEFT = ("sft/", "pairs", "labelled", "rows", "completions", "judged", "answers")
-
 
 class Stage(NamedTuple):
     """What the report tells of a stage.
 
     Attributes:
-      name, pipeline, what, optional: as in the config.
+      name, what, optional: as in the config.
+      pipeline: its pipeline's name.
       inputs: its references to other stages, "stage:NAME/place".
+      made: its pipeline's declaration.
       done: its done.json; None if it is not done.
-      results: its results.json, if it left one.
       seconds: that it took, over all its processes.
       stale: it is done, but would be made from other things now, or reads what is stale.
     """
 
     name: str
     pipeline: str
+    made: Pipeline
     what: str
     optional: bool
     inputs: tuple[str, ...]
     done: Mapping[str, Any] | None
-    results: Mapping[str, Any] | None
     seconds: float
     stale: bool
 
 
-def _mean(told: Any, *path: str) -> int | float | None:
-    for key in path:
-        told = told.get(key) if isinstance(told, Mapping) else None
-    return told if isinstance(told, int | float) else None
-
-
-def _rows(done: Mapping[str, Any]) -> str:
-    """Rows of the first of `LEFT` that a stage left."""
-    rows = {n: a["rows"] for n, a in done["artefacts"].items() if "rows" in a}
-    for start in LEFT:
-        mine = [count for name, count in rows.items() if name.startswith(start)]
-        if mine:
-            return f"{sum(mine):,} rows"
+def _rows(stage: Stage, done: Mapping[str, Any]) -> str:
+    """Rows of the first of its pipeline's `leaves` that has any files with rows."""
+    rows = {name: file["rows"] for name, file in done["artefacts"].items() if "rows" in file}
+    for pattern in stage.made.leaves:
+        counts = [count for name, count in rows.items() if fnmatch.fnmatchcase(name, pattern)]
+        if counts:
+            return f"{sum(counts):,} rows"
     return ""
 
 
@@ -100,19 +69,12 @@ def key_figure(stage: Stage) -> str:
     """Returns the one number that says most of a stage: a score, rows, updates; "" for none."""
     if stage.done is None:
         return "not done"
-    known = stage.done["metrics"]
-    reasoning = _mean(stage.results, "columns", "reasoning", "mean")
-    if reasoning is not None:
-        return f"reasoning {reasoning:.1%}"
-    before, after = (_mean(known, when, "pass_at_1") for when in ("before", "after"))
-    if before is not None and after is not None:
-        return f"pass@1 {before:.0%} → {after:.0%}"
-    for path, name in SCORES.items():
-        score = _mean(known, *path)
-        if score is not None:
-            return f"{name} {score:.1%}"
-    steps = _mean(known, "steps")
-    return _rows(stage.done) if steps is None else f"{steps:,} update{'s' * (steps != 1)}"
+    facts = stage.done["metrics"]
+    for figure in stage.made.figures:
+        with contextlib.suppress(KeyError, TypeError):  # a fact that is not there, or None
+            return figure.format(**facts)
+    steps = facts.get("steps")
+    return _rows(stage, stage.done) if steps is None else f"{steps:,} update{'s' * (steps != 1)}"
 
 
 def _span(told: Mapping[str, Any] | None) -> str:
@@ -250,7 +212,7 @@ def write_stage_report(
             name=stage.name,
             pipeline=stage.pipeline,
             figure=key_figure(stage),
-            kind=KINDS.get(stage.pipeline, "other"),
+            kind=stage.made.kind,
             inputs=_sources(stage),
             faint=stage.done is None,
             optional=stage.optional,

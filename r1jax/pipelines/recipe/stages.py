@@ -55,6 +55,9 @@ class _Stages:
         there = {stage.name: self.folder / stage.name / "done.json" for stage in config.stages}
         self.done = {n: lineage.read_json(path) for n, path in there.items() if path.exists()}
 
+    def pipeline(self, stage: StageConfig) -> table.Pipeline:
+        return table.PIPELINES[self.built[stage.name].pipeline]
+
     def inputs(self, stage: StageConfig) -> dict[str, str]:
         """The references of a stage and the hashes of what is there."""
         found = {}
@@ -83,7 +86,9 @@ class _Stages:
             "config": values,
             "config_sha256": lineage.sha256(values),
             "inputs": self.inputs(stage),
-            "externals": lineage.externals(values, workdir=self.workdir, assets=ASSETS),
+            "externals": lineage.externals(
+                values, reads=self.pipeline(stage).reads, workdir=self.workdir, assets=ASSETS
+            ),
         }
 
     def check(self, stage: StageConfig, told: Mapping[str, Any]) -> None:
@@ -148,7 +153,7 @@ class _Stages:
 
     def run(self, stage: StageConfig) -> None:
         """Runs a stage, or goes on with it, and writes its done.json."""
-        folder = self.folder / stage.name
+        folder, pipeline = self.folder / stage.name, self.pipeline(stage)
         begun, made_by = folder / "begun.json", self.made_by(stage)
         self.check_read(stage)
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,16 +167,17 @@ class _Stages:
         print(f"{self.headed(stage)}: {stage.what}{more}", flush=True)
         start = time.monotonic()
         try:
-            table.PIPELINES[made_by["pipeline"]][1](self.built[stage.name], folder)
+            pipeline.run(self.built[stage.name], folder)
         finally:
             _spent(folder, time.monotonic() - start)
         gc.collect()
-        summary = folder / "summary.json"
+        path = folder / "summary.json"
+        summary = lineage.read_json(path) if path.exists() else {}
         told = {
             "name": stage.name,
             **made_by,
-            "artefacts": lineage.artefacts(folder),
-            "metrics": lineage.metrics(lineage.read_json(summary)) if summary.exists() else {},
+            "artefacts": lineage.artefacts(folder, pipeline.leaves),
+            "metrics": lineage.facts(summary, pipeline.facts),
             "code": self.code,
             **({} if began == self.code else {"begun_by": began}),
         }
@@ -255,7 +261,8 @@ def run(config: R1Config, workdir: Path) -> None:
     stages = _Stages(config, workdir)
     wanted = _wanted(config, stages)
     for stage in [s for s in wanted if s.name not in stages.done]:
-        if missing := lineage.missing(written(stage, config.seed), ASSETS):
+        reads = stages.pipeline(stage).reads
+        if missing := lineage.missing(written(stage, config.seed), reads=reads, assets=ASSETS):
             raise ValueError(f"stage {stage.name!r} reads what is not there: {', '.join(missing)}")
     for stage in wanted:
         if stage.name in stages.done:
@@ -296,11 +303,11 @@ def _report(config: R1Config, stages: _Stages, seconds: Mapping[str, float]) -> 
         stage_report.Stage(
             name=stage.name,
             pipeline=stages.built[stage.name].pipeline,
+            made=stages.pipeline(stage),
             what=stage.what,
             optional=stage.optional,
             inputs=tuple(references(stage)),
             done=stages.done.get(stage.name),
-            results=found.get(stage.name),
             seconds=seconds[stage.name],
             stale=stage.name in stale,
         )

@@ -4,21 +4,25 @@ import subprocess
 
 import pytest
 
+from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 
+LEAVES = sorted({glob for made in table.PIPELINES.values() for glob in made.leaves})
+READS = sorted({key for made in table.PIPELINES.values() for key in made.reads})
 
-def test_artefacts_are_data_and_models_and_nothing_that_holds_times_or_paths(tmp_path):
+
+def test_no_pipeline_leaves_what_holds_times_or_paths(tmp_path):
     kept = ["model/model.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
             "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json",
             "model/chat_template.jinja", "model/generation_config.json",
             "hugging_face/special_tokens_map.json"]  # fmt: skip
     left = ["metrics.jsonl", "model/made_by.json", "eval.jsonl", "timing.jsonl", "summary.json",
-            "report.md", "request.json", "begun.json", "checkpoints/4/weights.safetensors",
-            "sft.part/00000.jsonl"]  # fmt: skip
+            "dialogue.jsonl", "report.md", "request.json", "begun.json", "sft.part/00000.jsonl",
+            "checkpoints/4/weights.safetensors"]  # fmt: skip
     for name in kept + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a\nb\n")
-    got = lineage.artefacts(tmp_path)
+    got = lineage.artefacts(tmp_path, LEAVES)
     sha = hashlib.sha256(b"a\nb\n").hexdigest()
     assert list(got) == sorted(kept)
     assert got["answers.jsonl"] == {"sha256": sha, "bytes": 4, "rows": 2}
@@ -31,7 +35,7 @@ def test_a_models_artefacts_do_not_tell_where_it_was_made(tmp_path):
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "made_by.json").write_text(json.dumps(made_by))
-        return lineage.artefacts(tmp_path / name)
+        return lineage.artefacts(tmp_path / name, LEAVES)
 
     first = artefacts("a", {"theta": 10_000}, {"base": "runs/a"})
     assert artefacts("b", {"theta": 10_000}, {"base": "runs/elsewhere"}) == first
@@ -83,14 +87,15 @@ def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypat
     (tmp_path / "assets" / "tiny" / "weights").write_text("w")
     texts = ["test", "rows.jsonl", "*.jsonl", "package:tiny", "package:none", "./nothing.jsonl",
              "**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]  # fmt: skip
-    got = lineage.externals({"x": texts}, workdir=tmp_path / "run", assets=tmp_path / "assets")
+    places = {"workdir": tmp_path / "run", "assets": tmp_path / "assets"}
+    got = lineage.externals({"x": texts}, reads=READS, **places)
     assert set(got) == {"rows.jsonl", "*.jsonl", "package:tiny"}
     (tmp_path / "test" / "part").write_text("")
     named = {"base": "test", "training": {"mine": "test"}, "prompt": {"style": "test"},
-             "files": {"place": "test/*"}, "data": "nothing"}  # fmt: skip
-    found = lambda config: set(lineage.externals(config, workdir=tmp_path / "run", assets=tmp_path))
-    assert found(named) == {"test", "test/*"}
-    assert found({"prompt": named["prompt"], "name": "test"}) == set()
+             "files": {"path": "test/*"}, "data": "nothing"}  # fmt: skip
+    assert set(lineage.externals(named, reads=READS, **places)) == {"test", "test/*"}
+    for config, reads in (({"prompt": named["prompt"], "name": "test"}, READS), (named, ())):
+        assert set(lineage.externals(config, reads=reads, **places)) <= {"test/*"}
 
 
 def test_a_pattern_is_its_files_whatever_folders_match_too(tmp_path):
@@ -101,13 +106,15 @@ def test_a_pattern_is_its_files_whatever_folders_match_too(tmp_path):
     assert lineage.external_sha256(f"{tmp_path}/*", tmp_path) == before
 
 
-def test_metrics_hold_no_time_and_no_path():
+def test_only_the_facts_that_a_pipeline_names_are_kept():
+    names = ("steps", "counts", "before", "tokens", "results.pass_at_1", "results.columns")
     summary = {"steps": 4, "seconds": {"a": 1}, "config": {"base": "/x"}, "counts": {"rows": 2},
                "results": {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}}  # fmt: skip
     wanted = {"steps": 4, "counts": {"rows": 2}, "results": {"pass_at_1": {"mean": 1.0}}}
-    assert lineage.metrics(summary) == wanted
+    assert lineage.facts({**summary, "before": None}, names) == wanted
     column = {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}, "by_question": {"q": 1}}}
-    assert lineage.metrics(column) == {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}}}
+    wanted = {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}}}
+    assert lineage.facts(column, names) == wanted
 
 
 def test_the_code_is_told_by_its_commit_whether_it_changed_and_its_hash(tmp_path):

@@ -68,13 +68,21 @@ def examine(config: ExamineConfig, workdir: Path) -> None:
     (workdir / "results.json").write_text(json.dumps(document))
 
 
+MAKE = table.Pipeline(
+    config=MakeConfig, run=make, kind="data", reads=("inputs",), leaves=("model/*", "rows.jsonl"),
+    facts=("steps",), figures=(),
+)  # fmt: skip
+EXAMINE = table.Pipeline(
+    config=ExamineConfig, run=examine, kind="exam", reads=("model",),
+    leaves=("results.json", "*.jsonl"), facts=(), figures=(),
+)  # fmt: skip
 stop_at: tuple[str, int] | None = None
 
 
 @pytest.fixture(autouse=True)
 def stubs(monkeypatch):
-    monkeypatch.setitem(table.PIPELINES, "make", (MakeConfig, make))
-    monkeypatch.setitem(table.PIPELINES, "examine", (ExamineConfig, examine))
+    monkeypatch.setitem(table.PIPELINES, "make", MAKE)
+    monkeypatch.setitem(table.PIPELINES, "examine", EXAMINE)
     monkeypatch.setattr(lineages, "code_state", lambda package: CODE)
     monkeypatch.setattr(stage_report, "plot_pipeline", lambda *a, **k: None)
     monkeypatch.setattr(stage_report, "plot_measures", lambda *a, **k: None)
@@ -160,7 +168,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes_as_one_elsewhere(tmp_path, whole
 def test_done_stages_are_skipped_and_told(whole, capsys, monkeypatch):
     capsys.readouterr()
     before = done(whole)
-    monkeypatch.setitem(table.PIPELINES, "make", (MakeConfig, None))  # would fail if run
+    monkeypatch.setitem(table.PIPELINES, "make", MAKE._replace(run=None))  # would fail if run
     r1.run(built(), whole)
     said = capsys.readouterr().out
     assert "stage 2/3 second (make): done\n" in said and "3 of 3 stages done, 0 now" in said
@@ -333,9 +341,12 @@ def test_an_unknown_key_in_the_last_stage_is_told_before_any_work(tmp_path):
 
 def test_references_are_replaced_in_nested_values_too(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setitem(
-        table.PIPELINES, "examine", (ExamineConfig, lambda c, w: (seen.append(c), examine(c, w)))
-    )
+
+    def watched(config, workdir):
+        seen.append(config)
+        examine(config, workdir)
+
+    monkeypatch.setitem(table.PIPELINES, "examine", EXAMINE._replace(run=watched))
     r1.run(built(), tmp_path)
     path = str(tmp_path / "stages" / "second" / "model")
     assert seen[0].model == path and seen[0].nested == {"deep": [{"at": path}]}
