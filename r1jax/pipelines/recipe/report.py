@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from r1jax.io.progress import clock
 from r1jax.pipelines.recipe.claims import aggregate, results
-from r1jax.pipelines.recipe.layout import Node
+from r1jax.pipelines.recipe.flowchart import Node, flowchart
 from r1jax.pipelines.recipe.panels import plot_measures
-from r1jax.pipelines.recipe.plots import plot_pipeline
+from r1jax.pipelines.recipe.picture import plot_pipeline
 from r1jax.pipelines.table import Pipeline
 from r1jax.reports.markdown import span
 from r1jax.reports.page import facts_table, markdown_table
@@ -251,6 +251,8 @@ def write_stage_report(
         "where the margin's whole interval says so; else it is within noise.",
         "",
         "## Stages",
+        "",
+        *flowchart(nodes),
         "",
         *_stages(stages),
         "",

@@ -373,6 +373,7 @@ def test_the_report_shows_models_claims_and_stages(whole):
     report = (whole / "report.md").read_text()
     for text in ("| measure | Second |", "| reasoning | 0.", "**holds**", "1. first | make |"):
         assert text in report
+    assert "```mermaid\nflowchart TD\n    s1[" in report and "\n    s1 --> s2\n" in report
     told = json.loads((whole / "results.json").read_text())
     assert told["seed"] == 5 and told["models"]["Second"]["reasoning"]["n"] == 9
 
