@@ -11,7 +11,7 @@ from ml_collections import config_flags
 
 from r1jax import config as configs
 from r1jax.pipelines import table
-from r1jax.pipelines.recipe import check_run, stages
+from r1jax.pipelines.recipe import check_run, config, run
 from r1jax.train.loop import Stopped
 
 PIPELINES = {
@@ -26,8 +26,8 @@ PIPELINES = {
         figures=(),
     ),
     "r1": table.Pipeline(
-        config=stages.R1Config,
-        run=stages.run,
+        config=config.R1Config,
+        run=run.run,
         kind="recipe",
         reads=(),
         leaves=("lineage.json", "results.json", "stages/*/done.json"),

@@ -13,7 +13,8 @@ from r1jax.pipelines import table
 from r1jax.pipelines.recipe import check, check_run
 from r1jax.pipelines.recipe import lineage as lineages
 from r1jax.pipelines.recipe import report as stage_report
-from r1jax.pipelines.recipe import stages as r1
+from r1jax.pipelines.recipe import run as r1
+from r1jax.pipelines.recipe import stages as r1_stages
 from r1jax.train.loop import Stopped
 
 
@@ -86,7 +87,7 @@ def stubs(monkeypatch):
     monkeypatch.setattr(lineages, "code_state", lambda package: CODE)
     monkeypatch.setattr(stage_report, "plot_pipeline", lambda *a, **k: None)
     monkeypatch.setattr(stage_report, "plot_measures", lambda *a, **k: None)
-    monkeypatch.setattr(r1.gc, "collect", lambda: 0)  # slow in a process full of tests
+    monkeypatch.setattr(r1_stages.gc, "collect", lambda: 0)  # slow in a process full of tests
     monkeypatch.setitem(globals(), "stop_at", None)
 
 
@@ -277,9 +278,9 @@ def test_files_from_outside_are_fingerprinted_and_watched(tmp_path):
     r1.run(config, workdir)
     entry = json.loads((workdir / "lineage.json").read_text())["externals"][str(outside)]
     assert entry["read_by"] == ["first"]
-    assert check.check(workdir, assets=r1.ASSETS) == []
+    assert check.check(workdir, assets=r1_stages.ASSETS) == []
     outside.write_text('{"other": 1}\n')
-    (problem,) = check.check(workdir, assets=r1.ASSETS)
+    (problem,) = check.check(workdir, assets=r1_stages.ASSETS)
     assert str(outside) in problem
     with pytest.raises(ValueError, match=r"externals\..*data.jsonl: was"):
         r1.run(config, workdir)
