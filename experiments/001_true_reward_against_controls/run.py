@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from absl import app, flags
 
+from r1jax.config import flatten
 from r1jax.io.metrics import read_jsonl
 
 HERE = Path(__file__).parent
@@ -23,10 +24,18 @@ ARMS = {  # config, colour (Okabe-Ito)
     "format only": ("configs/r1_zero_format_only_tiny.py", "#E69F00"),
     "random": ("configs/r1_zero_random_tiny.py", "#999999"),
 }
-KEPT = (
-    "pass_at_1", "pass_at_1_low", "pass_at_1_high", "cons_at_16", "format_rate", "mean_length",
-    "mean_length_correct", "mean_length_wrong", "truncation_rate", "reflective_rate", "by_stratum",
-)  # fmt: skip
+KEPT = {  # path in an exam's row, by its name in results.json here
+    "pass_at_1": "pass_at_1.mean",
+    "pass_at_1_low": "pass_at_1.low",
+    "pass_at_1_high": "pass_at_1.high",
+    "cons_at_16": "cons_at.16.mean",
+    "format_rate": "rates.format",
+    "mean_length": "lengths.all.mean",
+    "mean_length_correct": "lengths.right.mean",
+    "mean_length_wrong": "lengths.wrong.mean",
+    "truncation_rate": "rates.truncation",
+    "reflective_rate": "rates.reflective",
+}
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where the runs are kept.", required=True)
 _SEEDS = flags.DEFINE_integer("seeds", None, "Seeds of the true reward.", required=True)
@@ -47,17 +56,28 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
             subprocess.run(command, check=True, stdout=log, stderr=log)
     summary = json.loads((where / "summary.json").read_text())
     curve = [
-        {"update": r["update"], "pass_at_1": r["pass_at_1"], "mean_length": r["mean_length"]}
+        {
+            "update": r["update"],
+            "pass_at_1": r["pass_at_1"]["mean"],
+            "mean_length": r["lengths"]["all"]["mean"],
+        }
         for r in read_jsonl(where / "eval.jsonl")
         if r["split"] == "validation"
     ]
     phases = summary["seconds"]
     return {
         "arm": arm, "seed": seed, "curve": curve, "max_logp_gap": summary["max_logp_gap"],
-        **{when: {k: summary[when][k] for k in KEPT} for when in ("before", "after")},
+        **{when: _kept(summary[when]) for when in ("before", "after")},
         "rl_seconds": sum(phases[p] for p in ("sample", "reward", "logprobs", "update")),
         "weights_sha256": summary["weights_sha256"],
     }  # fmt: skip
+
+
+def _kept(exam: dict) -> dict:
+    """The numbers of an exam that results.json keeps, under its names."""
+    numbers, strata = flatten(exam), exam["by_stratum"]
+    kept = {name: numbers.get(path) for name, path in KEPT.items()}
+    return {**kept, "by_stratum": {name: row["mean"] for name, row in strata.items()}}
 
 
 def plot(results: list[dict], path: Path) -> None:

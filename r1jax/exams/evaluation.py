@@ -9,11 +9,28 @@ from jaxtyping import Array, Key
 
 from r1jax import keys
 from r1jax.data.tasks.problems import ProblemSource
-from r1jax.exams import statistics
-from r1jax.exams.examiner import Answered, Examiner, known_to_all, mean, rates
-from r1jax.rewards.judge import OPEN
+from r1jax.exams import results
+from r1jax.exams.examiner import (
+    Answered,
+    Examiner,
+    answer_rows,
+    known_to_all,
+    reflective_share,
+)
 from r1jax.sampling.config import SamplerConfig
 from r1jax.types import Weights
+
+# of the results, what is noted of an exam during training: nothing that grows with the questions
+KEPT = (
+    "questions",
+    "samples",
+    "pass_at_1",
+    "pass_at",
+    "cons_at",
+    "rates",
+    "lengths",
+    "by_stratum",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,31 +113,6 @@ def _sampled(
     )
 
 
-def _consensus(examiner: Examiner, whole: Answered, samples: int, votes: int) -> float | None:
-    """cons@k over all questions that have an answer, k = `votes`."""
-    shares = []
-    for start in range(0, len(whole.scores), samples):
-        if whole.problems[start].kind in OPEN:
-            continue
-        scores = whole.scores[start : start + samples]
-        cast = examiner.rewarder.votes([s.answer for s in scores], whole.problems[start])
-        right = [None if s.error else s.parts["accuracy"] == 1 for s in scores]
-        shares.append(statistics.consensus(cast, right, k=votes))
-    return mean(share for share in shares if share is not None)
-
-
-def _too_few_judged(split: str, whole: Answered, judged_Q: np.ndarray) -> str:
-    """Says why fewer than two questions count, where an interval takes two."""
-    failures = [s.reason for s in whole.scores if s.error]
-    reason = "the others have no answer to judge by"
-    if failures:
-        reason = f"first failure: {failures[0]}"
-    return (
-        f"{split}: {judged_Q.sum()} of {len(judged_Q)} questions could be judged, wanted at "
-        f"least 2; {reason}"
-    )
-
-
 def evaluate(
     examiner: Examiner,
     weights: Weights,
@@ -136,44 +128,37 @@ def evaluate(
     """Examines the policy on the first `count` problems of a split.
 
     Returns:
-      A row for eval.jsonl (split, pass_at_1 and its interval, cons_at_K, rates, lengths,
-      by_stratum), and the first samples of the first questions, to be read. What could not be
-      judged is left out of pass@1, and told as error_rate; questions that have no answer are left
-      out too, and are no errors.
+      A row for eval.jsonl: the split and, of `exams.results`, what `KEPT` names, with the share of
+      reflective answers among the rates; and the first samples of the first questions, to be read.
+
+    Raises:
+      RuntimeError: if the answers to fewer than two questions could be judged.
     """
-    whole = _sampled(
+    answered = _sampled(
         examiner, weights, source, key, split=split, count=count, config=config, cap=cap
     )
     k = config.samples
-    judged = [
-        not s.error and p.kind not in OPEN
-        for s, p in zip(whole.scores, whole.problems, strict=True)
-    ]
-    right = [s.parts["accuracy"] == 1 for s in whole.scores]
-    correct_QK = np.where(judged, right, np.nan).reshape(count, k)
-    judged_Q = np.asarray(~np.isnan(correct_QK).all(axis=1))
-    if judged_Q.sum() < 2:
-        raise RuntimeError(_too_few_judged(split, whole, judged_Q))
-    means_Q = np.nanmean(correct_QK[judged_Q], axis=1)
-    center, low, high = statistics.mean_interval(means_Q, level=config.level)
-    strata = np.array([p.stratum for p in whole.problems[::k]])[judged_Q]
-    row = {
-        "split": split,
-        "questions": count,
-        "samples": k,
-        "pass_at_1": center,
-        "pass_at_1_low": low,
-        "pass_at_1_high": high,
-        f"cons_at_{config.consensus}": _consensus(examiner, whole, k, config.consensus),
-        **rates(whole, reflective),
-        "by_stratum": {s: float(means_Q[strata == s].mean()) for s in sorted(set(strata) - {""})},
-    }
+    # two problems of a split may have one id: here each is its place
+    questions = [p._replace(id=str(i)) for i, p in enumerate(answered.problems[::k])]
+    named = answered._replace(problems=[q for q in questions for _ in range(k)])
+    rows = answer_rows(named, samples=k, first=0)
+    examiner.vote(rows, questions)
+    whole = results.results(rows, ks=(config.consensus,), level=config.level)
+    judged = whole["pass_at_1"]["questions"]
+    if judged < 2:
+        reasons = [s.reason for s in answered.scores if s.error]
+        rest = f"first failure: {reasons[0]}" if reasons else "the others have no answer"
+        raise RuntimeError(
+            f"{split}: {judged} of {count} questions could be judged, wanted at least 2; {rest}"
+        )
+    row = {"split": split, **{name: whole[name] for name in KEPT}}
+    row["rates"]["reflective"] = reflective_share(answered.completions, reflective)
     shown = [
         {
-            "prompt": whole.prompts[i],
-            "completion": whole.completions[i],
-            "score": whole.scores[i].total,
-            "reason": whole.scores[i].reason,
+            "prompt": answered.prompts[i],
+            "completion": answered.completions[i],
+            "score": answered.scores[i].total,
+            "reason": answered.scores[i].reason,
         }
         for i in range(0, min(count, 3) * k, k)
     ]

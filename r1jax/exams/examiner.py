@@ -76,6 +76,17 @@ class Examiner:
             except ValueError as error:
                 raise ValueError(f"{split}: problem {problem.id}: {error}") from error
 
+    def vote(self, rows: Iterable[dict[str, Any]], questions: Iterable[Problem]) -> None:
+        """Adds to each row of `answer_rows` the key by which its answer votes."""
+        rows_of: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            rows_of.setdefault(row["id"], []).append(row)
+        for question in questions:
+            answers = [row["answer"] for row in rows_of[question.id]]
+            votes = self.rewarder.votes(answers, question)
+            for row, vote in zip(rows_of[question.id], votes, strict=True):
+                row["vote"] = vote
+
     def draw(
         self,
         weights: Weights,
@@ -120,9 +131,11 @@ class Examiner:
         ]
         mine = own_rows(len(completions))
         scores = self.rewarder(
-            [completions[b] for b in mine], first=mine.start, seed=self.seed * 1_000_003 + step,
+            [completions[b] for b in mine],
+            first=mine.start,
+            seed=self.seed * 1_000_003 + step,
             cap=cap,
-        )  # fmt: skip
+        )
         seconds = time.monotonic() - start
         texts_of_prompts = [prompt.text for prompt in prompts]
         return Answered(rows, texts_of_prompts, texts, scores, lengths, truncated, seconds)
@@ -131,6 +144,36 @@ class Examiner:
 def known_to_all(answered: Answered) -> Answered:
     """The rollout with the scores of all its rows; a collective among several processes."""
     return answered._replace(scores=[Score(*score) for score in all_rows(answered.scores)])
+
+
+def answer_rows(answered: Answered, *, samples: int, first: int) -> list[dict[str, Any]]:
+    """Returns a row for each answer of a rollout, as `exams.results` reads it but for the votes.
+
+    Args:
+      answered: with all its scores.
+      samples: answers to each question.
+      first: number of the first of them.
+    """
+    return [
+        {
+            "id": problem.id,
+            "sample": first + b % samples,
+            "stratum": problem.stratum,
+            "subject": problem.subject,
+            "kind": problem.kind,
+            "gold": problem.answer,
+            "completion": answered.completions[b],
+            "answer": score.answer,
+            "value": score.parts["accuracy"],
+            "error": score.error,
+            "format": score.parts["format"],
+            "parts": score.parts,
+            "reason": score.reason,
+            "tokens": int(answered.lengths[b]),
+            "truncated": bool(answered.truncated[b]),
+        }
+        for b, (problem, score) in enumerate(zip(answered.problems, answered.scores, strict=True))
+    ]
 
 
 def mean(values: Iterable[Any]) -> float | None:
@@ -152,8 +195,13 @@ def mean_parts(answered: Answered) -> dict[str, float | None]:
     return {name: mean(values) for name, values in told.items()}
 
 
-def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
-    """Mean lengths of all, right, wrong completions; shares of format, truncation, reflection.
+def reflective_share(completions: Iterable[str], words: tuple[str, ...]) -> float | None:
+    """Returns the share of completions that hold one of the words; None without completions."""
+    return mean(says_any(text, words) for text in completions)
+
+
+def rollout_metrics(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
+    """Returns what metrics.jsonl tells of a rollout: mean lengths in tokens, and shares of answers.
 
     What could not be judged, or only by a reward model, is neither right nor wrong.
     """
@@ -161,11 +209,10 @@ def rates(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | 
     errors |= np.array([p.kind in OPEN for p in answered.problems])
     correct = ~errors & (np.array([s.parts["accuracy"] for s in answered.scores]) == 1)
     return {
-        "format_rate": mean(s.parts["format"] for s in answered.scores),
-        "mean_length": mean(answered.lengths),
-        "mean_length_correct": mean(answered.lengths[correct]),
-        "mean_length_wrong": mean(answered.lengths[~correct & ~errors]),
-        "truncation_rate": mean(answered.truncated),
-        "reflective_rate": mean(says_any(t, reflective) for t in answered.completions),
-        "error_rate": mean(s.error for s in answered.scores),
+        "length": mean(answered.lengths),
+        "length_correct": mean(answered.lengths[correct]),
+        "length_wrong": mean(answered.lengths[~correct & ~errors]),
+        "reflective_rate": reflective_share(answered.completions, reflective),
+        "truncation": mean(answered.truncated),
+        "judge_errors": mean(s.error for s in answered.scores),
     }

@@ -1,25 +1,27 @@
-"""An exam's stored answers turned into its results: pass@k, cons@k, rates, lengths, tables.
+"""An exam's answers turned into its results: pass@k, cons@k, rates, lengths, tables.
 
-An answer whose judge failed (`error`) is neither right nor wrong. It is left out of every mean of
-correctness and counted, and the results say what pass@1 would be had all such answers been wrong,
-and had all been right.
+It makes no difference whether a model is examined alone or while it is trained. An answer whose
+judge failed (`error`) is neither right nor wrong. It is left out of every mean of correctness and
+counted, and the results say what pass@1 would be had all such answers been wrong, and had all been
+right. Questions that have no answer (`rewards.judge.OPEN`) count for rates and lengths alone.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from r1jax.exams import statistics
+from r1jax.rewards.judge import OPEN
 
 Row = Mapping[str, Any]
 Questions = dict[str, list[Row]]
 
 FIELDS = (
-    "id", "sample", "stratum", "subject", "kind", "gold", "answer", "value", "error", "format",
-    "tokens", "truncated", "vote",
-)  # fmt: skip
+    *("id", "sample", "stratum", "subject", "kind", "gold"),
+    *("answer", "value", "error", "format", "tokens", "truncated", "vote"),
+)
 BINS = 24  # of the histogram of lengths
 
 
@@ -64,8 +66,8 @@ def by_question(rows: Sequence[Row]) -> Questions:
 
 
 def judged(samples: Sequence[Row]) -> list[Row]:
-    """Returns the answers whose judge did its work."""
-    return [row for row in samples if not row["error"]]
+    """Returns the answers that are right or wrong: their judge did its work."""
+    return [row for row in samples if not row["error"] and row["kind"] not in OPEN]
 
 
 def right(row: Row) -> bool:
@@ -79,12 +81,10 @@ def _mean(values: Sequence[float | int]) -> float | None:
 
 def _interval(means: Sequence[float], level: float) -> dict[str, float | int | None]:
     """The mean over questions and its ends; None for what so few questions cannot tell."""
-    told: dict[str, float | int | None] = {
-        "questions": len(means), "mean": _mean(means), "low": None, "high": None,
-    }  # fmt: skip
-    if len(means) > 1:
-        told |= statistics.mean_interval(np.array(means, np.float64), level=level)._asdict()
-    return told
+    if len(means) < 2:
+        return {"questions": len(means), "mean": _mean(means), "low": None, "high": None}
+    interval = statistics.mean_interval(np.array(means, np.float64), level=level)
+    return {"questions": len(means), **interval._asdict()}
 
 
 def accuracies(questions: Questions) -> dict[str, float]:
@@ -101,9 +101,12 @@ def _pass_at(questions: Questions, k: int) -> list[float]:
 
 def _cons_at(questions: Questions, k: int) -> list[float]:
     """cons@k of each question, as far as it is known."""
-    verdict = lambda row: None if row["error"] else right(row)
     shares = [
-        statistics.consensus([r["vote"] for r in rows], [verdict(r) for r in rows], k=k)
+        statistics.consensus(
+            [row["vote"] for row in rows],
+            [None if row["error"] else right(row) for row in rows],
+            k=k,
+        )
         for rows in questions.values()
     ]
     return [share for share in shares if share is not None]
@@ -153,8 +156,12 @@ def _table(questions: Questions, field: str, level: float) -> dict[str, dict[str
 
 def _if_errors_were(questions: Questions, value: bool) -> float | None:
     """pass@1 had every errored answer been right, or wrong."""
-    verdict: Callable[[Row], bool] = lambda row: value if row["error"] else right(row)
-    return _mean([float(np.mean([*map(verdict, rows)])) for rows in questions.values()])
+    return _mean(
+        [
+            float(np.mean([value if row["error"] else right(row) for row in rows]))
+            for rows in questions.values()
+        ]
+    )
 
 
 def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str, Any]:
@@ -168,7 +175,7 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
       rows: of the stored answers, one a sample, with `FIELDS`: value 0 to 1, format 0 or 1, vote
         a key that equivalent answers share, or None.
       ks: samples allowed, or voting; cons@k is told for those that divide the samples of a
-        question, if any answer has a vote.
+        question.
       level: nominal coverage of the intervals, such as 0.95.
 
     Returns:
@@ -187,15 +194,16 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
     if any(not 1 <= k <= samples for k in ks):
         raise ValueError(f"exam: got k of {list(ks)}, wanted 1 to the {samples} samples there are")
     known = judged(rows)
-    right_of = accuracies(questions)
+    # of what has an answer to be right about; a question is of one kind
+    asked = {name: s for name, s in questions.items() if s[0]["kind"] not in OPEN}
+    right_of = accuracies(asked)
     kinds = {
         "all": rows,
         "right": [row for row in known if right(row)],
         "wrong": [row for row in known if not right(row)],
         "truncated": [row for row in rows if row["truncated"]],
     }
-    voting = any(row["vote"] is not None for row in rows)
-    values = [[r["value"] for r in judged(s)] for s in questions.values()]
+    values = [[r["value"] for r in judged(s)] for s in asked.values()]
     return {
         "questions": len(questions),
         "samples": samples,
@@ -203,19 +211,15 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
         "level": level,
         "pass_at_1": _interval(list(right_of.values()), level),
         "mean_value": _interval([float(np.mean(v)) for v in values if v], level),
-        "pass_at": {
-            str(k): _interval(_pass_at(questions, k), level) for k in sorted({1, *ks})
-        },
+        "pass_at": {str(k): _interval(_pass_at(asked, k), level) for k in sorted({1, *ks})},
         "cons_at": {
-            str(k): _interval(_cons_at(questions, k), level)
-            for k in sorted({*ks})
-            if voting and samples % k == 0
+            str(k): _interval(_cons_at(asked, k), level) for k in sorted({*ks}) if samples % k == 0
         },
         "errors": {
-            "answers": len(rows) - len(known),
-            "unjudged": [name for name in questions if name not in right_of],
-            "pass_at_1_if_wrong": _if_errors_were(questions, False),
-            "pass_at_1_if_right": _if_errors_were(questions, True),
+            "answers": sum(bool(row["error"]) for row in rows),
+            "unjudged": [name for name in asked if name not in right_of],
+            "pass_at_1_if_wrong": _if_errors_were(asked, False),
+            "pass_at_1_if_right": _if_errors_were(asked, True),
         },
         "rates": {
             "truncation": _mean([bool(row["truncated"]) for row in rows]),
@@ -224,10 +228,10 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
         },
         "lengths": {name: _lengths(kind) for name, kind in kinds.items()},
         "length_histogram": _histogram(kinds),
-        "by_stratum": _table(questions, "stratum", level),
-        "by_subject": _table(questions, "subject", level),
+        "by_stratum": _table(asked, "stratum", level),
+        "by_subject": _table(asked, "subject", level),
         "accuracies": right_of,
-    }  # fmt: skip
+    }
 
 
 def compare(

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.asking import AskConfig, open_asker
-from r1jax.exams.examiner import Answered, Examiner, known_to_all
+from r1jax.exams.examiner import Answered, Examiner, answer_rows, known_to_all
 from r1jax.exams.job import Job
 from r1jax.rewards.combine import Rewarder
 
@@ -94,28 +94,8 @@ class Exam:
         answered = known_to_all(judging.result())
         self.judging["judge_waited_for"] += time.monotonic() - start
         self.judging["judge"] += answered.seconds
-        return [*self._rows(unit, answered)]
-
-    def _rows(self, unit: int, answered: Answered) -> Iterator[Row]:
         at_once = self.config.samples_at_once
-        for b, (problem, score) in enumerate(zip(answered.problems, answered.scores, strict=True)):
-            yield {
-                "id": problem.id,
-                "sample": unit % self.blocks * at_once + b % at_once,
-                "stratum": problem.stratum,
-                "subject": problem.subject,
-                "kind": problem.kind,
-                "gold": problem.answer,
-                "completion": answered.completions[b],
-                "answer": score.answer,
-                "value": score.parts["accuracy"],
-                "error": score.error,
-                "format": score.parts["format"],
-                "parts": score.parts,
-                "reason": score.reason,
-                "tokens": int(answered.lengths[b]),
-                "truncated": bool(answered.truncated[b]),
-            }
+        return answer_rows(answered, samples=at_once, first=unit % self.blocks * at_once)
 
     def write_questions(self, path: Path) -> None:
         """What was asked, for readers and for judging again."""
@@ -134,17 +114,6 @@ class Exam:
                     "subject": q.subject,
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def votes(self, rows: list[Row]) -> None:
-        """Adds to each row the key by which its answer votes."""
-        rows_of: dict[str, list[Row]] = {}
-        for row in rows:
-            rows_of.setdefault(row["id"], []).append(row)
-        for question in self.questions:
-            answers = [row["answer"] for row in rows_of[question.id]]
-            votes = self.examiner.rewarder.votes(answers, question)
-            for row, vote in zip(rows_of[question.id], votes, strict=True):
-                row["vote"] = vote
 
 
 def tokens_sampled(answers: Path) -> int:

@@ -140,7 +140,8 @@ class MetricsWriter:
 
 
 def consensus_of(rows: Iterable[Mapping[str, Any]]) -> str:
-    """How many answers vote in the consensus of exams ("cons_at_16": "16"); "k" if none tells."""
-    prefix = "cons_at_"
-    told = (key[len(prefix) :] for row in rows for key in row if key.startswith(prefix))
-    return next(told, "k")
+    """How many answers vote in the consensus of exams ("16" of {"cons_at": {"16": ...}}).
+
+    "k" if no row tells.
+    """
+    return next((k for row in rows for k in row.get("cons_at", ())), "k")

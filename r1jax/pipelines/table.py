@@ -116,7 +116,7 @@ PIPELINES = {
             "agreement",
             "tokens",
         ),
-        figures=("pass@1 {before[pass_at_1]:.0%} → {after[pass_at_1]:.0%}",),
+        figures=("pass@1 {before[pass_at_1][mean]:.0%} → {after[pass_at_1][mean]:.0%}",),
     ),
     "evaluate": Pipeline(
         config=evaluate.EvaluateConfig,
@@ -205,7 +205,7 @@ PIPELINES = {
         reads=("base", "model", "path"),
         leaves=("model/*",),
         facts=("steps", "weights_sha256", "before", "after", "tokens"),
-        figures=("pass@1 {before[pass_at_1]:.0%} → {after[pass_at_1]:.0%}",),
+        figures=("pass@1 {before[pass_at_1][mean]:.0%} → {after[pass_at_1][mean]:.0%}",),
     ),
     "reward_model": Pipeline(
         config=reward_model.RewardModelConfig,
@@ -241,8 +241,8 @@ PIPELINES = {
             "tokens",
         ),
         figures=(
-            "pass@1 {exam[test][after][pass_at_1]:.1%}",
-            "pass@1 {exam[validation][after][pass_at_1]:.1%}",
+            "pass@1 {exam[test][after][pass_at_1][mean]:.1%}",
+            "pass@1 {exam[validation][after][pass_at_1][mean]:.1%}",
         ),
     ),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from r1jax.config import flatten
 from r1jax.io.metrics import consensus_of, read_jsonl
 from r1jax.reports.panels import (
     BLUE,
@@ -105,6 +106,11 @@ def rows_of(workdir: Path, kind: str) -> list[dict[str, Any]]:
     return read_jsonl(path) if path.exists() else []
 
 
+def flat(rows: Rows) -> list[dict[str, Any]]:
+    """Returns rows whose keys are the paths of numbers: "pass_at_1.mean", "rates.format"."""
+    return [flatten(row) for row in rows]
+
+
 def panel(rows: Rows, curves: Curves) -> Panel:
     """Returns the panel of some curves over the updates."""
     title, unit, scale, wanted = curves
@@ -113,12 +119,15 @@ def panel(rows: Rows, curves: Curves) -> Panel:
 
 def _by_split(evals: Rows, metric: str, style: str) -> Callable[[Axes], bool]:
     """Returns what draws a metric of the exams, a curve a split."""
-    return bands(evals, [(s, Line(metric, s, colour), style) for s, colour in SPLITS.items()])
+    wanted = [(split, Line(metric, split, colour), style) for split, colour in SPLITS.items()]
+    return bands(flat(evals), wanted)
 
 
 def accuracy(evals: Rows) -> Panel:
     """Returns the panel of pass@1 of each split."""
-    return Panel("pass@1 with its interval", "share correct", _by_split(evals, "pass_at_1", "-"))
+    return Panel(
+        "pass@1 with its interval", "share correct", _by_split(evals, "pass_at_1.mean", "-")
+    )
 
 
 def seconds(timing: Rows, phases: Mapping[str, str]) -> Panel:
@@ -159,10 +168,15 @@ def _rates(timing: Rows) -> list[dict[str, Any]]:
 def _strata(evals: Rows) -> Panel:
     """Returns pass@1 of each stratum of the first split that has any."""
     for split in SPLITS:
-        exams = [row for row in evals if row["split"] == split and row.get("by_stratum")]
-        if exams:
-            names = list(dict.fromkeys(name for row in exams for name in row["by_stratum"]))
-            rows = [{"update": r["update"], "split": split, **r["by_stratum"]} for r in exams]
+        tables = [row.get("by_stratum", {}) for row in evals if row["split"] == split]
+        names = list(dict.fromkeys(name for table in tables for name in table))
+        if names:
+            rows = [
+                {"update": row["update"], "split": split}
+                | {name: group["mean"] for name, group in row.get("by_stratum", {}).items()}
+                for row in evals
+                if row["split"] == split
+            ]
             wanted = [
                 (split, Line(name, name, COLOURS[i % len(COLOURS)]), "-" if i < 6 else ":")
                 for i, name in enumerate(names)
@@ -180,7 +194,7 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
     votes = consensus_of(evals)
-    consensus = _by_split(evals, f"cons_at_{votes}", "--")
+    consensus = _by_split(evals, f"cons_at.{votes}.mean", "--")
     panels = [
         accuracy(evals),
         Panel(f"cons@{votes}, majority of {votes}", "share correct", consensus),
@@ -229,8 +243,8 @@ def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -
         panel(metrics, known["Learning rate"]),
         panel(metrics, known["Gradient norm"]),
         accuracy(evals)._replace(title="Exam: pass@1 with its interval"),
-        Panel("Exam: well-formed answers", "share", _by_split(evals, "format_rate", "-")),
-        Panel("Exam: truncated answers", "share", _by_split(evals, "truncation_rate", "-")),
+        Panel("Exam: well-formed answers", "share", _by_split(evals, "rates.format", "-")),
+        Panel("Exam: truncated answers", "share", _by_split(evals, "rates.truncation", "-")),
     ]
     save_run(workdir, path, "Fine-tuning", panels, columns=4)
 

@@ -130,6 +130,12 @@ def lines(rows: Rows, wanted: Sequence[Line], scale: Scale) -> Callable[[Axes], 
     return draw
 
 
+def ends_of(metric: str) -> tuple[str, str]:
+    """Returns the keys of the ends of a metric's interval: "x.low" of "x.mean", "x_low" of "x"."""
+    stem = metric.removesuffix("mean") if metric.endswith(".mean") else f"{metric}_"
+    return f"{stem}low", f"{stem}high"
+
+
 def bands(rows: Rows, wanted: Sequence[tuple[str, Line, str]]) -> Callable[[Axes], bool]:
     """Returns what draws few, exact points each with its interval, as evaluations are.
 
@@ -137,7 +143,7 @@ def bands(rows: Rows, wanted: Sequence[tuple[str, Line, str]]) -> Callable[[Axes
 
     Args:
       rows: of eval.jsonl.
-      wanted: (split, line, line style); `metric_low` to `metric_high` is the interval.
+      wanted: (split, line, line style); `ends_of` its metric is the interval.
     """
 
     def draw(ax: Axes) -> bool:
@@ -159,7 +165,7 @@ def bands(rows: Rows, wanted: Sequence[tuple[str, Line, str]]) -> Callable[[Axes
                 lw=1.6,
                 label=line.label,
             )
-            (at, low), (_, high) = (series(mine, f"{line.metric}_{end}") for end in ("low", "high"))
+            (at, low), (_, high) = (series(mine, metric) for metric in ends_of(line.metric))
             if few:
                 ax.vlines(at, low, high, color=line.colour, lw=1.6, alpha=0.6)
             else:

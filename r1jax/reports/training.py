@@ -5,22 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.io.metrics import consensus_of
-from r1jax.reports.curves import plot_rl, rows_of
+from r1jax.reports.curves import flat, plot_rl, rows_of
 from r1jax.reports.markdown import fenced
 from r1jax.reports.page import facts, picture, table, write_page
-from r1jax.reports.panels import Rows
+from r1jax.reports.panels import Rows, ends_of
 
 __all__ = ["plot_rl", "write_report"]
 
 TABLE = {
-    "pass_at_1": "pass@1",
-    "cons_at_{}": "cons@{}",
-    "format_rate": "format rate",
-    "mean_length": "mean length (tokens)",
-    "mean_length_correct": "mean length, correct",
-    "mean_length_wrong": "mean length, wrong",
-    "truncation_rate": "truncated",
-    "reflective_rate": "reflective words",
+    "pass_at_1.mean": "pass@1",
+    "cons_at.{}.mean": "cons@{}",
+    "rates.format": "format rate",
+    "lengths.all.mean": "mean length (tokens)",
+    "lengths.right.mean": "mean length, correct",
+    "lengths.wrong.mean": "mean length, wrong",
+    "rates.truncation": "truncated",
+    "rates.reflective": "reflective words",
 }
 SAMPLES, SHOWN = 3, 2000  # samples per side, characters of each text
 
@@ -29,8 +29,10 @@ def _cell(row: Mapping[str, Any] | None, metric: str) -> str:
     if row is None or row.get(metric) is None:
         return "—"
     value = row[metric]
-    text = f"{value:.1f}" if metric.startswith("mean_length") else f"{value:.3f}"
-    low, high = row.get(f"{metric}_low"), row.get(f"{metric}_high")
+    text = f"{value:.1f}" if metric.startswith("lengths.") else f"{value:.3f}"
+    if not metric.startswith("pass_at_1."):
+        return text
+    low, high = (row.get(end) for end in ends_of(metric))
     return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
 
 
@@ -39,7 +41,11 @@ def before_after(rows: Rows) -> list[str]:
     tables = []
     for split in dict.fromkeys(row["split"] for row in rows):
         evals = sorted((r for r in rows if r["split"] == split), key=lambda row: row["update"])
-        first, last = evals[0], evals[-1] if len(evals) > 1 else None
+        strata = dict.fromkeys(
+            name for row in (evals[0], evals[-1]) for name in row.get("by_stratum", ())
+        )
+        exams = flat(evals)
+        first, last = exams[0], exams[-1] if len(exams) > 1 else None
         after = f"after (update {last['update']})" if last else "after (no later evaluation)"
         header = [split, f"before (update {first['update']})", after]
         votes = consensus_of(evals)
@@ -49,10 +55,12 @@ def before_after(rows: Rows) -> list[str]:
             for metric, label in labels.items()
             if any(row is not None and metric in row for row in (first, last))
         ]
-        strata = [r.get("by_stratum", {}) if r else {} for r in (first, last)]
         body += [
-            [f"pass@1 of {name}", *(_cell(stratum, name) for stratum in strata)]
-            for name in dict.fromkeys([*strata[0], *strata[1]])
+            [
+                f"pass@1 of {name or '(none)'}",
+                *(_cell(row, f"by_stratum.{name}.mean") for row in (first, last)),
+            ]
+            for name in strata
         ]
         tables.append(table(header, body))
     return tables

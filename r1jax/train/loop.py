@@ -213,16 +213,17 @@ class Run:
             self.metrics.write_eval(self.updates, row)
         votes = consensus_of([row])
         known = {
-            "pass_at_1": "pass@1",
-            f"cons_at_{votes}": f"cons@{votes}",
-            "format_rate": "format",
-            "mean_length": "length",
+            "pass_at_1.mean": "pass@1",
+            f"cons_at.{votes}.mean": f"cons@{votes}",
+            "rates.format": "format",
+            "lengths.all.mean": "length",
             "loss": "loss",
         }
-        told = ", ".join(
-            f"{name} {row[key]:.3g}" for key, name in known.items() if row.get(key) is not None
+        flat = flatten(row)
+        values = ", ".join(
+            f"{name} {flat[key]:.3g}" for key, name in known.items() if flat.get(key) is not None
         )
-        self.progress.say(f"update {self.updates}, {row['split']}: {told}")
+        self.progress.say(f"update {self.updates}, {row['split']}: {values}")
 
     def save(
         self,

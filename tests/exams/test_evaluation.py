@@ -7,8 +7,9 @@ import pytest
 from configs import rewards
 from r1jax import config as configs
 from r1jax.data.tasks.problems import Problem
+from r1jax.exams import evaluation, results
 from r1jax.exams.evaluation import EvalConfig, evaluate
-from r1jax.exams.examiner import Answered, Examiner, rates
+from r1jax.exams.examiner import Answered, Examiner, answer_rows, rollout_metrics
 from r1jax.exams.training import TrainingExam
 from r1jax.hub.artifacts import load_model
 from r1jax.rewards.combine import Completion, RewardConfig, Rewarder
@@ -31,6 +32,11 @@ PROBLEMS = [
 RIGHT, WRONG = "<think>ok</think><answer>{}</answer>", "<think>wait</think><answer>0</answer>"
 # what each problem is answered: of four samples 4, 2, 1 and 0 are right
 SAID = [[RIGHT] * 4, [RIGHT, WRONG, RIGHT, WRONG], [WRONG, WRONG, RIGHT, "none"], [WRONG] * 4]
+
+
+def strata(row: dict) -> dict[str, float]:
+    """pass@1 of each stratum."""
+    return {name: group["mean"] for name, group in row["by_stratum"].items()}
 
 
 def rewarder() -> Rewarder:
@@ -127,15 +133,45 @@ def test_a_thought_that_the_prompt_opened_counts_as_the_policys(opening, text, s
 def test_the_numbers_of_an_examination_by_hand(examined):
     row, _, _ = examined
     assert row["split"] == "test" and row["questions"] == 4 and row["samples"] == 4
-    assert row["pass_at_1"] == (4 + 2 + 1 + 0) / 16
+    score = row["pass_at_1"]
+    assert score["mean"] == (4 + 2 + 1 + 0) / 16 and score["questions"] == 4
     # means of questions 1, .5, .25, 0: std .426956, over sqrt(4), times t(3) at .95: 2.353363
-    np.testing.assert_allclose(row["pass_at_1_low"], max(0, 0.4375 - 0.502391), atol=1e-5)
-    np.testing.assert_allclose(row["pass_at_1_high"], 0.4375 + 0.502391, atol=1e-5)
+    np.testing.assert_allclose(score["low"], max(0, 0.4375 - 0.502391), atol=1e-5)
+    np.testing.assert_allclose(score["high"], 0.4375 + 0.502391, atol=1e-5)
     # votes of two: right+right, right+wrong (the first wins a tie), wrong+wrong, wrong+right...
-    assert row["cons_at_2"] == np.mean([[1, 1], [1, 1], [0, 1], [0, 0]])
-    assert row["format_rate"] == 15 / 16 and row["truncation_rate"] == 1 / 16
-    assert row["reflective_rate"] == 8 / 16
-    assert row["by_stratum"] == {"s0": (4 + 1) / 8, "s1": 2 / 8}
+    assert row["cons_at"]["2"]["mean"] == np.mean([[1, 1], [1, 1], [0, 1], [0, 0]])
+    assert row["rates"] == {
+        "format": 15 / 16,
+        "truncation": 1 / 16,
+        "error": 0,
+        "reflective": 8 / 16,
+    }
+    assert strata(row) == {"s0": (4 + 1) / 8, "s1": 2 / 8}
+    assert {name: told["answers"] for name, told in row["lengths"].items()} == {
+        "all": 16,
+        "right": 7,
+        "wrong": 9,
+        "truncated": 1,
+    }
+
+
+def test_an_exam_while_training_and_one_alone_tell_the_same(examined, examiner):
+    row, _, _ = examined
+    texts = [text.format(p.answer) for p, said in zip(PROBLEMS, SAID, strict=True) for text in said]
+    asked = [p for p in PROBLEMS for _ in range(4)]
+    ids = [[*examiner.tokenizer.encode(t), examiner.tokenizer.eos_id] for t in texts]
+    answered = Answered(
+        asked, [""] * 16, texts, judge(texts, asked), np.array([*map(len, ids)]),
+        np.array(["none" in t for t in texts]), 0.0,
+    )  # fmt: skip
+    rows = answer_rows(answered, samples=4, first=0)
+    examiner.vote(rows, PROBLEMS)
+    alone = results.results(rows, ks=(2,), level=CONFIG.level)
+    rates = {name: rate for name, rate in row["rates"].items() if name != "reflective"}
+    assert rates == alone["rates"]
+    for name in evaluation.KEPT:
+        if name != "rates":
+            assert row[name] == alone[name], name
 
 
 def test_questions_come_in_batches_each_with_a_key_of_its_own(examined):
@@ -170,11 +206,11 @@ def test_lengths_of_right_and_wrong_answers_are_told_apart():
         [PROBLEMS[0]] * 3, [""] * 3, ["a", "wait", "等等"], scores, np.array([4, 6, 8]),
         np.array([False, True, False]), 0.0,
     )  # fmt: skip
-    seen = rates(answered, ("等等",))
-    assert seen["mean_length"] == 6 and seen["mean_length_correct"] == 4
-    assert seen["mean_length_wrong"] == 7 and seen["reflective_rate"] == 1 / 3
+    seen = rollout_metrics(answered, ("等等",))
+    assert seen["length"] == 6 and seen["length_correct"] == 4
+    assert seen["length_wrong"] == 7 and seen["reflective_rate"] == 1 / 3
     none_right = answered._replace(scores=judge([WRONG] * 3, [PROBLEMS[0]] * 3))
-    assert rates(none_right, ())["mean_length_correct"] is None
+    assert rollout_metrics(none_right, ())["length_correct"] is None
 
 
 def test_questions_without_answers_are_told_and_not_an_index(examiner, base, monkeypatch):
@@ -217,9 +253,9 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
         examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
         reflective=(), cap=60,
     )  # fmt: skip
-    assert row["error_rate"] == 2 / 16
-    assert row["pass_at_1"] == np.mean([1, 0, 0.25, 0])
-    assert row["by_stratum"] == {"s0": 0.625, "s1": 0.0}
+    assert row["rates"]["error"] == 2 / 16
+    assert row["pass_at_1"]["mean"] == np.mean([1, 0, 0.25, 0])
+    assert strata(row) == {"s0": 0.625, "s1": 0.0}
 
 
 def test_questions_without_an_answer_are_neither_right_nor_wrong(examiner, base, monkeypatch):
@@ -230,8 +266,31 @@ def test_questions_without_an_answer_are_neither_right_nor_wrong(examiner, base,
         examiner, base[0], [PROBLEMS[0], wish(1), wish(2), PROBLEMS[3]], jax.random.key(0),
         split="test", count=4, config=CONFIG, reflective=(), cap=60,
     )  # fmt: skip
-    assert row["pass_at_1"] == row["cons_at_2"] == 0.5 and row["error_rate"] == 0
-    assert row["by_stratum"] == {"s0": 1.0, "s1": 0.0}
+    assert row["pass_at_1"]["mean"] == row["cons_at"]["2"]["mean"] == 0.5
+    assert row["questions"] == 4 and row["pass_at_1"]["questions"] == 2
+    assert row["rates"]["error"] == 0 and row["lengths"]["all"]["answers"] == 16
+    assert strata(row) == {"s0": 1.0, "s1": 0.0}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_too_few_judged_questions_are_told_with_a_reason(examiner, base, fails, monkeypatch):
+    scripted(examiner, monkeypatch)
+    wish = PROBLEMS[1]._replace(kind="helpful")
+    source = [PROBLEMS[0], PROBLEMS[1] if fails else wish]
+    if fails:
+        real = Rewarder.__call__
+
+        def call(self, completions, *, first, seed, cap):
+            scores = real(self, completions, first=first, seed=seed, cap=cap)
+            return [s._replace(error=True, reason="crashed") for s in scores]
+
+        monkeypatch.setattr(Rewarder, "__call__", call)
+    told = "test: the answers to 2 of 2 .*judged, first: crashed" if fails else "1 of 2 .*judged$"
+    with pytest.raises(RuntimeError, match=told):
+        evaluate(
+            examiner, base[0], source, jax.random.key(0), split="test", count=2, config=CONFIG,
+            reflective=(), cap=60,
+        )  # fmt: skip
 
 
 def test_an_exam_of_wishes_alone_is_refused_before_any_work(examiner):
@@ -262,8 +321,8 @@ def test_a_vote_that_could_not_be_judged_counts_as_the_others_of_its_key(
         examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=2, config=CONFIG,
         reflective=(), cap=60,
     )  # fmt: skip
-    assert row["pass_at_1"] == np.mean([1, 0.5])
-    assert row["cons_at_2"] == 1.0
+    assert row["pass_at_1"]["mean"] == np.mean([1, 0.5])
+    assert row["cons_at"]["2"]["mean"] == 1.0
 
 
 def test_the_prompt_is_bos_and_the_rendered_question(examiner):

@@ -132,12 +132,23 @@ def test_a_winner_is_judged_as_its_block_worded_it():
     assert results(rows, ks=(2,))["cons_at"]["2"]["mean"] == 0.5
 
 
-def test_programs_do_not_vote_and_fractions_are_not_right():
+def test_majorities_without_votes_and_fractions_are_not_right():
     rows = [row("a", 0, 0.5), row("a", 1, 1.0), row("b", 0, 0.75), row("b", 1, 0.0)]
     got = results(rows)
-    assert got["cons_at"] == {}
+    assert {k: told["mean"] for k, told in got["cons_at"].items()} == {"1": 0, "2": 0}
     assert got["pass_at_1"]["mean"] == 0.25
     assert got["mean_value"]["mean"] == pytest.approx((0.75 + 0.375) / 2)
+
+
+def test_open_questions_count_for_rates_and_lengths_alone():
+    rows = question("a", "10", ["1", "2"])
+    wish = question("wish", "00", ["x", "y"], kind="helpful", tokens=30, stratum="", format=0)
+    alone, both = results(rows), results([*rows, *wish])
+    for key in ("pass_at_1", "pass_at", "cons_at", "mean_value", "errors", "accuracies"):
+        assert both[key] == alone[key], key
+    assert both["questions"] == 2 and both["rates"]["format"] == 0.5
+    lengths = {name: told["answers"] for name, told in both["lengths"].items()}
+    assert lengths == {"all": 4, "right": 1, "wrong": 1, "truncated": 0}
 
 
 def test_rates_and_lengths():

@@ -105,5 +105,5 @@ def test_misuse_is_refused(tmp_path):
 
 
 def test_the_votes_of_a_consensus_are_read_off_its_key():
-    assert consensus_of([{"pass_at_1": 0.5}, {"cons_at_8": 0.5}]) == "8"
+    assert consensus_of([{"pass_at_1": 0.5}, {"cons_at": {"8": 0.5}}]) == "8"
     assert consensus_of([{"loss": 1.0}]) == "k"

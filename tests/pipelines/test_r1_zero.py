@@ -74,10 +74,13 @@ def test_the_summary_says_what_ran_where_and_what_came_of_it(summary, config):
     assert summary["tokens_per_second"].keys() == {"sample", "update"}
     assert summary["peak_memory_bytes"]["host"] > 0
     for side in ("before", "after"):
-        for key in ("pass_at_1", "cons_at_16", "format_rate", "mean_length", "truncation_rate"):
-            assert 0 <= summary[side][key] <= 10
-        low, high = summary[side]["pass_at_1_low"], summary[side]["pass_at_1_high"]
-        assert 0 <= low <= summary[side]["pass_at_1"] <= high <= 1
+        exam = summary[side]
+        for share in (exam["cons_at"]["16"]["mean"], *exam["rates"].values()):
+            assert 0 <= share <= 1
+        assert exam["rates"].keys() == {"truncation", "format", "error", "reflective"}
+        assert 0 < exam["lengths"]["all"]["mean"] <= 10
+        score = exam["pass_at_1"]
+        assert 0 <= score["low"] <= score["mean"] <= score["high"] <= 1
     assert [summary[side]["update"] for side in ("before", "after")] == [0, 4]
 
 

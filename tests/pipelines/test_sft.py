@@ -97,7 +97,7 @@ def test_the_loss_falls_and_the_model_says_what_it_was_taught(finished, summary)
     assert rows[-1]["loss"] < 0.1 < 3 < rows[0]["loss"]
     assert rows[-1]["loss_sums"] < rows[0]["loss_sums"] and "loss_talk" in rows[0]
     exam = summary["exam"]["test"]
-    assert exam["before"]["pass_at_1"] == 0 and exam["after"]["pass_at_1"] == 1
+    assert [exam[when]["pass_at_1"]["mean"] for when in ("before", "after")] == [0, 1]
     for shown in json.loads((finished / "samples_after.json").read_text()):
         question = shown["prompt"].removeprefix("User: ").removesuffix("\nAssistant:")
         assert shown["completion"] == REPLIES[question]

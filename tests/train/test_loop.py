@@ -233,7 +233,7 @@ def test_an_evaluation_of_the_restored_update_is_not_written_twice(tmp_path):
             run.resume(state(0), fixed={})
             train(run, 4)
             for split in ("test", "ood"):
-                run.evaluated({"split": split, "pass_at_1": 0.5})
+                run.evaluated({"split": split, "pass_at_1": {"mean": 0.5}})
     rows = [(r["update"], r["split"]) for r in read_jsonl(tmp_path / "eval.jsonl")]
     assert rows == [(4, "test"), (4, "ood")]
 
@@ -242,7 +242,7 @@ def test_a_run_without_a_checkpoint_starts_anew(tmp_path):
     for _ in range(2):
         with open_run(tmp_path) as run:
             assert run.resume(state(0), fixed={}) is None and run.updates == 0
-            run.evaluated({"split": "test", "pass_at_1": 0.5})
+            run.evaluated({"split": "test", "pass_at_1": {"mean": 0.5}})
             train(run, 3)
             run.flush()
     assert [r["update"] for r in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from r1jax import keys, sharding
-from r1jax.exams.examiner import Answered, known_to_all, mean, mean_parts, rates
+from r1jax.exams.examiner import Answered, known_to_all, mean, mean_parts, rollout_metrics
 from r1jax.exams.training import open_trainer, read_samples
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.metrics import read_jsonl
@@ -42,7 +42,11 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         shown=("divergence", "agreement", "accuracy", "length"),
     ) as here:
         state = trainer.initial_state()
-        e, cap = config.evaluation, lambda: config.stage(here.updates).max_new_tokens
+        e = config.evaluation
+
+        def cap() -> int:
+            return config.stage(here.updates).max_new_tokens
+
         restored = here.resume(state, fixed=trainer.fixed)
         if restored:
             state = restored.state
@@ -55,7 +59,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 row, _ = trainer.exam.ask(
                     state.weights, here, "validation", e.validation, cap=cap()
                 )
-                score = row["pass_at_1"]
+                score = row["pass_at_1"]["mean"]
             here.after_update(state, extra={}, score=score)
         trainer.exam.ask_all(state.weights, here, "after", cap=cap())
         _finish(trainer, state, here)
@@ -114,17 +118,11 @@ def _step(
 
 def _told(answered: Answered, reflective: tuple[str, ...]) -> dict[str, Any]:
     """How the student's samples would be paid, and what they look like."""
-    seen = rates(answered, reflective)
     return {
         "on_policy": 1,
         "reward": mean(s.total for s in answered.scores if not s.error),
         **mean_parts(answered),
-        "length": seen["mean_length"],
-        "length_correct": seen["mean_length_correct"],
-        "length_wrong": seen["mean_length_wrong"],
-        "reflective_rate": seen["reflective_rate"],
-        "truncation": seen["truncation_rate"],
-        "judge_errors": seen["error_rate"],
+        **rollout_metrics(answered, reflective),
     }
 
 
@@ -160,7 +158,10 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
         plot=plot_distill,
     )
     if exams:
-        print(f"pass@1 {exams[0]['pass_at_1']:.3f} -> {exams[-1]['pass_at_1']:.3f}", flush=True)
+        print(
+            f"pass@1 {exams[0]['pass_at_1']['mean']:.3f} -> {exams[-1]['pass_at_1']['mean']:.3f}",
+            flush=True,
+        )
     print(
         f"divergence {rows[0]['divergence']:.4f} -> {rows[-1]['divergence']:.4f} nats a token; "
         f"report in {report}",

@@ -101,7 +101,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         exam.write_questions(workdir / "questions.jsonl")
         ask(exam, job, finish=dict, counts=answers.right, shown="right")
         rows = read_jsonl(workdir / ANSWERS)
-        exam.votes(rows)
+        exam.examiner.vote(rows, questions)
     results = answers.results(rows, ks=config.ks, level=config.level)
     results["question_sha256"] = digests
     (workdir / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")

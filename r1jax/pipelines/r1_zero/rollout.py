@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
-from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rates
+from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.trainer import Trainer
 from r1jax.reports.samples import SampleRow, write_samples
@@ -138,18 +138,12 @@ def _rollout_metrics(
     rollout: Rollout,
     reflective: tuple[str, ...],
 ) -> dict[str, Any]:
-    seen, parts = rates(answered, reflective), mean_parts(answered)
     known_PG = np.where(valid_PG, rewards_PG, np.nan)
     alike = [len(set(group[~np.isnan(group)])) < 2 for group in known_PG]
     return {
         "reward": float(np.nanmean(known_PG)) if valid_PG.any() else None,
-        **parts,
-        "length": seen["mean_length"],
-        "length_correct": seen["mean_length_correct"],
-        "length_wrong": seen["mean_length_wrong"],
-        "reflective_rate": seen["reflective_rate"],
-        "truncation": seen["truncation_rate"],
-        "judge_errors": seen["error_rate"],
+        **mean_parts(answered),
+        **rollout_metrics(answered, reflective),
         "entropy": float(rollout.entropy_BC.sum() / rollout.mask_BC.sum()),
         "zero_variance_groups": float(np.mean(alike)),
     }

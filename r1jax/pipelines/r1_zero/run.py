@@ -73,7 +73,11 @@ def _train(trainer: Trainer, workdir: Path) -> None:
         total=config.updates,
         shown=("reward", "accuracy", "format", "length"),
     ) as here:
-        state, cap = trainer.initial_state(), lambda: config.stage(here.updates).max_new_tokens
+
+        def cap() -> int:
+            return config.stage(here.updates).max_new_tokens
+
+        state = trainer.initial_state()
         restored = here.resume(state, fixed=trainer.fixed)
         state, buffer = (restored.state, restored.extra) if restored else (state, {})
         if not restored:
@@ -95,7 +99,7 @@ def _train(trainer: Trainer, workdir: Path) -> None:
                 row, _ = trainer.exam.ask(
                     state.weights, here, "validation", e.validation, cap=cap()
                 )
-                score = row["pass_at_1"]
+                score = row["pass_at_1"]["mean"]
             here.after_update(state, extra={} if finished else buffer, score=score)
         here.flush()
         trainer.exam.ask_all(state.weights, here, "after", cap=cap())
@@ -135,10 +139,11 @@ def _finish(trainer: Trainer, state: TrainState, here: Run) -> None:
         plot=reports.plot_rl,
     )
     if rows:
-        first, last = rows[0], rows[-1]
+        scores = [row["pass_at_1"]["mean"] for row in (rows[0], rows[-1])]
+        lengths = [row["lengths"]["all"]["mean"] for row in (rows[0], rows[-1])]
         print(
-            f"pass@1 {first['pass_at_1']:.3f} -> {last['pass_at_1']:.3f}, "
-            f"mean length {first['mean_length']:.1f} -> {last['mean_length']:.1f} tokens",
+            f"pass@1 {scores[0]:.3f} -> {scores[1]:.3f}, "
+            f"mean length {lengths[0]:.1f} -> {lengths[1]:.1f} tokens",
             flush=True,
         )
     print(f"report in {report}", flush=True)

@@ -34,7 +34,7 @@ from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
 from r1jax.train.state import initial_state
-from r1jax.types import PackedBatch, TrainState
+from r1jax.types import PackedBatch, TrainState, Weights
 
 
 @cache
@@ -48,7 +48,10 @@ def _programs(
     """The jitted update, which donates its state, and the jitted measurement of the losses."""
     knobs = {"model": model, "config": config, "sources": sources}
     step = partial(next_token_step, opt=opt, micro_batches=micro_batches, **knobs)
-    measure = lambda w, batch, labels: loss(w.params, w, batch, labels, **knobs)[1][0]
+
+    def measure(weights: Weights, batch: PackedBatch, labels_BT: jax.Array) -> dict[str, Any]:
+        return loss(weights.params, weights, batch, labels_BT, **knobs)[1][0]
+
     return jax.jit(step, donate_argnums=0), jax.jit(measure)
 
 
@@ -179,9 +182,8 @@ def _measured(
     config: SftConfig, parts: Parts, state: TrainState, here: Run, measure: Callable
 ) -> float | None:
     """Held-out loss and exam where they are due; returns the score of these weights, if any."""
-    due = lambda every: every and (here.updates % every == 0 or here.updates == here.total)
     score = None
-    if parts.data.held_out is not None and due(config.evaluate_every):
+    if parts.data.held_out is not None and _is_due(config.evaluate_every, here):
         here.flush()
         with here.phase("evaluate"):
             row = _held_out(config, parts, state, parts.data.held_out, measure)
@@ -189,12 +191,23 @@ def _measured(
         score = -row["loss"]  # a lower loss is a higher score
     if parts.exam and config.scored_by_exam:
         e, score = parts.exam.config, None
-        if due(e.every_updates):
+        if _is_due(e.every_updates, here):
             here.flush()
             cap = parts.exam.examiner.sampler.max_new
             row, _ = parts.exam.ask(state.weights, here, "validation", e.validation, cap=cap)
-            score = row["pass_at_1"]
+            score = row["pass_at_1"]["mean"]
     return score
+
+
+def _is_due(every: int, here: Run) -> bool:
+    """Whether something is to be measured now that is so every so many updates, 0 for never."""
+    return every > 0 and (here.updates % every == 0 or here.updates == here.total)
+
+
+def _ends(rows: list[dict[str, Any]], split: str) -> dict[str, Any] | None:
+    """The first and the last measurement of a split."""
+    of_split = [row for row in rows if row["split"] == split]
+    return {"before": of_split[0], "after": of_split[-1]} if of_split else None
 
 
 def _held_out(
@@ -222,11 +235,10 @@ def _finish(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> No
         made_by=made_by,
     )
     evals = read_jsonl(here.workdir / "eval.jsonl")
-    of = lambda split: [row for row in evals if row["split"] == split]
-    ends = lambda rows: {"before": rows[0], "after": rows[-1]} if rows else None
-    told = {"held_out": ends(of("held_out"))}
+    told = {"held_out": _ends(evals, "held_out")}
     if parts.exam:
-        told["exam"] = {s: ends(of(s)) for s in ("validation", "test", "ood") if of(s)}
+        exams = {split: _ends(evals, split) for split in ("validation", "test", "ood")}
+        told["exam"] = {split: ends for split, ends in exams.items() if ends}
     counts = {**parts.data.counts, "updates": here.total}
     summary = here.summarize(
         state.weights, {**told, "counts": counts, "parameters": forward.count_params(parts.model)}
@@ -240,7 +252,7 @@ def _finish(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> No
         samples_before=before,
         samples_after=after,
     )
-    if losses := of("held_out"):
-        first, last = losses[0]["loss"], losses[-1]["loss"]
+    if losses := told["held_out"]:
+        first, last = losses["before"]["loss"], losses["after"]["loss"]
         print(f"held-out loss {first:.4f} -> {last:.4f} nats a token", flush=True)
     print(f"model in {here.workdir / 'model'}, report in {report}", flush=True)
