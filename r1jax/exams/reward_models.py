@@ -66,9 +66,10 @@ class Preference:
             return values
         asked = [completions[i] for i in mine]
         texts = self.score.encoded(
-            [c.question.question for c in asked], [c.text for c in asked],
+            [c.question.question for c in asked],
+            [c.text for c in asked],
             [c.opened for c in asked],
-        )  # fmt: skip
+        )
         # bytes that are no text are longer when read back: such a reply cannot be judged
         longest = max(self.config.buckets)
         fits = [i for i, ids in zip(mine, texts, strict=True) if len(ids) <= longest]

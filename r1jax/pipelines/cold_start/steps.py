@@ -64,11 +64,12 @@ class Steps:
         lost = Counter((d.candidate.source, d.reason) for d in self.dropped)
         return {
             name: {
-                "read": n, "kept": kept[name],
+                "read": n,
+                "kept": kept[name],
                 "dropped": {reason: lost[name, reason] for reason in reasons},
             }
             for name, n in self.read.items()
-        }  # fmt: skip
+        }
 
 
 def read_input(name: str, config: InputConfig) -> list[Candidate]:

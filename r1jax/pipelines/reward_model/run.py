@@ -9,12 +9,11 @@ import json
 from pathlib import Path
 
 from r1jax import sharding
+from r1jax.exams.job import Job, model_fingerprint
 from r1jax.exams.reward_scorer import save_reward_model
-from r1jax.hub.artifacts import command, resolve
-from r1jax.io.batches import check_request, write_request
+from r1jax.hub.artifacts import command
 from r1jax.io.digests import fingerprint
 from r1jax.io.metrics import read_jsonl
-from r1jax.io.summary import check_writable
 from r1jax.pipelines.reward_model.config import RewardModelConfig
 from r1jax.pipelines.reward_model.trainer import Trainer
 from r1jax.reports.reward import write_reward_report
@@ -25,14 +24,17 @@ from r1jax.types import Weights
 __all__ = ["RewardModelConfig", "run"]
 
 
+def _request(config: RewardModelConfig) -> dict[str, str]:
+    """What the fit is a function of beside the config, which checkpoints note."""
+    return {"data": fingerprint(config.data), "base": model_fingerprint(config.base)}
+
+
 def run(config: RewardModelConfig, workdir: Path) -> None:
     """Fits (or goes on from where a killed run stopped) and writes workdir/model."""
-    check_writable(workdir)
-    asked = {"data": fingerprint(config.data), "base": fingerprint(resolve(config.base))}
-    check_request(workdir, asked)
+    job = Job(config, workdir, _request)
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         trainer = Trainer(config, mesh)
-        write_request(workdir, asked)
+        job.begin()
         with Run(
             "reward model",
             workdir=workdir,
@@ -90,22 +92,38 @@ def _leave(
     with (workdir / "held_out.jsonl").open("w", encoding="utf-8") as file:
         for row, its in zip(trainer.held_out, scores, strict=True):
             told = {
-                "id": row.row.id, "question": row.row.question, "replies": list(row.row.replies),
-                "label": row.row.label, "scores": its, "lengths": list(row.lengths),
-            }  # fmt: skip
+                "id": row.row.id,
+                "question": row.row.question,
+                "replies": list(row.row.replies),
+                "label": row.row.label,
+                "scores": its,
+                "lengths": list(row.lengths),
+            }
             file.write(json.dumps(told, ensure_ascii=False) + "\n")
     evals = read_jsonl(workdir / "eval.jsonl")
     before, after = evals[0]["results"], evals[-1]["results"]
     about = {
-        "kind": c.kind, "prompt": dataclasses.asdict(c.prompt), "sees": c.sees,
-        "longest": max(c.length_buckets), "held_out": after,
-    }  # fmt: skip
+        "kind": c.kind,
+        "prompt": dataclasses.asdict(c.prompt),
+        "sees": c.sees,
+        "longest": max(c.length_buckets),
+        "held_out": after,
+    }
     save_reward_model(
-        workdir / "model", weights, model=trainer.model, tokenizer=trainer.tokenizer, about=about,
+        workdir / "model",
+        weights,
+        model=trainer.model,
+        tokenizer=trainer.tokenizer,
+        about=about,
         made_by={"command": command(), "config": dataclasses.asdict(c)},
-    )  # fmt: skip
+    )
     here.summarize(weights, {"counts": trainer.counts, "before": before, "after": after})
     report = write_reward_report(
-        workdir, kind=c.kind, level=c.level, counts=trainer.counts, before=before, after=after,
-    )  # fmt: skip
+        workdir,
+        kind=c.kind,
+        level=c.level,
+        counts=trainer.counts,
+        before=before,
+        after=after,
+    )
     print(f"reward model in {workdir / 'model'}, report in {report}", flush=True)

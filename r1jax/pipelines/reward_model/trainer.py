@@ -36,9 +36,13 @@ def read_data(
     """
     found = preferences.read_preferences(config.data, config.kind)
     rows, told = preferences.encode(
-        found, tokenizer, style=config.prompt, sees=config.sees,
-        longest=max(config.length_buckets), too_long=config.too_long,
-    )  # fmt: skip
+        found,
+        tokenizer,
+        style=config.prompt,
+        sees=config.sees,
+        longest=max(config.length_buckets),
+        too_long=config.too_long,
+    )
     if len(rows) < max(config.first, 1):
         raise ValueError(f"{config.data}: first {config.first}: only {len(rows)} rows are left")
     beyond = len(rows) - config.first if config.first else 0
@@ -52,11 +56,15 @@ def read_data(
             f"{config.batch}"
         )
     counts = {
-        "read": len(found), "dropped_too_long": told["dropped"], "cut": told["cut"],
-        "dropped_same": told["same"], "beyond_first": beyond,
+        "read": len(found),
+        "dropped_too_long": told["dropped"],
+        "cut": told["cut"],
+        "dropped_same": told["same"],
+        "beyond_first": beyond,
         "dropped_to_balance": before - len(train),
-        "train": len(train), "held_out": len(held_out),
-    }  # fmt: skip
+        "train": len(train),
+        "held_out": len(held_out),
+    }
     return train, held_out, counts
 
 
@@ -97,9 +105,12 @@ class Trainer:
             donate_argnums=0,
         )
         self.scorer = IdScorer(
-            model=self.model, buckets=c.length_buckets, batch=c.evaluate_batch,
-            pad_id=self.tokenizer.pad_id, mesh=mesh,
-        )  # fmt: skip
+            model=self.model,
+            buckets=c.length_buckets,
+            batch=c.evaluate_batch,
+            pad_id=self.tokenizer.pad_id,
+            mesh=mesh,
+        )
         self.fresh = initial_state(
             with_head(weights), opt=opt, reference=False, mesh=mesh, axes=logical_axes(self.model)
         )
