@@ -232,8 +232,8 @@ def test_reflection_is_a_whole_word_in_any_case():
     answered = Answered(
         [PROBLEMS[0]] * 4, [""] * 4, said, scores, np.ones(4), np.zeros(4, bool), 0.0
     )
-    assert rates(answered, ("but",))["reflective_rate"] == 1 / 4
-    assert rates(answered, ("wait", "等等"))["reflective_rate"] == 2 / 4
+    assert rollout_metrics(answered, ("but",))["reflective_rate"] == 1 / 4
+    assert rollout_metrics(answered, ("wait", "等等"))["reflective_rate"] == 2 / 4
 
 
 def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypatch):

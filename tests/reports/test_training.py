@@ -20,20 +20,18 @@ def small_run(workdir: Path) -> None:
             )
             writer.write_timing(update, {"seconds_sample": 2.0, "tokens_sampled": 1000})
         for update, score in ((0, 0.125), (3, 0.75)):
-            interval = {"pass_at_1_low": score - 0.1, "pass_at_1_high": score + 0.1}
-            strata = {"by_stratum": {"2-digit": score, "3-digit": None}}
+            strata = {"2-digit": {"mean": score}, "3-digit": {"mean": None}}
             writer.write_eval(
                 update,
                 {
                     "split": "test",
-                    "pass_at_1": score,
-                    **interval,
-                    "cons_at_8": score,
-                    "mean_length": 9,
-                    **strata,
+                    "pass_at_1": {"mean": score, "low": score - 0.1, "high": score + 0.1},
+                    "cons_at": {"8": {"mean": score}},
+                    "lengths": {"all": {"mean": 9}},
+                    "by_stratum": strata,
                 },
             )
-        writer.write_eval(3, {"split": "ood", "pass_at_1": 0.5})
+        writer.write_eval(3, {"split": "ood", "pass_at_1": {"mean": 0.5}})
 
 
 def axes():
