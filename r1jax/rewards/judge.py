@@ -177,9 +177,11 @@ class Judge:
         if question.kind == "code":
             box = dataclasses.asdict(c.sandbox)
             arguments = {
-                "answer": answer, "reference": dict(question.reference), "sandbox": box,
+                "answer": answer,
+                "reference": dict(question.reference),
+                "sandbox": box,
                 "tests": c.tests,
-            }  # fmt: skip
+            }
             seconds = c.sandbox.wall_seconds + c.wall_seconds
             return Job("code", arguments, cpu_seconds=seconds, wall_seconds=seconds)
         return self._compare(answer, question.answer)

@@ -15,8 +15,13 @@ Message = Mapping[str, str]  # {"role": "user", "content": "..."}
 
 # what a foreign program may do wrong
 FAILURES = (
-    TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError,
-)  # fmt: skip
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class _Generation(Extension):

@@ -11,9 +11,12 @@ from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
 CONFIG = "config.json"
 OURS = "r1jax"  # its key for what no other program reads
 NAMES = (
-    SENTENCEPIECE, hf_tokenizer.FILE, hf_tokenizer.SETTINGS, hf_tokenizer.TEMPLATE,
+    SENTENCEPIECE,
+    hf_tokenizer.FILE,
+    hf_tokenizer.SETTINGS,
+    hf_tokenizer.TEMPLATE,
     hf_tokenizer.GENERATION,
-)  # fmt: skip
+)
 
 
 def write_tokenizer(directory: Path, *tokenizers: Tokenizer) -> None:

@@ -78,9 +78,10 @@ class HfTokenizer:
             # other programs go by the post-processor alone
             bos = str(core.id_to_token(self.bos_id))
             core.post_processor = processors.TemplateProcessing(
-                single=f"{bos}:0 $A:0", pair=f"{bos}:0 $A:0 $B:0",
+                single=f"{bos}:0 $A:0",
+                pair=f"{bos}:0 $A:0 $B:0",
                 special_tokens=[(bos, self.bos_id)],
-            )  # fmt: skip
+            )
 
     @classmethod
     def load(cls, directory: Path) -> "HfTokenizer":
@@ -115,8 +116,7 @@ class HfTokenizer:
 
         model, generation = (read_json(directory / name) for name in ("config.json", GENERATION))
         (bos, bos_id), (eos, eos_id), (_, pad_id) = map(named, ("bos", "eos", "pad"))
-        named_ids = lambda document, role: _ids(document.get(f"{role}_token_id"), directory, role)
-        ends = [named_ids(document, "eos") for document in (generation, model)]
+        ends = [_ids(c.get("eos_token_id"), directory, "eos") for c in (generation, model)]
         stops = [*([] if eos_id is None else [eos_id]), *(ends[0] or ends[1])]
         if not stops:
             raise ValueError(
@@ -124,7 +124,7 @@ class HfTokenizer:
                 "token, so no completion would end"
             )
         if bos_id is None:
-            bos_id = next(iter(named_ids(generation, "bos")), None)
+            bos_id = next(iter(_ids(generation.get("bos_token_id"), directory, "bos")), None)
         if "add_bos_token" in settings:
             add_bos = bool(settings["add_bos_token"])
         else:
@@ -146,35 +146,46 @@ class HfTokenizer:
 
     def files(self) -> dict[str, bytes]:
         """What `load` reads, by file name."""
-        text = lambda i: None if i is None else self._core.id_to_token(i)
         settings = {
-            "tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": self.bos_id is not None,
-            "bos_token": text(self.named_bos_id), "eos_token": text(self.eos_id),
-            "pad_token": text(self.pad_id), "clean_up_tokenization_spaces": False,
-        }  # fmt: skip
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": self.bos_id is not None,
+            "bos_token": self._spelt(self.named_bos_id),
+            "eos_token": self._spelt(self.eos_id),
+            "pad_token": self._spelt(self.pad_id),
+            "clean_up_tokenization_spaces": False,
+        }
         generation = {
-            "bos_token_id": self.named_bos_id, "eos_token_id": list(self.stop_ids),
+            "bos_token_id": self.named_bos_id,
+            "eos_token_id": list(self.stop_ids),
             "pad_token_id": self.pad_id,
-        }  # fmt: skip
+        }
         if self.chat:  # in both places: older readers know only the settings
             settings["chat_template"] = self.chat.source
-        as_text = lambda document: json.dumps(document, indent=1, ensure_ascii=False) + "\n"
         files = {
-            FILE: self._core.to_str(pretty=True), SETTINGS: as_text(settings),
-            GENERATION: as_text({k: v for k, v in generation.items() if v is not None}),
-        }  # fmt: skip
+            FILE: self._core.to_str(pretty=True),
+            SETTINGS: _as_json(settings),
+            GENERATION: _as_json({k: v for k, v in generation.items() if v is not None}),
+        }
         if self.chat:
             files[TEMPLATE] = self.chat.source
         return {name: text.encode() for name, text in files.items()}
 
+    def _spelt(self, token: int | None) -> str | None:
+        return None if token is None else self._core.id_to_token(token)
+
     def with_chat(self, source: str) -> "HfTokenizer":
         """The same tokenizer with another chat template."""
-        text = lambda i: ("" if i is None else self._core.id_to_token(i)) or ""
-        chat = ChatTemplate(source, bos=text(self.named_bos_id), eos=text(self.eos_id))
+        bos, eos = self._spelt(self.named_bos_id), self._spelt(self.eos_id)
+        chat = ChatTemplate(source, bos=bos or "", eos=eos or "")
         return HfTokenizer(
-            self._core, bos_id=self.named_bos_id, add_bos=self.bos_id is not None,
-            eos_id=self.eos_id, stop_ids=self.stop_ids, pad_id=self.pad_id, chat=chat,
-        )  # fmt: skip
+            self._core,
+            bos_id=self.named_bos_id,
+            add_bos=self.bos_id is not None,
+            eos_id=self.eos_id,
+            stop_ids=self.stop_ids,
+            pad_id=self.pad_id,
+            chat=chat,
+        )
 
     def is_byte(self, token: int) -> bool:
         return BYTE.fullmatch(self._core.id_to_token(token) or "") is not None
@@ -211,3 +222,7 @@ def _chat(
         return ChatTemplate(source, bos=bos, eos=eos)
     except ValueError as error:
         raise ValueError(f"{directory}: {error}") from error
+
+
+def _as_json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

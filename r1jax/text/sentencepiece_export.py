@@ -30,10 +30,13 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
     )
     core = tokenizers.Tokenizer(
         models.BPE(
-            vocab=ids, merges=[(left, right) for *_, left, right in merges], byte_fallback=True,
-            unk_token=next(p.text for p in pieces if p.kind == "unknown"), fuse_unk=False,
+            vocab=ids,
+            merges=[(left, right) for *_, left, right in merges],
+            byte_fallback=True,
+            unk_token=next(p.text for p in pieces if p.kind == "unknown"),
+            fuse_unk=False,
         )
-    )  # fmt: skip
+    )
     core.normalizer = normalizers.Replace(" ", SPACE)
     core.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
@@ -46,7 +49,11 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
     )
     bos, eos = (pieces[i].text for i in (tokenizer.bos_id, tokenizer.eos_id))
     return HfTokenizer(
-        core, bos_id=tokenizer.bos_id, add_bos=True, eos_id=tokenizer.eos_id,
-        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id,
+        core,
+        bos_id=tokenizer.bos_id,
+        add_bos=True,
+        eos_id=tokenizer.eos_id,
+        stop_ids=tokenizer.stop_ids,
+        pad_id=tokenizer.pad_id,
         chat=ChatTemplate(chat, bos=bos, eos=eos) if chat else None,
-    )  # fmt: skip
+    )

@@ -132,7 +132,10 @@ def _problem(source: FileSource, row: dict[str, Any], name: str, where: str) -> 
         lines = (f"({chr(65 + i)}) {option}" for i, option in enumerate(options))
         question = "\n".join([question, *lines])
         reference["options"] = options
-    label = lambda field: as_text(lookup(row, field, where), field, where, joint=", ").strip()
+
+    def label(field: str) -> str:
+        return as_text(lookup(row, field, where), field, where, joint=", ").strip()
+
     return Problem(
         id=name,
         question=question,

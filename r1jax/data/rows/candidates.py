@@ -11,9 +11,15 @@ from r1jax.data.rows.preferences import Sees, seen
 from r1jax.text.thought import whole
 
 FIELDS = {
-    "id": str, "sample": int, "question": str, "completion": str, "opened": bool, "kind": str,
-    "domain": str, "tokens": int,
-}  # fmt: skip
+    "id": str,
+    "sample": int,
+    "question": str,
+    "completion": str,
+    "opened": bool,
+    "kind": str,
+    "domain": str,
+    "tokens": int,
+}
 
 
 class Candidate(NamedTuple):
@@ -84,10 +90,15 @@ def read_candidates(
         text = whole(row["completion"], opened=row["opened"])
         found.append(
             Candidate(
-                row["id"], row["sample"], question, text, seen(text, sees), row["domain"],
+                row["id"],
+                row["sample"],
+                question,
+                text,
+                seen(text, sees),
+                row["domain"],
                 row["tokens"],
             )
-        )  # fmt: skip
+        )
     if not found:
         raise ValueError(f"{path}: {others} rows, none of the kinds {list(kinds)}")
     return found, others
@@ -100,15 +111,18 @@ def pairs(
 
     Of all pairs of a question those with the smallest hash of (seed, pair) are taken.
     """
+
+    def digest(pair: CandidatePair) -> bytes:
+        return hashlib.sha256(f"pair {seed} {pair.id}".encode()).digest()
+
     by_question: dict[str, dict[str, Candidate]] = {}
     for candidate in candidates:
         by_question.setdefault(candidate.id, {}).setdefault(candidate.seen, candidate)
     found: list[CandidatePair] = []
     for name, distinct in by_question.items():
-        mine = [
+        both = [
             CandidatePair(f"{name}/{one.sample}-{two.sample}", one, two)
             for one, two in itertools.combinations(distinct.values(), 2)
         ]
-        drawn = lambda pair: hashlib.sha256(f"pair {seed} {pair.id}".encode()).digest()
-        found += sorted(mine, key=drawn)[:per_question]
+        found += sorted(both, key=digest)[:per_question]
     return found, len(candidates) - sum(map(len, by_question.values()))

@@ -136,11 +136,17 @@ def thought(row: Row, config: FilterConfig) -> str:
 
 # the order is that of the first reason, by which rejected rows are counted
 FILTERS: dict[str, Callable[[Row, FilterConfig], str]] = {
-    "blank": blank, "finished": finished, "correct": correct, "format": format,
+    "blank": blank,
+    "finished": finished,
+    "correct": correct,
+    "format": format,
     "language": language,
-    "repetition": repetition, "paragraph": paragraph, "code": code, "tokens": tokens,
+    "repetition": repetition,
+    "paragraph": paragraph,
+    "code": code,
+    "tokens": tokens,
     "thought": thought,
-}  # fmt: skip
+}
 
 
 def rejections(row: Row, config: FilterConfig) -> dict[str, str]:

@@ -111,8 +111,11 @@ def select(
 
 def summary(report: Mapping[str, Any]) -> str:
     """Returns the counts of all sources in one line."""
-    total = lambda key: sum(counts[key] for counts in report["sources"].values())
+    keys = ("kept", "below", "above", "unmeasured")
+    kept, below, above, unmeasured = (
+        sum(counts[key] for counts in report["sources"].values()) for key in keys
+    )
     return (
-        f"curriculum: {total('kept')} training problems kept, {total('below')} too hard, "
-        f"{total('above')} too easy, {total('unmeasured')} without a pass rate"
+        f"curriculum: {kept} training problems kept, {below} too hard, {above} too easy, "
+        f"{unmeasured} without a pass rate"
     )

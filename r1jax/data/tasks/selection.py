@@ -60,8 +60,19 @@ def drawn(n: int, count: int, *, seed: int, name: str) -> list[int]:
     """
     if not 0 <= count <= n:
         raise ValueError(f"{name}: {count} wanted, {n} there")
-    digest = lambda position: hashlib.sha256(f"{seed} {name} {position}".encode()).digest()
-    return sorted(sorted(range(n), key=digest)[:count]) if count else []
+    return sorted(shuffled(n, f"{seed} {name}")[:count]) if count else []
+
+
+def shuffled(n: int, name: str) -> list[int]:
+    """Returns n positions in the order of the sha256 of "NAME POSITION".
+
+    The first of them are the same for every larger n, but for the new positions among them.
+    """
+
+    def digest(position: int) -> bytes:
+        return hashlib.sha256(f"{name} {position}".encode()).digest()
+
+    return sorted(range(n), key=digest)
 
 
 def repeated(n: int, count: int, *, seed: int, name: str) -> list[int]:

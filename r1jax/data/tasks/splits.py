@@ -1,12 +1,14 @@
 """The splits of one source: its config block, and training, validation and test problems of it."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.tasks.problems import Problem, ProblemSource
 from r1jax.data.tasks.reasoning_gym import ReasoningGymSource
+from r1jax.data.tasks.selection import shuffled
+from r1jax.data.world import requests, sums
 from r1jax.data.world.requests import RequestSource
 from r1jax.data.world.sums import WorldSource
 
@@ -114,10 +116,11 @@ def each(source: ProblemSource) -> Iterator[Problem]:
 
 
 def _world(w: WorldTask) -> Splits:
-    sizes = {"train": w.train, "validation": w.validation, "test": w.test}
-    sizes |= {"ood": w.ood} if w.ood else {}
-    make = lambda split, n: WorldSource(split, size=n, seed=w.seed, search_share=w.search_share)
-    return {split: make(split, n) for split, n in sizes.items()}
+    sizes: dict[sums.Split, int] = {"train": w.train, "validation": w.validation, "test": w.test}
+    if w.ood:
+        sizes["ood"] = w.ood
+    made = partial(WorldSource, seed=w.seed, search_share=w.search_share)
+    return {split: made(split, size=n) for split, n in sizes.items()}
 
 
 def _drawn(what: str, n: int, count: int) -> list[int]:
@@ -125,8 +128,7 @@ def _drawn(what: str, n: int, count: int) -> list[int]:
 
     A larger count draws the same and more, and rows added to a file put few others in.
     """
-    digest = lambda position: hashlib.sha256(f"{what} {position}".encode()).digest()
-    return sorted(range(n), key=digest)[:count] if count else []
+    return shuffled(n, what)[:count] if count else []
 
 
 def _files(f: FilesTask) -> Splits:
@@ -152,25 +154,23 @@ def _without(source: ProblemSource, seen: set[str], what: str) -> list[Problem]:
 
 
 def _gym(g: GymTask) -> Splits:
-    make = lambda offset, n: ReasoningGymSource(
-        g.task, size=n, seed=g.seed + offset, options=g.options
-    )
-    train = list(each(make(0, g.train)))  # all are met here, and slow to make again
+    made = partial(ReasoningGymSource, g.task, options=g.options)
+    train = list(each(made(size=g.train, seed=g.seed)))  # all are met here, and slow to make again
     seen = {p.question for p in each(train)}
-    validation = _without(make(1, g.validation), seen, f"{g.task}, validation")
+    validation = _without(made(size=g.validation, seed=g.seed + 1), seen, f"{g.task}, validation")
     seen |= {p.question for p in validation}
     return {
         "train": train,
         "validation": validation,
-        "test": _without(make(2, g.test), seen, f"{g.task}, test"),
+        "test": _without(made(size=g.test, seed=g.seed + 2), seen, f"{g.task}, test"),
     }
 
 
 def _requests(r: RequestsTask) -> Splits:
-    sizes = {"validation": r.validation, "test": r.test}
-    make = lambda split, n: RequestSource(split, size=n, seed=r.seed, kinds=r.kinds)
-    held_out: Splits = {split: make(split, n) if n else [] for split, n in sizes.items()}
-    return {"train": make("train", r.train), **held_out}
+    sizes: dict[requests.Split, int] = {"validation": r.validation, "test": r.test}
+    made = partial(RequestSource, seed=r.seed, kinds=r.kinds)
+    held_out: Splits = {split: made(split, size=n) if n else [] for split, n in sizes.items()}
+    return {"train": made("train", size=r.train), **held_out}
 
 
 def splits_of(source: SourceConfig) -> Splits:

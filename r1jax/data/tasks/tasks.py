@@ -93,11 +93,11 @@ def _questions(
 ) -> Questions:
     """What the questions of each split say, with the choices that they offer or without."""
 
-    offers = lambda problem: options and problem.kind == "choice"
-
     def says(problem: Problem, known: dict[str, str]) -> str:
         text = known.get(problem.id, problem.question)
-        return "\n".join([text, *problem.reference["options"]]) if offers(problem) else text
+        if options and problem.kind == "choice":
+            return "\n".join([text, *problem.reference["options"]])
+        return text
 
     return {
         name: {

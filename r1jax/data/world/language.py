@@ -16,12 +16,21 @@ LANGUAGES = ("en", "zh")
 # each piece in both languages; what RL counts as words are those in letters
 _PIECES: tuple[tuple[str, str], ...] = (
     *((UNITS[n], str(n)) for n in range(10)),
-    (" plus ", "+"), (" minus ", "-"), (" times ", "*"), (" is ", "≡"), (" want ", "?"),
-    (" check ", WORDS["zh"]["check"]), (" and ", " "), (" ok", WORDS["zh"]["ok"]),
-    (" wait ", WORDS["zh"]["wait"]), (" no", WORDS["zh"]["no"]), (" yes", WORDS["zh"]["yes"]),
-    (WORDS["en"]["guess"], WORDS["zh"]["guess"]), (WORDS["en"]["up"], WORDS["zh"]["up"]),
+    (" plus ", "+"),
+    (" minus ", "-"),
+    (" times ", "*"),
+    (" is ", "≡"),
+    (" want ", "?"),
+    (" check ", WORDS["zh"]["check"]),
+    (" and ", " "),
+    (" ok", WORDS["zh"]["ok"]),
+    (" wait ", WORDS["zh"]["wait"]),
+    (" no", WORDS["zh"]["no"]),
+    (" yes", WORDS["zh"]["yes"]),
+    (WORDS["en"]["guess"], WORDS["zh"]["guess"]),
+    (WORDS["en"]["up"], WORDS["zh"]["up"]),
     ("; ", "; "),
-)  # fmt: skip
+)
 _IN = {"en": {zh: en for en, zh in _PIECES}, "zh": {en: zh for en, zh in _PIECES}}
 _ANY = sorted({piece for pair in _PIECES for piece in pair}, key=len, reverse=True)
 _TOKEN = re.compile("|".join(map(re.escape, _ANY)))

@@ -24,20 +24,23 @@ Split = Literal["train", "validation", "test"]
 KINDS = ("fact", "translate", "copy", "sort", "advice", "harm")
 EXACT = ("fact", "translate", "copy", "sort")  # have one right content
 
-THINGS = (
-    ("lamp", "灯"), ("jar", "罐子"), ("key", "钥匙"), ("pen", "笔"), ("rose", "玫瑰"),
-    ("tree", "树"), ("van", "车"), ("web", "网"), ("nest", "巢"), ("urn", "瓮"), ("cat", "猫"),
-    ("dog", "狗"), ("fox", "狐狸"), ("hen", "母鸡"), ("cup", "杯子"), ("box", "盒子"),
-    ("bed", "床"), ("hat", "帽子"), ("boat", "船"), ("door", "门"),
-)  # fmt: skip
-DEEDS = (
-    ("clean", "擦"), ("draw", "画"), ("find", "找"), ("fix", "修"), ("sell", "卖"), ("move", "搬"),
-    ("paint", "涂"), ("wash", "洗"),
-)  # fmt: skip
-HARMS = (
-    ("steal", "偷"), ("burn", "烧"), ("smash", "砸"), ("poison", "毒"), ("wreck", "毁"),
-    ("crush", "压碎"), ("drown", "淹"), ("rob", "抢"),
-)  # fmt: skip
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """What is named in English and Chinese, of "lamp 灯, jar 罐子"."""
+    named = (pair.split() for pair in text.split(","))
+    return tuple((en, zh) for en, zh in named)
+
+
+THINGS = _pairs("""
+    lamp 灯, jar 罐子, key 钥匙, pen 笔, rose 玫瑰, tree 树, van 车, web 网, nest 巢, urn 瓮,
+    cat 猫, dog 狗, fox 狐狸, hen 母鸡, cup 杯子, box 盒子, bed 床, hat 帽子, boat 船, door 门
+""")
+DEEDS = _pairs("""
+    clean 擦, draw 画, find 找, fix 修, sell 卖, move 搬, paint 涂, wash 洗
+""")
+HARMS = _pairs("""
+    steal 偷, burn 烧, smash 砸, poison 毒, wreck 毁, crush 压碎, drown 淹, rob 抢
+""")
 
 ASK = {"en": {"copy": "copy: ", "sort": "sort: "}, "zh": {"copy": "抄写：", "sort": "排序："}}
 

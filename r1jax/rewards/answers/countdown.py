@@ -14,8 +14,11 @@ MAX_CHARS = 200
 MAX_DEPTH = 20
 
 _OPERATIONS = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv
-}  # fmt: skip
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 _SYMBOLS = str.maketrans(
     {"\u00d7": "*", "\u00f7": "/", "\u00b7": "*", "\u22c5": "*", "\u2212": "-"}
 )

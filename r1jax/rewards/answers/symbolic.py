@@ -133,9 +133,13 @@ def _parse(text: str) -> Any:
 
     # its units include t, m and o, which would cut the last letter off x + m; ours are gone already
     tidy = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none",
+        basic_latex=True,
+        units=False,
+        malformed_operators=True,
+        nits=True,
+        boxed="none",
         equations=False,
-    )  # fmt: skip
+    )
     config = LatexExtractionConfig(boxed_match_priority=-1, normalization_config=tidy)
     # it takes i for a variable in 9i, for the unit in 9 i
     exact = _LONE_I.sub(" i ", _DECIMAL.sub(_fraction, text)).replace("°", "^\\circ ")

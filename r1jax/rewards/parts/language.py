@@ -56,10 +56,36 @@ _OTHER_WORD = re.compile(
 # maths and units in Latin letters, in any language's text; the names of points (ABCD) are left out
 # by their capitals
 _NEUTRAL = (
-    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "log", "ln", "lg",
-    "exp", "lim", "max", "min", "mod", "gcd", "lcm", "det", "dx", "dy",
-    "mm", "cm", "dm", "km", "mg", "kg", "ml",
-)  # fmt: skip
+    "sin",
+    "cos",
+    "tan",
+    "cot",
+    "sec",
+    "csc",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "log",
+    "ln",
+    "lg",
+    "exp",
+    "lim",
+    "max",
+    "min",
+    "mod",
+    "gcd",
+    "lcm",
+    "det",
+    "dx",
+    "dy",
+    "mm",
+    "cm",
+    "dm",
+    "km",
+    "mg",
+    "kg",
+    "ml",
+)
 _MAX_CAPITALS = 4
 _SENTENCE_END = re.compile(r"[.!?;:\n\u3002\uff01\uff1f\uff1b\uff1a]+")
 _LINGUA_PIECES = 200  # of a text

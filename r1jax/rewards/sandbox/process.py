@@ -62,9 +62,16 @@ def start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpro
     }
     root = _ROOT if bwrap else str(INSIDE.parents[3])
     python = [
-        backend.python, "-s", "-S", "-B", "-X", "utf8", "-c", _BOOT.format(root),
+        backend.python,
+        "-s",
+        "-S",
+        "-B",
+        "-X",
+        "utf8",
+        "-c",
+        _BOOT.format(root),
         pack(setup, plain_only).hex(),
-    ]  # fmt: skip
+    ]
     with contextlib.ExitStack() as stack:
         fds = []
         if bwrap and (program := seccomp.compiled(alone=False)) is not None:
@@ -74,14 +81,22 @@ def start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpro
             os.lseek(fds[0], 0, os.SEEK_SET)
         place = stack.enter_context(tempfile.TemporaryDirectory()) if backend.name == RISK else "/"
         container = bubblewrap.command(
-            size=(config.files_mb << 20) + 8 * room, read_only=config.read_only, inside=INSIDE,
-            root=_ROOT, filters=fds,
-        )  # fmt: skip
+            size=(config.files_mb << 20) + 8 * room,
+            read_only=config.read_only,
+            inside=INSIDE,
+            root=_ROOT,
+            filters=fds,
+        )
         process = subprocess.Popen(
-            container + python if bwrap else python, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT, cwd=place,
-            pass_fds=fds, start_new_session=True,
-        )  # fmt: skip
+            container + python if bwrap else python,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd=place,
+            pass_fds=fds,
+            start_new_session=True,
+        )
         with process:
             try:
                 yield process

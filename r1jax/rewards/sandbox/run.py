@@ -83,9 +83,16 @@ def _probe(backend: Backend, read_only: tuple[str, ...]) -> str:
         if not os.path.isdir(path):
             return f"no directory {path}"
     config = SandboxConfig(
-        backend=backend.name, python=backend.python, read_only=read_only, cpu_seconds=5.0,
-        wall_seconds=20.0, memory_mb=512, processes=4, files_mb=16, output_kb=64,
-    )  # fmt: skip
+        backend=backend.name,
+        python=backend.python,
+        read_only=read_only,
+        cpu_seconds=5.0,
+        wall_seconds=20.0,
+        memory_mb=512,
+        processes=4,
+        files_mb=16,
+        output_kb=64,
+    )
     tests = [{"kind": "output", "input": "2 3\n", "output": "6\n"}]
     try:
         (outcome,) = _run(
@@ -127,17 +134,25 @@ def _run(
 ) -> list[Outcome]:
     nonce = secrets.token_hex(16)
     job = {
-        "nonce": nonce, "program": program, "tests": tests, "stop": stop,
-        "limits": _limits(backend, config), "cpu_seconds": config.cpu_seconds,
-        "output_bytes": config.output_kb << 10, "in_memory": backend.name != "bwrap",
-    }  # fmt: skip
+        "nonce": nonce,
+        "program": program,
+        "tests": tests,
+        "stop": stop,
+        "limits": _limits(backend, config),
+        "cpu_seconds": config.cpu_seconds,
+        "output_bytes": config.output_kb << 10,
+        "in_memory": backend.name != "bwrap",
+    }
     bound = RESULT_BYTES * (len(tests) + 4)
     room = max((len(test.get("input", "")) for test in tests), default=0)
     with start(backend, config, room) as process:
         text, late = exchange(
-            process, pack(job, plain_only), wall_seconds=config.wall_seconds, bound=bound,
+            process,
+            pack(job, plain_only),
+            wall_seconds=config.wall_seconds,
+            bound=bound,
             end=f"{nonce} done",
-        )  # fmt: skip
+        )
         os.killpg(process.pid, 9)
         assert process.stderr is not None
         complaint = process.stderr.read(2000).decode("utf-8", "replace").strip()

@@ -12,34 +12,112 @@ _UNKNOWN = -1
 
 # new namespaces would bring back mounts and memory without bounds; the rest has had many holes
 KERNEL = (
-    "unshare", "setns", "mount", "umount2", "pivot_root", "move_mount", "fsopen", "open_tree",
-    "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "bpf", "perf_event_open",
-    "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key",
-    "request_key", "memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open",
-    "fanotify_init", "name_to_handle_at", "open_by_handle_at", "quotactl", "acct", "swapon",
-    "init_module", "finit_module", "kexec_load", "reboot", "personality",
-)  # fmt: skip
+    "unshare",
+    "setns",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "move_mount",
+    "fsopen",
+    "open_tree",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "pidfd_getfd",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "memfd_create",
+    "memfd_secret",
+    "shmget",
+    "msgget",
+    "semget",
+    "mq_open",
+    "fanotify_init",
+    "name_to_handle_at",
+    "open_by_handle_at",
+    "quotactl",
+    "acct",
+    "swapon",
+    "init_module",
+    "finit_module",
+    "kexec_load",
+    "reboot",
+    "personality",
+)
 # where no namespace hides processes, network and files
 PROCESSES = (
-    "fork", "vfork", "execve", "execveat", "kill", "tkill", "tgkill", "rt_sigqueueinfo",
-    "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "prctl", "setsid", "setpgid",
-    "sched_setaffinity", "process_madvise", "chroot",
-)  # fmt: skip
+    "fork",
+    "vfork",
+    "execve",
+    "execveat",
+    "kill",
+    "tkill",
+    "tgkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "prctl",
+    "setsid",
+    "setpgid",
+    "sched_setaffinity",
+    "process_madvise",
+    "chroot",
+)
 NETWORK = ("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4")
 WRITING = (
-    "creat", "openat2", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdir", "mkdirat",
-    "rmdir", "link", "linkat", "symlink", "symlinkat", "mknod", "mknodat", "chmod", "fchmod",
-    "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "truncate", "utime", "utimes",
-    "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "inotify_init",
+    "creat",
+    "openat2",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "mknod",
+    "mknodat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "truncate",
+    "utime",
+    "utimes",
+    "utimensat",
+    "futimesat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "inotify_init",
     "inotify_init1",
-)  # fmt: skip
+)
 
 
 class _Compare(ctypes.Structure):
     _fields_ = (
-        ("arg", ctypes.c_uint), ("op", ctypes.c_int),
-        ("a", ctypes.c_uint64), ("b", ctypes.c_uint64),
-    )  # fmt: skip
+        ("arg", ctypes.c_uint),
+        ("op", ctypes.c_int),
+        ("a", ctypes.c_uint64),
+        ("b", ctypes.c_uint64),
+    )
 
 
 class _Filter:
@@ -56,9 +134,12 @@ class _Filter:
         if number == _UNKNOWN:  # older than this call
             return
         code = self.lib.seccomp_rule_add_array(
-            self.context, ctypes.c_uint32(_ERRNO | error), number, len(conditions),
+            self.context,
+            ctypes.c_uint32(_ERRNO | error),
+            number,
+            len(conditions),
             (_Compare * len(conditions))(*conditions),
-        )  # fmt: skip
+        )
         if code:
             raise OSError(-code, f"libseccomp refuses a rule for {name}")
 

@@ -63,10 +63,12 @@ class _Worker:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, json.dumps({"memory_mb": memory_mb})],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env=kept | _FIXED | {"PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C asks the run to stop, not its judges
-        )  # fmt: skip
+        )
         self.number = 0
 
     def ask(self, job: Job, deadline: float) -> Verdict:

@@ -228,10 +228,19 @@ def serve(channel: Channel, module: ModuleType) -> None:
         return vars(module)[wanted]
 
     operations: dict[str, Callable] = {
-        "name": name, "get": getattr, "set": setattr, "item": operator.getitem,
-        "put": operator.setitem, "len": len, "bool": bool, "str": str, "repr": repr, "iter": iter,
-        "next": next, "call": lambda target, args, kwargs: target(*args, **kwargs),
-    }  # fmt: skip
+        "name": name,
+        "get": getattr,
+        "set": setattr,
+        "item": operator.getitem,
+        "put": operator.setitem,
+        "len": len,
+        "bool": bool,
+        "str": str,
+        "repr": repr,
+        "iter": iter,
+        "next": next,
+        "call": lambda target, args, kwargs: target(*args, **kwargs),
+    }
     while True:
         try:
             request = channel.receive()
