@@ -81,7 +81,6 @@ _BRACE = re.compile(r"\\.|[{}]")
 _BARE_FRACTIONS = (
     (re.compile(r"\\frac\s*(\d)"), r"\\frac{\1}"),
     (re.compile(r"\\frac\s*(\{[^{}]*\})\s*(\d)"), r"\\frac\1{\2}"),
-    (re.compile(r"\\frac\s*(\{[^{}]*\})\s*(\{)"), r"\\frac\1\2"),
     (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
 )
 _ASCII_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
