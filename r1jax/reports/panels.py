@@ -125,6 +125,8 @@ def lines(rows: Rows, wanted: Sequence[Line], scale: Scale) -> Callable[[Axes], 
             log_axis(ax)
         if scale.bounds is not None:
             ax.set_ylim(*scale.bounds)
+        elif drawn and not any(ax.dataLim.intervaly):  # all 0: half of the axis would be below
+            ax.set_ylim(-0.02, 1.02)
         return drawn > 0
 
     return draw
@@ -294,4 +296,5 @@ def save_grid(path: str | Path, title: str, panels: Sequence[Panel], *, columns:
             ax.set_axis_off()
         last = max((ax.dataLim.x1 for ax in drawn), default=1)
         for ax in drawn:
+            ax.locator_params(axis="x", integer=True)
             ax.set_xlim(-0.015 * max(last, 1), 1.015 * max(last, 1))

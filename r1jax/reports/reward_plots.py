@@ -22,6 +22,7 @@ from r1jax.reports.panels import (
 )
 
 MARKER = 6.0  # points; the area of a bin's dot grows with its rows
+FEW = 100  # rows below which a reply's dot is large
 
 
 def _loss(ax: Axes, metrics: Rows, evals: Rows) -> None:
@@ -29,6 +30,7 @@ def _loss(ax: Axes, metrics: Rows, evals: Rows) -> None:
     at = [row["update"] for row in evals]
     ax.plot(at, [row["loss"] for row in evals], "o", ms=5, color=RED, label="held out")
     ax.axhline(np.log(2), color=GREY, lw=1, ls=":")
+    ax.locator_params(axis="x", integer=True)
     ax.set(xlabel="update", ylabel="nats")
     head(ax, "Loss (dotted: knowing nothing)")
 
@@ -37,6 +39,7 @@ def _accuracy(ax: Axes, evals: Rows) -> None:
     split = evals[0]["split"]
     bands(evals, [(split, Line("accuracy", "held out", BLUE), "-")])(ax)
     ax.axhline(0.5, color=GREY, lw=1, ls=":")
+    ax.locator_params(axis="x", integer=True)
     ax.set(xlabel="update", ylabel="share right")
     head(ax, "Accuracy and its interval")
 
@@ -67,12 +70,14 @@ def _lengths(ax: Axes, rows: Sequence[Mapping[str, Any]], results: Mapping[str, 
         names = tuple(colours) if in_pairs else ("safe" if row["label"] > 0.5 else "unsafe",)
         for name, length, score in zip(names, row["lengths"], row["scores"], strict=True):
             points[name].append((length, score))
+    size = 10 if len(rows) < FEW else 4
     for name, colour in colours.items():
         if points[name]:
             x, y = zip(*points[name], strict=True)
-            ax.plot(x, y, ".", ms=4, mew=0, alpha=0.5, color=colour, label=name)
+            ax.plot(x, y, ".", ms=size, mew=0, alpha=0.5, color=colour, label=name)
     r = results["score_length_correlation"]
-    relation = "no correlation: scores or lengths are all equal" if r is None else f"r = {r:.2f}"
+    relation = "one of them constant" if r is None else f"r = {r:.2f}"
+    ax.locator_params(axis="x", integer=True)
     ax.set(xlabel="tokens of the reply", ylabel="score (logit)")
     head(ax, f"Score against length, {relation}")
 

@@ -5,8 +5,21 @@ import pytest
 from matplotlib.figure import Figure
 
 from r1jax.io.metrics import MetricsWriter
+from r1jax.reports import panels
 from r1jax.reports.curves import plot_pretrain, plot_rl
-from r1jax.reports.panels import COLOURS, LINEAR, LOG, Line, bands, lines, series, smooth, stack
+from r1jax.reports.panels import (
+    COLOURS,
+    LINEAR,
+    LOG,
+    Line,
+    Panel,
+    bands,
+    lines,
+    save_grid,
+    series,
+    smooth,
+    stack,
+)
 from r1jax.reports.training import write_report
 
 SAMPLE = {"prompt": "一加二?", "completion": "```\n3\n```", "score": 1.0, "reason": "3 | 3"}
@@ -87,6 +100,25 @@ def test_a_run_of_one_update_is_seen(value):
     assert stack(rows, wanted)(ax)
     width = np.ptp(ax.collections[0].get_paths()[0].vertices[:, 0])
     np.testing.assert_allclose(width, 0.8)
+
+
+def test_an_axis_of_zeros_has_nothing_below_them():
+    ax = axes()
+    rows = [{"update": u, "share": 0.0} for u in (1, 2)]
+    assert lines(rows, [Line("share", "share", COLOURS[0])], LINEAR)(ax)
+    assert -0.05 < ax.get_ylim()[0] < 0 < ax.get_ylim()[1]
+
+
+def test_no_tick_stands_between_two_updates(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        panels, "Figure", lambda **options: figures.append(Figure(**options)) or figures[-1]
+    )
+    rows = [{"update": u, "a": 0.5} for u in (1, 2)]
+    draw = lines(rows, [Line("a", "a", COLOURS[0])], LINEAR)
+    save_grid(tmp_path / "short.png", "short", [Panel("a", "", draw)], columns=1)
+    (ax,) = figures[0].axes
+    assert set(ax.get_xticks()) <= set(range(-1, 5))
 
 
 def test_series_leaves_out_rows_without_the_metric():
