@@ -160,8 +160,11 @@ def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
     Raises:
       ValueError: if a sharded axis does not divide by its mesh axes; names the leaf.
     """
-    one = lambda path, names, x: put(x, mesh, names, jax.tree_util.keystr(path))
-    return jax.tree_util.tree_map_with_path(one, axes, tree, is_leaf=is_axes)
+
+    def laid_out(path, names, x):
+        return put(x, mesh, names, jax.tree_util.keystr(path))
+
+    return jax.tree_util.tree_map_with_path(laid_out, axes, tree, is_leaf=is_axes)
 
 
 def is_axes(node: object) -> bool:
@@ -184,7 +187,10 @@ def state_axes(state: TrainState, weights_axes: Weights) -> Tree:
       weights_axes: `model.forward.logical_axes` of the network.
     """
     like = jax.tree.structure(state.weights.params)
-    is_moment = lambda node: jax.tree.structure(node) == like
+
+    def is_moment(node: Tree) -> bool:
+        return jax.tree.structure(node) == like
+
     scalars: Tree = {name: () for name in ("updates", "skipped", "skipped_in_a_row")}
     return TrainState(
         weights=weights_axes,

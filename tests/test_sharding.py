@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from r1jax import sharding
 from r1jax.model import forward
-from r1jax.sampling.program import sample
+from r1jax.sampling.program import Setup, sample
 from r1jax.train.grpo import grpo_step
 from r1jax.train.next_token import NextTokenLossConfig, next_token_step
 
@@ -73,10 +73,8 @@ def test_a_step_on_any_mesh_equals_one_device(name, shape, steps, one_device, mo
 
 def test_the_sampler_traces_on_a_mesh(models, weights, sampler):
     model = models["mla_moe_mtp"]
-    program = partial(
-        sample, model=model, config=dataclasses.replace(sampler, cache_segments=2), group=2,
-        max_new=4, stop_ids=(1,), pad_id=0,
-    )  # fmt: skip
+    setup = Setup(model, dataclasses.replace(sampler, cache_segments=2), stop_ids=(1,), pad_id=0)
+    program = partial(sample, setup=setup, group=2, max_new=4)
     mesh = sharding.make_mesh(data=2, expert=1, model=2)
     with jax.set_mesh(mesh):
         placed = sharding.place(weights("mla_moe_mtp"), mesh, forward.logical_axes(model))
@@ -89,7 +87,10 @@ def test_the_sampler_traces_on_a_mesh(models, weights, sampler):
 @pytest.mark.parametrize("name", ["mla_moe_mtp", "mla_v2", "gqa_bias", "gqa_norm"])
 def test_every_weight_has_one_logical_axis_per_axis(name, models, weights):
     axes = forward.logical_axes(models[name])
-    is_axes = lambda node: type(node) is tuple and all(isinstance(n, str) for n in node)
+
+    def is_axes(node):
+        return type(node) is tuple and all(isinstance(n, str) for n in node)
+
     ranks = jax.tree.map(
         lambda names, w: len(names) == w.ndim, axes, weights(name), is_leaf=is_axes
     )

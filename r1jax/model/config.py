@@ -244,6 +244,10 @@ def executed(model: ModelConfig, how: ExecutionConfig) -> ModelConfig:
         model.moe, dispatch=how.dispatch, block_size=how.block_size
     )
     return dataclasses.replace(
-        model, param_dtype=how.param_dtype, compute_dtype=how.compute_dtype,
-        scan_layers=how.scan_layers, remat=how.remat, moe=moe,
-    )  # fmt: skip
+        model,
+        param_dtype=how.param_dtype,
+        compute_dtype=how.compute_dtype,
+        scan_layers=how.scan_layers,
+        remat=how.remat,
+        moe=moe,
+    )

@@ -138,9 +138,16 @@ def forward(
     mask_BTT, real_BT = attention.causal_mask(segments_BT), segments_BT > 0
     x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
     x_BTD, caches, routings = _run_layers(
-        weights, layers, x_BTD, rope, mask_BTT, real_BT, routes_LBTK, config=c,
+        weights,
+        layers,
+        x_BTD,
+        rope,
+        mask_BTT,
+        real_BT,
+        routes_LBTK,
+        config=c,
         keep_cache=keep_cache,
-    )  # fmt: skip
+    )
     hidden_BTD = rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps)
     mtp_BTD = None
     routes = [r.routes_BTK for r in routings]
@@ -160,6 +167,11 @@ def forward(
     )
 
 
+def _next(x_BT: Int[Array, "B T"]) -> Int[Array, "B T"]:
+    """What stands one position later; 0 at the last."""
+    return jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1)))
+
+
 def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: ModelConfig):
     """The MTP module: at t it sees h_t and the embedding of token t+1, and predicts token t+2.
 
@@ -168,9 +180,8 @@ def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: 
     the other).
     """
     c, p = config, weights.params["mtp"]
-    shift = lambda x_BT: jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1)))
-    follows_BT = (shift(segments_BT) == segments_BT) & (segments_BT > 0)
-    e_BTD = embed(shift(tokens_BT), weights.params["embedding"], follows_BT, c.compute_dtype)
+    follows_BT = (_next(segments_BT) == segments_BT) & (segments_BT > 0)
+    e_BTD = embed(_next(tokens_BT), weights.params["embedding"], follows_BT, c.compute_dtype)
     e_BTD = rms_norm(e_BTD, p["embedding_norm"], eps=c.norm_eps)
     h_BTD = rms_norm(hidden_BTD, p["hidden_norm"], eps=c.norm_eps)
     both = jnp.concatenate([e_BTD, h_BTD], axis=-1)

@@ -269,7 +269,10 @@ def block(
 
 def gathered(p: Tree, *, config: ModelConfig) -> Tree:
     """One layer's weights, whole along "embed" as matmuls want them; no change without a mesh."""
-    whole = lambda axes: tuple("act_embed" if axis == "embed" else axis for axis in axes)
+
+    def whole(axes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple("act_embed" if axis == "embed" else axis for axis in axes)
+
     return {
         group: {n: constrain(p[group][n], *whole(axes)) for n, (_, axes) in leaves.items()}
         for group, leaves in _layer_shapes(config, "experts" in p).items()

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from r1jax.model.layers import project
+from r1jax.rl.chunks import by_chunk
 
 
 class Compared(NamedTuple):
@@ -35,6 +36,16 @@ class Compared(NamedTuple):
     agree_BT: Float[Array, "B T"]
 
 
+def _kl(a_BCV: Array, b_BCV: Array) -> Array:
+    """KL(a || b) in nats, of normalised log-probabilities."""
+    return (jnp.exp(a_BCV) * (a_BCV - b_BCV)).sum(-1)
+
+
+def _entropy(logp_BCV: Array) -> Array:
+    """In nats, of normalised log-probabilities."""
+    return -(jnp.exp(logp_BCV) * logp_BCV).sum(-1)
+
+
 def divergence(
     logp_BCV: Float[Array, "B C V"], teacher_logp_BCV: Float[Array, "B C V"], *, beta: float
 ) -> Float[Array, "B C"]:
@@ -55,13 +66,12 @@ def divergence(
     if not 0 <= beta <= 1:
         raise ValueError(f"beta {beta}: wanted 0 (forward KL) to 1 (reverse KL)")
     teacher_logp_BCV = jax.lax.stop_gradient(teacher_logp_BCV)
-    kl = lambda a_BCV, b_BCV: (jnp.exp(a_BCV) * (a_BCV - b_BCV)).sum(-1)
     if beta == 0:
-        return kl(teacher_logp_BCV, logp_BCV)
+        return _kl(teacher_logp_BCV, logp_BCV)
     if beta == 1:
-        return kl(logp_BCV, teacher_logp_BCV)
+        return _kl(logp_BCV, teacher_logp_BCV)
     mixed_BCV = jnp.logaddexp(math.log(beta) + teacher_logp_BCV, math.log1p(-beta) + logp_BCV)
-    return beta * kl(teacher_logp_BCV, mixed_BCV) + (1 - beta) * kl(logp_BCV, mixed_BCV)
+    return beta * _kl(teacher_logp_BCV, mixed_BCV) + (1 - beta) * _kl(logp_BCV, mixed_BCV)
 
 
 def sampled_loss(
@@ -95,7 +105,7 @@ def compare(
       teacher_hidden_BTU, teacher_head_UV: of the teacher, over the same ids.
       targets_BT: position t is scored on targets_BT[:, t]; any valid id where that is not used.
       used_V: ids that exist; others have no part in it.
-      beta: as of `divergence`.
+      beta: 0 (forward KL) to 1 (reverse KL), static.
       temperature: of both distributions.
       chunk: positions compared at a time; the backward pass recomputes each chunk's logits.
 
@@ -109,24 +119,12 @@ def compare(
         return _compare(
             _log_softmax(h_BCD, head_DV, used_V, temperature),
             jax.lax.stop_gradient(_log_softmax(t_BCU, teacher_head_UV, used_V, temperature)),
-            targets_BC, used_V, beta,
-        )  # fmt: skip
+            targets_BC,
+            used_V,
+            beta,
+        )
 
-    n_batch, n_seq = targets_BT.shape
-    whole = (hidden_BTD, teacher_hidden_BTU, targets_BT)
-    if chunk >= n_seq:
-        return score(*whole)
-    n_chunks = -(-n_seq // chunk)
-    pad = n_chunks * chunk - n_seq
-
-    def cut(x: Array) -> Array:
-        padded = jnp.pad(x, [(0, pad) if axis == 1 else (0, 0) for axis in range(x.ndim)])
-        return padded.reshape(n_batch, n_chunks, chunk, *x.shape[2:]).swapaxes(0, 1)
-
-    again = jax.checkpoint(score)
-    _, parts = jax.lax.scan(lambda _, at: (None, again(*at)), None, tuple(map(cut, whole)))
-    join = lambda x: x.swapaxes(0, 1).reshape(n_batch, n_chunks * chunk)[:, :n_seq]
-    return Compared._make(map(join, parts))
+    return by_chunk(score, (hidden_BTD, teacher_hidden_BTU, targets_BT), chunk=chunk)
 
 
 def _log_softmax(
@@ -152,14 +150,12 @@ def _compare(
 ) -> Compared:
     """`compare` of one chunk."""
     hit_BCV = targets_BC[:, :, None] == jnp.arange(used_V.shape[0])[None, None]
-    entropy = lambda x_BCV: -(jnp.exp(x_BCV) * x_BCV).sum(-1)
-    best = lambda x_BCV: x_BCV.argmax(-1)
     constant_BCV = jax.lax.stop_gradient(logp_BCV)
     return Compared(
         divergence_BT=divergence(logp_BCV, teacher_logp_BCV, beta=beta),
         logp_BT=jnp.where(hit_BCV, logp_BCV, 0.0).sum(-1),
         teacher_logp_BT=jnp.where(hit_BCV, teacher_logp_BCV, 0.0).sum(-1),
-        entropy_BT=entropy(constant_BCV),
-        teacher_entropy_BT=entropy(teacher_logp_BCV),
-        agree_BT=(best(constant_BCV) == best(teacher_logp_BCV)).astype(jnp.float32),
+        entropy_BT=_entropy(constant_BCV),
+        teacher_entropy_BT=_entropy(teacher_logp_BCV),
+        agree_BT=(constant_BCV.argmax(-1) == teacher_logp_BCV.argmax(-1)).astype(jnp.float32),
     )

@@ -119,7 +119,10 @@ def grpo_loss(
     clipped_BT = jnp.clip(ratio_BT, 1.0 - clip_low, 1.0 + clip_high)
     gain_BT = jnp.minimum(ratio_BT * advantages_B1, clipped_BT * advantages_B1)
     tokens = mask_BT.sum().astype(jnp.float32)
-    count = lambda x_BT: Mean(jax.lax.stop_gradient(jnp.where(mask_BT, x_BT, 0.0).sum()), tokens)
+
+    def count(x_BT: Array) -> Mean:
+        return Mean(jax.lax.stop_gradient(jnp.where(mask_BT, x_BT, 0.0).sum()), tokens)
+
     high_BT = (ratio_BT > 1.0 + clip_high) & (advantages_B1 > 0)
     low_BT = (ratio_BT < 1.0 - clip_low) & (advantages_B1 < 0)
     metrics = {

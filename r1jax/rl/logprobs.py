@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from r1jax.model.layers import project
+from r1jax.rl.chunks import by_chunk
 
 
 def token_logps(
@@ -34,19 +35,11 @@ def token_logps(
     """
     if temperature <= 0:
         raise ValueError(f"log-probabilities need a temperature above 0, got {temperature}")
-    n_batch, n_seq, d = hidden_BTD.shape
-    if chunk >= n_seq:
-        return _score(hidden_BTD, head_DV, targets_BT, used_V, temperature)
-    n_chunks = -(-n_seq // chunk)
-    pad = n_chunks * chunk - n_seq
-    hidden = jnp.pad(hidden_BTD, ((0, 0), (0, pad), (0, 0))).reshape(n_batch, n_chunks, chunk, d)
-    targets = jnp.pad(targets_BT, ((0, 0), (0, pad))).reshape(n_batch, n_chunks, chunk)
-    score = jax.checkpoint(lambda h, y: _score(h, head_DV, y, used_V, temperature))
-    _, (logp, entropy) = jax.lax.scan(
-        lambda _, at: (None, score(*at)), None, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1))
-    )
-    join = lambda x: x.swapaxes(0, 1).reshape(n_batch, n_chunks * chunk)[:, :n_seq]
-    return join(logp), join(entropy)
+
+    def score(hidden_BCD: Array, targets_BC: Array) -> tuple[Array, Array]:
+        return _score(hidden_BCD, head_DV, targets_BC, used_V, temperature)
+
+    return by_chunk(score, (hidden_BTD, targets_BT), chunk=chunk)
 
 
 def _score(

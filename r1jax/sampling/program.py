@@ -6,6 +6,7 @@ log-probabilities belong to the distribution after temperature and filters, and 
 part of the mask.
 """
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -30,6 +31,23 @@ def _per_sample(x: Array, group: int, axis: int) -> Array:
     return spread.reshape(*shape[:axis], shape[axis] * group, *shape[axis + 1 :])
 
 
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What every call of a sampler shares; static under jit.
+
+    Attributes:
+      model: the network.
+      config: how tokens are drawn.
+      stop_ids: a row ends with the first of these, which counts as its last token.
+      pad_id: fills what comes after.
+    """
+
+    model: ModelConfig
+    config: SamplerConfig
+    stop_ids: tuple[int, ...]
+    pad_id: int
+
+
 class Drawing(NamedTuple):
     """A rollout in the making.
 
@@ -50,12 +68,17 @@ class Drawing(NamedTuple):
     rollout: Rollout
 
 
+def _put(old_BC: Array, new_B: Array, step: Array) -> Array:
+    """Writes the tokens' column of a step."""
+    return jax.lax.dynamic_update_slice_in_dim(old_BC, new_B[:, None], step, 1)
+
+
 def _draw(
-    weights: Weights, state: Drawing, hidden_BD, key: Key[Array, ""], *, model: ModelConfig,
-    config: SamplerConfig, stop_ids: tuple[int, ...], pad_id: int,
-) -> Drawing:  # fmt: skip
+    weights: Weights, state: Drawing, hidden_BD: Array, key: Key[Array, ""], *, setup: Setup
+) -> Drawing:
     """One more token for every row that is not done, from the last hidden states."""
-    logits_BV = forward.logits(hidden_BD[:, None], weights, config=model)[:, 0]
+    config = setup.config
+    logits_BV = forward.logits(hidden_BD[:, None], weights, config=setup.model)[:, 0]
     logits_BV = constrain(logits_BV, "batch", "none")
     if config.repetition_penalty != 1:
         logits_BV = penalise(logits_BV, state.seen_BV, penalty=config.repetition_penalty)
@@ -63,17 +86,17 @@ def _draw(
         jax.random.fold_in(key, state.step), logits_BV, config=config
     )
     live_B, step, rollout = ~state.done_B, state.step, state.rollout
-    put = lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new[:, None], step, 1)
-    token_B = jnp.where(live_B, token_B, pad_id)
-    done_B = state.done_B | (token_B[:, None] == jnp.asarray(stop_ids, jnp.int32)[None]).any(1)
+    token_B = jnp.where(live_B, token_B, setup.pad_id)
+    stops = jnp.asarray(setup.stop_ids, jnp.int32)
+    done_B = state.done_B | (token_B[:, None] == stops[None]).any(1)
     seen_BV = state.seen_BV
     if config.repetition_penalty != 1:
         seen_BV |= token_B[:, None] == jnp.arange(seen_BV.shape[1])[None]
     rollout = rollout._replace(
-        completion_BC=put(rollout.completion_BC, token_B),
-        mask_BC=put(rollout.mask_BC, live_B),
-        logp_BC=put(rollout.logp_BC, jnp.where(live_B, logp_B, 0.0)),
-        entropy_BC=put(rollout.entropy_BC, jnp.where(live_B, entropy_B, 0.0)),
+        completion_BC=_put(rollout.completion_BC, token_B, step),
+        mask_BC=_put(rollout.mask_BC, live_B, step),
+        logp_BC=_put(rollout.logp_BC, jnp.where(live_B, logp_B, 0.0), step),
+        entropy_BC=_put(rollout.entropy_BC, jnp.where(live_B, entropy_B, 0.0), step),
         truncated_B=~done_B,
     )
     return Drawing(step + 1, token_B, done_B, seen_BV, state.cache, rollout)
@@ -86,25 +109,33 @@ def begin(
     prompt_mask_PT: Bool[Array, "P T"],
     key: Key[Array, ""],
     *,
-    model: ModelConfig,
-    config: SamplerConfig,
+    setup: Setup,
     group: int,
     max_new: int,
-    stop_ids: tuple[int, ...],
-    pad_id: int,
 ) -> Drawing:
     """Prefills every prompt once and draws its samples' first tokens; arguments as `sample`."""
+    model, config = setup.model, setup.config
     prompt_PT, prompt_mask_PT = (constrain(x, "batch", "seq") for x in (prompt_PT, prompt_mask_PT))
     n_rows = prompt_PT.shape[0] * group
     positions_PT = jnp.maximum(jnp.cumsum(prompt_mask_PT, axis=1) - 1, 0)
     out = forward.forward(
-        weights, prompt_PT, positions_PT, prompt_mask_PT.astype(jnp.int32),
-        config=model, routes_LBTK=None, with_mtp=False, keep_cache=True, layers=layers,
-    )  # fmt: skip
+        weights,
+        prompt_PT,
+        positions_PT,
+        prompt_mask_PT.astype(jnp.int32),
+        config=model,
+        routes_LBTK=None,
+        with_mtp=False,
+        keep_cache=True,
+        layers=layers,
+    )
     assert out.cache is not None
     repeat = partial(_per_sample, group=group)
     prompt_BT, prompt_mask_BT = repeat(prompt_PT, axis=0), repeat(prompt_mask_PT, axis=0)
-    per_token = lambda fill: constrain(jnp.full((n_rows, max_new), fill), "batch", "seq")
+
+    def per_token(fill: Array | bool | float) -> Array:
+        return constrain(jnp.full((n_rows, max_new), fill), "batch", "seq")
+
     # tokens that were never run (each row's last) keep route -1: the trainer routes those afresh
     routed = repeat(out.routes_LBTK, axis=1)
     unrouted = jnp.full((routed.shape[0], n_rows, max_new, routed.shape[3]), -1, jnp.int32)
@@ -116,17 +147,24 @@ def begin(
         met_BTV = (prompt_BT[:, :, None] == ids_11V) & prompt_mask_BT[:, :, None]
         seen_BV = met_BTV.any(1)
     rollout = Rollout(
-        prompt_BT, prompt_mask_BT, per_token(jnp.int32(pad_id)), per_token(False), per_token(0.0),
-        per_token(0.0), ~not_done_B, jnp.concatenate([routed, unrouted], axis=2),
-    )  # fmt: skip
+        prompt_BT,
+        prompt_mask_BT,
+        per_token(jnp.int32(setup.pad_id)),
+        per_token(False),
+        per_token(0.0),
+        per_token(0.0),
+        ~not_done_B,
+        jnp.concatenate([routed, unrouted], axis=2),
+    )
     start = Drawing(
-        jnp.int32(0), jnp.zeros(n_rows, jnp.int32), not_done_B, seen_BV,
-        jax.tree.map(lambda x: repeat(x, axis=0), out.cache), rollout,
-    )  # fmt: skip
-    return _draw(
-        weights, start, repeat(out.hidden_BTD[:, -1], axis=0), key, model=model, config=config,
-        stop_ids=stop_ids, pad_id=pad_id,
-    )  # fmt: skip
+        jnp.int32(0),
+        jnp.zeros(n_rows, jnp.int32),
+        not_done_B,
+        seen_BV,
+        jax.tree.map(lambda x: repeat(x, axis=0), out.cache),
+        rollout,
+    )
+    return _draw(weights, start, repeat(out.hidden_BTD[:, -1], axis=0), key, setup=setup)
 
 
 def go_on(
@@ -136,16 +174,13 @@ def go_on(
     key: Key[Array, ""],
     until: Int[Array, ""],
     *,
+    setup: Setup,
     room: int,
-    model: ModelConfig,
-    config: SamplerConfig,
-    stop_ids: tuple[int, ...],
-    pad_id: int,
 ) -> Drawing:
     """Draws until each row has `until` tokens or is done; the cache grows to `room` tokens more.
 
     Args:
-      weights, layers, key, model, config, stop_ids, pad_id: as of `sample`.
+      weights, layers, key, setup: as `sample` takes them.
       state: of `begin`, or of this function.
       until: tokens of a completion, <= room.
       room: positions of the cache behind the prompt's.
@@ -158,19 +193,24 @@ def go_on(
         slot = n_prompt + state.step - 1
         mask_B1S = (valid_BS & (jnp.arange(valid_BS.shape[1]) <= slot)[None])[:, None]
         hidden_B1D, cache, routes = forward.extend(
-            weights, layers, state.token_B[:, None], (length_B + state.step - 1)[:, None],
-            mask_B1S, state.cache, slot, config=model,
-        )  # fmt: skip
+            weights,
+            layers,
+            state.token_B[:, None],
+            (length_B + state.step - 1)[:, None],
+            mask_B1S,
+            state.cache,
+            slot,
+            config=setup.model,
+        )
         kept = jax.lax.dynamic_update_slice_in_dim(state.rollout.routes_LBTK, routes, slot, 2)
         state = state._replace(cache=cache, rollout=state.rollout._replace(routes_LBTK=kept))
-        return _draw(
-            weights, state, hidden_B1D[:, 0], key, model=model, config=config, stop_ids=stop_ids,
-            pad_id=pad_id,
-        )  # fmt: skip
+        return _draw(weights, state, hidden_B1D[:, 0], key, setup=setup)
 
-    grown = forward.grow_cache(state.cache, n_prompt + room, config=model)
-    going = lambda s: (s.step < until) & ~s.done_B.all()
-    return jax.lax.while_loop(going, advance, state._replace(cache=grown))
+    def is_going(state: Drawing) -> Array:
+        return (state.step < until) & ~state.done_B.all()
+
+    grown = forward.grow_cache(state.cache, n_prompt + room, config=setup.model)
+    return jax.lax.while_loop(is_going, advance, state._replace(cache=grown))
 
 
 def segment_ends(max_new: int, segments: int) -> list[int]:
@@ -187,12 +227,9 @@ def sample(
     key: Key[Array, ""],
     cap: Int[Array, ""],
     *,
-    model: ModelConfig,
-    config: SamplerConfig,
+    setup: Setup,
     group: int,
     max_new: int,
-    stop_ids: tuple[int, ...],
-    pad_id: int,
 ) -> Rollout:
     """Draws `group` continuations of every prompt. Jit it with the keyword arguments static.
 
@@ -204,20 +241,16 @@ def sample(
       key: of this call; a fresh one each time.
       cap: tokens at most, <= max_new, decided at run time (a length cap that rises needs no new
         program).
-      model: the network.
-      config: how tokens are drawn.
+      setup: of the sampler.
       group: samples per prompt, G.
       max_new: tokens that fit.
-      stop_ids: a row ends with the first of these, which counts as its last token.
-      pad_id: fills what comes after.
 
     Returns:
       The rollout of P * G rows.
     """
-    how = {"model": model, "config": config, "stop_ids": stop_ids, "pad_id": pad_id}
     state = begin(
-        weights, layers, prompt_PT, prompt_mask_PT, key, group=group, max_new=max_new, **how
+        weights, layers, prompt_PT, prompt_mask_PT, key, setup=setup, group=group, max_new=max_new
     )
-    for end in segment_ends(max_new, config.cache_segments):
-        state = go_on(weights, layers, state, key, jnp.minimum(end, cap), room=end, **how)
+    for end in segment_ends(max_new, setup.config.cache_segments):
+        state = go_on(weights, layers, state, key, jnp.minimum(end, cap), setup=setup, room=end)
     return state.rollout

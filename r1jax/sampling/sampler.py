@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Int, Key
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.program import begin, go_on, sample, segment_ends
+from r1jax.sampling.program import Setup, begin, go_on, sample, segment_ends
 from r1jax.sharding import has_mesh
 from r1jax.types import Rollout, Weights
 
@@ -21,7 +21,8 @@ class Sampler:
     """`sample` for prompts of any length, padded into buckets so that few programs are compiled.
 
     Args:
-      model, config, max_new, stop_ids, pad_id: as of `sample`.
+      model, config, stop_ids, pad_id: of `program.Setup`.
+      max_new: tokens of a completion at most.
       buckets: prompt lengths that programs are compiled for.
     """
 
@@ -44,12 +45,12 @@ class Sampler:
         # programs so far: one per (prompts, group, bucket); streaming takes one per bucket to
         # begin, and one per bucket and segment of the cache
         self.n_compiled = 0
-        how = {"model": model, "config": config, "stop_ids": stop_ids, "pad_id": pad_id}
+        setup = Setup(model, config, stop_ids, pad_id)
 
         def counted(of):
             def program(*arrays, **static):
                 self.n_compiled += 1  # Python comes here only when jit traces a new program
-                return of(*arrays, **how, **static)
+                return of(*arrays, setup=setup, **static)
 
             return program
 
