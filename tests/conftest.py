@@ -48,40 +48,107 @@ jax.config.update(
 )
 
 PLAIN_ROPE = RopeConfig(
-    theta=10000.0, kind="none", factor=1.0, original_length=0, beta_fast=0.0, beta_slow=0.0,
-    mscale=0.0, mscale_all_dim=0.0, low_freq_factor=0.0, high_freq_factor=0.0,
-)  # fmt: skip
+    theta=10000.0,
+    kind="none",
+    factor=1.0,
+    original_length=0,
+    beta_fast=0.0,
+    beta_slow=0.0,
+    mscale=0.0,
+    mscale_all_dim=0.0,
+    low_freq_factor=0.0,
+    high_freq_factor=0.0,
+)
 V3_ROPE = dataclasses.replace(
-    PLAIN_ROPE, kind="yarn", factor=40.0, original_length=4096, beta_fast=32.0, beta_slow=1.0,
-    mscale=1.0, mscale_all_dim=1.0,
-)  # fmt: skip
+    PLAIN_ROPE,
+    kind="yarn",
+    factor=40.0,
+    original_length=4096,
+    beta_fast=32.0,
+    beta_slow=1.0,
+    mscale=1.0,
+    mscale_all_dim=1.0,
+)
 MLA = AttentionConfig(
-    kind="mla", n_heads=4, n_kv_heads=4, head_dim=0, qkv_bias=False, qk_norm=False,
-    q_lora_rank=32, kv_lora_rank=16, nope_dim=16, rope_dim=8, v_dim=24,
-)  # fmt: skip
+    kind="mla",
+    n_heads=4,
+    n_kv_heads=4,
+    head_dim=0,
+    qkv_bias=False,
+    qk_norm=False,
+    q_lora_rank=32,
+    kv_lora_rank=16,
+    nope_dim=16,
+    rope_dim=8,
+    v_dim=24,
+)
 GQA = AttentionConfig(
-    kind="gqa", n_heads=8, n_kv_heads=4, head_dim=8, qkv_bias=False, qk_norm=False,
-    q_lora_rank=0, kv_lora_rank=0, nope_dim=0, rope_dim=0, v_dim=0,
-)  # fmt: skip
+    kind="gqa",
+    n_heads=8,
+    n_kv_heads=4,
+    head_dim=8,
+    qkv_bias=False,
+    qk_norm=False,
+    q_lora_rank=0,
+    kv_lora_rank=0,
+    nope_dim=0,
+    rope_dim=0,
+    v_dim=0,
+)
 V3_MOE = MoeConfig(
-    n_experts=8, n_shared_experts=1, experts_per_token=2, hidden_dim=32, n_groups=4, top_groups=2,
-    score="sigmoid", group_score="top2", normalise=True, route_scale=2.5, dispatch="blocks",
+    n_experts=8,
+    n_shared_experts=1,
+    experts_per_token=2,
+    hidden_dim=32,
+    n_groups=4,
+    top_groups=2,
+    score="sigmoid",
+    group_score="top2",
+    normalise=True,
+    route_scale=2.5,
+    dispatch="blocks",
     block_size=4,
-)  # fmt: skip
+)
 V2_MOE = dataclasses.replace(
-    V3_MOE, n_shared_experts=2, n_groups=1, top_groups=1, score="softmax", group_score="max",
-    normalise=False, route_scale=1.0, block_size=0,
-)  # fmt: skip
+    V3_MOE,
+    n_shared_experts=2,
+    n_groups=1,
+    top_groups=1,
+    score="softmax",
+    group_score="max",
+    normalise=False,
+    route_scale=1.0,
+    block_size=0,
+)
 MLA_MOE = ModelConfig(
-    vocab_size=256, n_tokens=250, d_model=64, n_layers=3, n_dense_layers=1, mlp_dim=128,
-    norm_eps=1e-6, tie_embeddings=False, mtp=False, init_std=0.0, param_dtype="float32",
-    compute_dtype="float32", scan_layers=False, remat=False, rope=PLAIN_ROPE, attention=MLA,
+    vocab_size=256,
+    n_tokens=250,
+    d_model=64,
+    n_layers=3,
+    n_dense_layers=1,
+    mlp_dim=128,
+    norm_eps=1e-6,
+    tie_embeddings=False,
+    mtp=False,
+    init_std=0.0,
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    rope=PLAIN_ROPE,
+    attention=MLA,
     moe=V3_MOE,
-)  # fmt: skip
+)
 DENSE = dataclasses.replace(
-    MLA_MOE, vocab_size=64, n_tokens=64, d_model=32, n_layers=2, n_dense_layers=2, mlp_dim=48,
+    MLA_MOE,
+    vocab_size=64,
+    n_tokens=64,
+    d_model=32,
+    n_layers=2,
+    n_dense_layers=2,
+    mlp_dim=48,
     moe=None,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="session")
@@ -152,10 +219,14 @@ def run(models):
         if name not in made:
             made[name] = jax.jit(
                 partial(
-                    forward.forward, config=models[name], routes_LBTK=None,
-                    with_mtp=models[name].mtp, keep_cache=False, layers=None,
+                    forward.forward,
+                    config=models[name],
+                    routes_LBTK=None,
+                    with_mtp=models[name].mtp,
+                    keep_cache=False,
+                    layers=None,
                 )
-            )  # fmt: skip
+            )
         return made[name](weights, tokens, positions, segments)
 
     return of
@@ -165,20 +236,45 @@ def run(models):
 def opt() -> OptimizerConfig:
     # eps above the noise of tiny gradients, whose sign AdamW would else blow up to a full step
     return OptimizerConfig(
-        lr=1e-2, schedule="constant", warmup_updates=0, total_updates=100, final_lr_ratio=0.1,
-        b1=0.9, b2=0.95, eps=1e-2, weight_decay=0.1, clip_norm=1.0, max_skipped_in_a_row=3,
-    )  # fmt: skip
+        lr=1e-2,
+        schedule="constant",
+        warmup_updates=0,
+        total_updates=100,
+        final_lr_ratio=0.1,
+        b1=0.9,
+        b2=0.95,
+        eps=1e-2,
+        weight_decay=0.1,
+        clip_norm=1.0,
+        max_skipped_in_a_row=3,
+    )
 
 
 @pytest.fixture(scope="session")
 def grpo() -> GrpoConfig:
     return GrpoConfig(
-        group_size=4, prompts_per_rollout=2, minibatches=1, epochs=1, micro_batches=1,
-        ratio="token", clip_low=0.2, clip_high=0.28, kl_coef=0.04, reduction="seq_mean_token_mean",
-        constant=8, advantage_ddof=0, advantage_eps=1e-6, divide_by_std=True, mask_truncated=False,
-        reference_every=0, old_logps="sampler", replay_routes=False, balance=0.01, bias_rate=1e-3,
+        group_size=4,
+        prompts_per_rollout=2,
+        minibatches=1,
+        epochs=1,
+        micro_batches=1,
+        ratio="token",
+        clip_low=0.2,
+        clip_high=0.28,
+        kl_coef=0.04,
+        reduction="seq_mean_token_mean",
+        constant=8,
+        advantage_ddof=0,
+        advantage_eps=1e-6,
+        divide_by_std=True,
+        mask_truncated=False,
+        reference_every=0,
+        old_logps="sampler",
+        replay_routes=False,
+        balance=0.01,
+        bias_rate=1e-3,
         logit_chunk=4,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
@@ -265,9 +361,15 @@ def nano_base(tmp_path_factory) -> Path:
     )
     moe = dataclasses.replace(V3_MOE, n_experts=4, hidden_dim=16, n_groups=2)
     model = dataclasses.replace(
-        MLA_MOE, vocab_size=448, n_tokens=tokenizer.size, d_model=32, n_layers=2, mlp_dim=48,
-        attention=attention, moe=moe,
-    )  # fmt: skip
+        MLA_MOE,
+        vocab_size=448,
+        n_tokens=tokenizer.size,
+        d_model=32,
+        n_layers=2,
+        mlp_dim=48,
+        attention=attention,
+        moe=moe,
+    )
     directory = tmp_path_factory.mktemp("nano_base")
     weights = forward.init(jax.random.key(0), config=model)
     save_model(directory, weights, model=model, tokenizer=tokenizer, made_by={})

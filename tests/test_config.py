@@ -31,9 +31,14 @@ class Outer:
 def good():
     inner = {"rate": 1, "kind": "a"}
     return {
-        "steps": 3, "name": "x", "fast": True, "inner": inner, "maybe": None, "sizes": [1, 2],
+        "steps": 3,
+        "name": "x",
+        "fast": True,
+        "inner": inner,
+        "maybe": None,
+        "sizes": [1, 2],
         "shares": {"maths": 1, "code": 0.5},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("wrap", [dict, ml_collections.ConfigDict])

@@ -19,7 +19,7 @@ from r1jax.pipelines.recipe import config as r1_config
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"
-PARTS = {"__init__.py", "data.py", "rewards.py"}  # blocks of runs, no runs
+PARTS = {"__init__.py", "blocks.py", "data.py", "rewards.py"}  # blocks of runs, no runs
 FILES = [
     path.relative_to(ROOT)
     for path in sorted((ROOT / "configs").glob("*.py"))
@@ -145,10 +145,11 @@ from configs import data
 def get_config():
     c = nano_r1_zero.get_config()
     c.base = {str(tmp_path / "base")!r}
-    rows = lambda name: data.rows({str(tmp_path)!r} + "/" + name, question="q", answer="a")
-    c.task = data.task(
-        questions=data.files(train=rows("data.jsonl"), test=rows("test.jsonl"), validation=2)
+    train, test = (
+        data.rows({str(tmp_path)!r} + "/" + name, question="q", answer="a")
+        for name in ("data.jsonl", "test.jsonl")
     )
+    c.task = data.task(questions=data.files(train=train, test=test, validation=2))
     c.evaluation.ood = 0
     return c
 """

@@ -47,9 +47,13 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
     where = workdir / f"{arm.replace(' ', '_')}_{seed}"
     config = ARMS[arm][0]
     command = [
-        sys.executable, "-m", "r1jax.main",
-        f"--config={config}", f"--workdir={where}", f"--config.seed={seed}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "r1jax.main",
+        f"--config={config}",
+        f"--workdir={where}",
+        f"--config.seed={seed}",
+    ]
     if not (where / "summary.json").exists():
         where.mkdir(parents=True, exist_ok=True)
         with (where / "log.txt").open("a") as log:
@@ -70,7 +74,7 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
         **{when: _kept(summary[when]) for when in ("before", "after")},
         "rl_seconds": sum(phases[p] for p in ("sample", "reward", "logprobs", "update")),
         "weights_sha256": summary["weights_sha256"],
-    }  # fmt: skip
+    }
 
 
 def _kept(exam: dict) -> dict:

@@ -40,9 +40,10 @@ SETS = {
 SOLUTIONS = {  # worked solutions in place of answers
     "math500 solutions": (data.math500, "math500/test_even.jsonl"),
     "math rest solutions": (
-        data.math_solutions, "math/test_minus_math500.jsonl",
+        data.math_solutions,
+        "math/test_minus_math500.jsonl",
     ),
-}  # fmt: skip
+}
 
 _DATA = flags.DEFINE_string("data", None, "Folder of the data sets.", required=True)
 _ONLY = flags.DEFINE_list("only", [], "Sets to judge; all by default.")

@@ -35,9 +35,13 @@ def run(seed: int, workdir: Path) -> Path:
     where = workdir / str(seed)
     where.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "r1jax.main", "--config=configs/r1_tiny.py",
-        f"--workdir={where}", f"--config.seed={seed}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "r1jax.main",
+        "--config=configs/r1_tiny.py",
+        f"--workdir={where}",
+        f"--config.seed={seed}",
+    ]
     with (where / "log.txt").open("a") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log)
     return where
@@ -57,9 +61,12 @@ def plot(places: list[Path], path: Path) -> None:
             rows = read_jsonl(place / "stages" / stage / "metrics.jsonl")
             for axis, metric in zip(axes, CURVES, strict=True):
                 axis.plot(
-                    [row["update"] for row in rows], smoothed([row[metric] for row in rows]),
-                    color=colour, alpha=0.85, label=None if number else name,
-                )  # fmt: skip
+                    [row["update"] for row in rows],
+                    smoothed([row[metric] for row in rows]),
+                    color=colour,
+                    alpha=0.85,
+                    label=None if number else name,
+                )
     for axis, name in zip(axes, CURVES.values(), strict=True):
         axis.set(xlabel="updates", ylabel=name, ylim=(0, 1.02))
         axis.spines[["top", "right"]].set_visible(False)

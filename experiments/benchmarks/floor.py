@@ -132,7 +132,11 @@ def sampling(model: ModelConfig, *, rows: int, prompt: int, new: int, resident: 
       The prefill and, as one, all decoding steps.
     """
     body, head, steps = _active(model), head_weights(model), new - 1
-    pairs_of = lambda first, last: sum(range(first, last + 1))  # one query each of these positions
+
+    def pairs_of(first, last):
+        # one query each of these positions
+        return sum(range(first, last + 1))
+
     met = min(model.moe.n_experts, rows * model.moe.experts_per_token) if model.moe else 0
     read = (body_weights(model, experts=met) + head) * WIDTH[model.compute_dtype]
     read = 0 if read <= resident else read
@@ -190,7 +194,10 @@ def _host_bytes_per_s(*, mib: int, tries: int) -> float:
     threads = os.cpu_count() or 1  # as many as XLA runs on
     a, b, c = (np.array_split(np.ones(mib << 18, np.float32), threads) for _ in range(3))
     with ThreadPoolExecutor(threads) as pool:
-        add = lambda: list(pool.map(lambda i: np.add(a[i], b[i], out=c[i]), range(threads)))
+
+        def add():
+            return list(pool.map(lambda i: np.add(a[i], b[i], out=c[i]), range(threads)))
+
         fewest = _fewest_seconds(add, tries=tries)
     return 3 * (mib << 20) / fewest
 

@@ -80,9 +80,13 @@ def read_plainly(path: Path) -> float:
 def measure(path: str, param_dtype: Literal["float32", "bfloat16"]) -> dict[str, float]:
     """Opens a model once, in this process, after a miniature."""
     how = ExecutionConfig(
-        param_dtype=param_dtype, compute_dtype="float32", scan_layers=False, remat=False,
-        dispatch="blocks", block_size=0,
-    )  # fmt: skip
+        param_dtype=param_dtype,
+        compute_dtype="float32",
+        scan_layers=False,
+        remat=False,
+        dispatch="blocks",
+        block_size=0,
+    )
     with tempfile.TemporaryDirectory() as folder:
         write_synthetic(Path(folder), layers=1, vocabulary=512)
         open_model(folder, how=how, mesh=None)

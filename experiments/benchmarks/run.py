@@ -72,30 +72,75 @@ class Workload:
 WORKLOADS = {
     "W1": Workload(
         ("sample", "logprobs", "train", "grpo"),
-        rows=64, prompt=16, new=128, train_rows=64, train_length=144, group=8, logit_chunk=144,
-        cache_segments=4, streams=2, matmul=2048, mib=256,
+        rows=64,
+        prompt=16,
+        new=128,
+        train_rows=64,
+        train_length=144,
+        group=8,
+        logit_chunk=144,
+        cache_segments=4,
+        streams=2,
+        matmul=2048,
+        mib=256,
     ),
     "W2": Workload(
         ("decode_b1", "sample", "train"),
-        rows=16, prompt=64, new=64, train_rows=4, train_length=256, group=8, logit_chunk=64,
-        cache_segments=1, streams=2, matmul=2048, mib=256,
+        rows=16,
+        prompt=64,
+        new=64,
+        train_rows=4,
+        train_length=256,
+        group=8,
+        logit_chunk=64,
+        cache_segments=1,
+        streams=2,
+        matmul=2048,
+        mib=256,
     ),
     "W3": Workload(
         ("sample", "forward_backward", "train"),
-        rows=64, prompt=16, new=128, train_rows=64, train_length=144, group=8, logit_chunk=144,
-        cache_segments=4, streams=2, matmul=2048, mib=256,
+        rows=64,
+        prompt=16,
+        new=128,
+        train_rows=64,
+        train_length=144,
+        group=8,
+        logit_chunk=144,
+        cache_segments=4,
+        streams=2,
+        matmul=2048,
+        mib=256,
     ),
     "smoke": Workload(
         ("sample", "decode_b1", "logprobs", "train", "forward_backward", "grpo"),
-        rows=4, prompt=4, new=2, train_rows=2, train_length=6, group=2, logit_chunk=6,
-        cache_segments=2, streams=2, matmul=64, mib=1,
+        rows=4,
+        prompt=4,
+        new=2,
+        train_rows=2,
+        train_length=6,
+        group=2,
+        logit_chunk=6,
+        cache_segments=2,
+        streams=2,
+        matmul=64,
+        mib=1,
     ),
-}  # fmt: skip
+}
 TEMPERATURE = 1.0
 OPTIMIZER = OptimizerConfig(
-    lr=1e-4, schedule="constant", warmup_updates=0, total_updates=1, final_lr_ratio=1.0,
-    b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.01, clip_norm=1.0, max_skipped_in_a_row=1,
-)  # fmt: skip
+    lr=1e-4,
+    schedule="constant",
+    warmup_updates=0,
+    total_updates=1,
+    final_lr_ratio=1.0,
+    b1=0.9,
+    b2=0.999,
+    eps=1e-8,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    max_skipped_in_a_row=1,
+)
 # Weights of so many bytes are taken to stay in the last-level cache from one decoding step to the
 # next: a usual server CPU's, and less than a data-centre GPU has.
 RESIDENT = 32 << 20
@@ -130,9 +175,13 @@ def _sampler(s: Setup, *, rows: int) -> Sampler:
     streams = s.sizes.streams if rows > 1 and jax.devices()[0].platform == "cpu" else 1
     config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments, streams)
     return Sampler(
-        model=s.model, config=config, max_new=s.sizes.new, stop_ids=(s.model.vocab_size - 1,),
-        pad_id=0, buckets=(s.sizes.prompt,),
-    )  # fmt: skip
+        model=s.model,
+        config=config,
+        max_new=s.sizes.new,
+        stop_ids=(s.model.vocab_size - 1,),
+        pad_id=0,
+        buckets=(s.sizes.prompt,),
+    )
 
 
 def _tokens(s: Setup, rows: int, length: int) -> np.ndarray:
@@ -141,7 +190,10 @@ def _tokens(s: Setup, rows: int, length: int) -> np.ndarray:
 
 def _train_state(s: Setup, *, with_reference: bool) -> TrainState:
     """Copies of the weights, since a training step takes over what it is given."""
-    zero = lambda: jnp.zeros((), jnp.int32)
+
+    def zero():
+        return jnp.zeros((), jnp.int32)
+
     policy = jax.tree.map(jnp.copy, s.weights)
     reference = jax.tree.map(jnp.copy, s.weights) if with_reference else None
     opt_state = optimizer.make(OPTIMIZER).init(policy.params)
@@ -167,21 +219,41 @@ def _pretrain_loss(s: Setup) -> NextTokenLossConfig:
 
 def _grpo(sizes: Workload) -> GrpoConfig:
     return GrpoConfig(
-        group_size=sizes.group, prompts_per_rollout=sizes.rows // sizes.group, minibatches=1,
-        epochs=1, micro_batches=1, ratio="token", clip_low=0.2, clip_high=0.2, kl_coef=0.04,
-        reduction="seq_mean_token_mean", constant=sizes.new, advantage_ddof=0, advantage_eps=1e-6,
-        divide_by_std=True, mask_truncated=False, reference_every=0, old_logps="sampler",
-        replay_routes=False, balance=0.0, bias_rate=0.0, logit_chunk=sizes.logit_chunk,
-    )  # fmt: skip
+        group_size=sizes.group,
+        prompts_per_rollout=sizes.rows // sizes.group,
+        minibatches=1,
+        epochs=1,
+        micro_batches=1,
+        ratio="token",
+        clip_low=0.2,
+        clip_high=0.2,
+        kl_coef=0.04,
+        reduction="seq_mean_token_mean",
+        constant=sizes.new,
+        advantage_ddof=0,
+        advantage_eps=1e-6,
+        divide_by_std=True,
+        mask_truncated=False,
+        reference_every=0,
+        old_logps="sampler",
+        replay_routes=False,
+        balance=0.0,
+        bias_rate=0.0,
+        logit_chunk=sizes.logit_chunk,
+    )
 
 
 def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch], jax.Array]:
     return jax.jit(
         partial(
-            sequence_logps, model=s.model, temperature=TEMPERATURE, replay=False,
-            chunk=s.sizes.logit_chunk, micro_batches=1,
+            sequence_logps,
+            model=s.model,
+            temperature=TEMPERATURE,
+            replay=False,
+            chunk=s.sizes.logit_chunk,
+            micro_batches=1,
         )
-    )  # fmt: skip
+    )
 
 
 def _sampling(s: Setup, *, rows: int) -> Phase:
@@ -197,8 +269,14 @@ def _logprobs(s: Setup) -> Phase:
     top = s.model.moe.experts_per_token if s.model.moe else 0
     routes_LBTK = np.full((s.model.n_moe_layers, rows, length, top), -1, np.int32)
     arrays = (
-        tokens_BT, np.ones_like(tokens_BT), ones_BT, ones_BT[:, 0], ones_BT, ones_BT, routes_LBTK,
-    )  # fmt: skip
+        tokens_BT,
+        np.ones_like(tokens_BT),
+        ones_BT,
+        ones_BT[:, 0],
+        ones_BT,
+        ones_BT,
+        routes_LBTK,
+    )
     batch, score = GrpoBatch(*(jnp.asarray(a) for a in arrays)), _scorer(s)
     work = [floor.scoring(s.model, rows=rows, length=length)]
     return Phase(rows * length, work, lambda: score(s.weights, batch))
@@ -229,9 +307,12 @@ def _training(s: Setup) -> Phase:
 
 def _advantages(rewards_PG: Float[np.ndarray, "P G"], grpo: GrpoConfig) -> np.ndarray:
     advantages_PG = group_advantages(
-        jnp.asarray(rewards_PG), jnp.ones(rewards_PG.shape, bool), ddof=grpo.advantage_ddof,
-        eps=grpo.advantage_eps, divide_by_std=grpo.divide_by_std,
-    )  # fmt: skip
+        jnp.asarray(rewards_PG),
+        jnp.ones(rewards_PG.shape, bool),
+        ddof=grpo.advantage_ddof,
+        eps=grpo.advantage_eps,
+        divide_by_std=grpo.divide_by_std,
+    )
     return np.asarray(advantages_PG).reshape(rewards_PG.size)
 
 
@@ -260,9 +341,12 @@ def _grpo_iteration(s: Setup) -> Phase:
         batch = rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"]))
         buffer["ref_logp"] = np.asarray(score(state.reference, batch))
         batch = rollouts.minibatch(
-            buffer, np.arange(len(prompts)), group=z.group, reduction=grpo.reduction,
+            buffer,
+            np.arange(len(prompts)),
+            group=z.group,
+            reduction=grpo.reduction,
             constant=grpo.constant,
-        )  # fmt: skip
+        )
         state, metrics = step(state, batch)
         return state, metrics
 
@@ -294,12 +378,18 @@ def _seconds(run: Callable[[], Any]) -> float:
 def _phase_row(phase: Phase, first: float, taken: list[float], machine: Machine) -> Row:
     median, least = statistics.median(taken), floor.seconds(phase.work, machine)
     return {
-        "seconds_median": median, "seconds_min": min(taken), "seconds_max": max(taken),
-        "repeats": len(taken), "tokens_per_s": phase.tokens / median,
-        "flops": sum(w.flops for w in phase.work), "bytes": sum(w.bytes for w in phase.work),
-        "floor_s": least, "ratio_to_floor": median / least,
-        "first_s": first, "compile_s": first - median,
-    }  # fmt: skip
+        "seconds_median": median,
+        "seconds_min": min(taken),
+        "seconds_max": max(taken),
+        "repeats": len(taken),
+        "tokens_per_s": phase.tokens / median,
+        "flops": sum(w.flops for w in phase.work),
+        "bytes": sum(w.bytes for w in phase.work),
+        "floor_s": least,
+        "ratio_to_floor": median / least,
+        "first_s": first,
+        "compile_s": first - median,
+    }
 
 
 def benchmark(name: str, *, repeats: int, dtype: str) -> list[Row]:
@@ -358,10 +448,14 @@ def table(rows: list[Row]) -> Table:
         shown.add_column(heading, justify="left" if heading == "phase" else "right", no_wrap=True)
     for r in phases:
         shown.add_row(
-            r["phase"], f"{r['seconds_median']:.3f}",
-            f"{r['seconds_min']:.3f}..{r['seconds_max']:.3f}", f"{r['tokens_per_s']:,.0f}",
-            f"{r['floor_s']:.3f}", f"{r['ratio_to_floor']:.1f}", f"{r['compile_s']:.2f}",
-        )  # fmt: skip
+            r["phase"],
+            f"{r['seconds_median']:.3f}",
+            f"{r['seconds_min']:.3f}..{r['seconds_max']:.3f}",
+            f"{r['tokens_per_s']:,.0f}",
+            f"{r['floor_s']:.3f}",
+            f"{r['ratio_to_floor']:.1f}",
+            f"{r['compile_s']:.2f}",
+        )
     return shown
 
 
@@ -369,7 +463,10 @@ def _arguments(argv: list[str]) -> Mapping[str, Any]:
     parser = argparse.ArgumentParser(
         description="Times sampling, scoring and training beside the machine's floor."
     )
-    names = lambda text: [_known(name) for name in text.split(",")]
+
+    def names(text):
+        return [_known(name) for name in text.split(",")]
+
     parser.add_argument("--workloads", type=names, required=True, help="of W1,W2,W3")
     parser.add_argument("--repeats", type=int, required=True, help="rounds of every workload")
     parser.add_argument("--json", type=Path, required=True, help="file of results, a row a line")
@@ -391,7 +488,10 @@ def main(argv: list[str]) -> None:
     given, console = _arguments(argv), Console()
     given["json"].parent.mkdir(parents=True, exist_ok=True)
     with given["json"].open("w", encoding="utf-8") as file:
-        put = lambda row: file.write(json.dumps(row) + "\n")
+
+        def put(row):
+            return file.write(json.dumps(row) + "\n")
+
         put({"kind": "device", **facts(), "dtype": given["dtype"], "repeats": given["repeats"]})
         for name in given["workloads"]:
             rows = benchmark(name, repeats=given["repeats"], dtype=given["dtype"])

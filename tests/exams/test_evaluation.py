@@ -22,9 +22,16 @@ from r1jax.types import Rollout
 
 PLAIN = templates.PromptConfig(template="plain", instruction="", examples=())
 CONFIG = EvalConfig(
-    every_updates=1, validation=4, test=4, ood=0, samples=4, consensus=2, batch=2,
-    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 1), level=0.9,
-)  # fmt: skip
+    every_updates=1,
+    validation=4,
+    test=4,
+    ood=0,
+    samples=4,
+    consensus=2,
+    batch=2,
+    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 1),
+    level=0.9,
+)
 PROBLEMS = [
     Problem(f"p{i}", f"from {i} go +1, last digit?", str(i + 1), f"s{i % 2}", "", "maths", {})
     for i in range(4)
@@ -60,9 +67,13 @@ def examiner(base):
     """One whose sampler is never called."""
     _, model, tokenizer = base
     sampler = Sampler(
-        model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
-        pad_id=tokenizer.pad_id, buckets=(32, 48),
-    )  # fmt: skip
+        model=model,
+        config=CONFIG.sampler,
+        max_new=64,
+        stop_ids=(tokenizer.eos_id,),
+        pad_id=tokenizer.pad_id,
+        buckets=(32, 48),
+    )
     return Examiner(sampler=sampler, tokenizer=tokenizer, style=PLAIN, rewarder=rewarder(), seed=0)
 
 
@@ -82,9 +93,15 @@ def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
         nothing = np.zeros((rows, width), np.float32)
         truncated = np.array(["none" in t for t in texts])
         return Rollout(
-            tokens, mask, tokens, mask, nothing, nothing, truncated,
+            tokens,
+            mask,
+            tokens,
+            mask,
+            nothing,
+            nothing,
+            truncated,
             np.zeros((0, rows, width, 0), np.int32),
-        )  # fmt: skip
+        )
 
     monkeypatch.setattr(Examiner, "draw", draw)
     return asked
@@ -94,26 +111,40 @@ def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
 def examined(examiner, base, monkeypatch):
     asked = scripted(examiner, monkeypatch)
     row, shown = evaluate(
-        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
-        reflective=("wait", "等等"), cap=60,
-    )  # fmt: skip
+        examiner,
+        base[0],
+        PROBLEMS,
+        jax.random.key(0),
+        split="test",
+        count=4,
+        config=CONFIG,
+        reflective=("wait", "等等"),
+        cap=60,
+    )
     return row, shown, asked
 
 
 @pytest.mark.parametrize(
     ("opening", "text", "score"),
-    [("<think>", "a</think><answer>1</answer>", 2.0), ("", "a</think><answer>1</answer>", 1.0),
-     ("<think>", "<think>a</think><answer>1</answer>", 1.0)],
-)  # fmt: skip
+    [
+        ("<think>", "a</think><answer>1</answer>", 2.0),
+        ("", "a</think><answer>1</answer>", 1.0),
+        ("<think>", "<think>a</think><answer>1</answer>", 1.0),
+    ],
+)
 def test_a_thought_that_the_prompt_opened_counts_as_the_policys(opening, text, score, base):
     """Only the format is at stake: the answer is right in every case."""
     _, model, plain = base
     chat = "{{ messages[0].content }}" + opening
     tokenizer = to_hugging_face(plain, chat=chat)
     sampler = Sampler(
-        model=model, config=CONFIG.sampler, max_new=64, stop_ids=(tokenizer.eos_id,),
-        pad_id=tokenizer.pad_id, buckets=(32,),
-    )  # fmt: skip
+        model=model,
+        config=CONFIG.sampler,
+        max_new=64,
+        stop_ids=(tokenizer.eos_id,),
+        pad_id=tokenizer.pad_id,
+        buckets=(32,),
+    )
     style = templates.PromptConfig(template="chat", instruction="", examples=())
     examiner = Examiner(
         sampler=sampler, tokenizer=tokenizer, style=style, rewarder=rewarder(), seed=0
@@ -121,9 +152,15 @@ def test_a_thought_that_the_prompt_opened_counts_as_the_policys(opening, text, s
     ids = np.array([tokenizer.encode(text)], np.int32)
     real, nothing = np.ones(ids.shape, bool), np.zeros(ids.shape, np.float32)
     rollout = Rollout(
-        ids, real, ids, real, nothing, nothing, np.array([False]),
+        ids,
+        real,
+        ids,
+        real,
+        nothing,
+        nothing,
+        np.array([False]),
         np.zeros((0, *ids.shape, 0), np.int32),
-    )  # fmt: skip
+    )
     answered = examiner.read(rollout, PROBLEMS[:1], group=1, step=0, cap=60)
     assert answered.completions == [text]
     assert answered.prompts == [PROBLEMS[0].question + opening]
@@ -193,9 +230,16 @@ def test_the_split_decides_the_key(examiner, base, monkeypatch):
     for split in ("test", "test", "ood"):
         asked = scripted(examiner, monkeypatch)
         evaluate(
-            examiner, base[0], PROBLEMS, jax.random.key(0), split=split, count=2, config=CONFIG,
-            reflective=(), cap=9,
-        )  # fmt: skip
+            examiner,
+            base[0],
+            PROBLEMS,
+            jax.random.key(0),
+            split=split,
+            count=2,
+            config=CONFIG,
+            reflective=(),
+            cap=9,
+        )
         keys.append(asked[0][1])
     assert keys[0] == keys[1] != keys[2]
 
@@ -261,7 +305,10 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
 def test_questions_without_an_answer_are_neither_right_nor_wrong(examiner, base, monkeypatch):
     """p0 is always answered rightly, p3 never; p1 and p2 are wishes."""
     scripted(examiner, monkeypatch)
-    wish = lambda i: PROBLEMS[i]._replace(kind="helpful", stratum="wish")
+
+    def wish(i):
+        return PROBLEMS[i]._replace(kind="helpful", stratum="wish")
+
     row, _ = evaluate(
         examiner, base[0], [PROBLEMS[0], wish(1), wish(2), PROBLEMS[3]], jax.random.key(0),
         split="test", count=4, config=CONFIG, reflective=(), cap=60,
@@ -295,10 +342,17 @@ def test_too_few_judged_questions_are_told_with_a_reason(examiner, base, fails, 
 
 def test_an_exam_of_wishes_alone_is_refused_before_any_work(examiner):
     wishes = [p._replace(kind="helpful") for p in PROBLEMS[:3]]
-    exam = lambda source: TrainingExam(
-        examiner, {"validation": source, "test": source}, config=CONFIG, reflective=(), seed=0,
-        where="evaluation",
-    )  # fmt: skip
+
+    def exam(source):
+        return TrainingExam(
+            examiner,
+            {"validation": source, "test": source},
+            config=CONFIG,
+            reflective=(),
+            seed=0,
+            where="evaluation",
+        )
+
     exam(PROBLEMS).check()
     with pytest.raises(ValueError, match=r"evaluation.validation: 1 of 4 questions have an answer"):
         exam([*wishes, PROBLEMS[3]]).check()

@@ -12,10 +12,20 @@ from r1jax.exams import statistics
 
 def row(name, sample, value=0.0, *, vote=None, error=False, tokens=10, **fields):
     plain = {
-        "id": name, "sample": sample, "stratum": "", "subject": "", "kind": "maths", "gold": "1",
-        "answer": vote, "value": value, "error": error, "format": 1, "tokens": tokens,
-        "truncated": False, "vote": vote,
-    }  # fmt: skip
+        "id": name,
+        "sample": sample,
+        "stratum": "",
+        "subject": "",
+        "kind": "maths",
+        "gold": "1",
+        "answer": vote,
+        "value": value,
+        "error": error,
+        "format": 1,
+        "tokens": tokens,
+        "truncated": False,
+        "vote": vote,
+    }
     return {**plain, **fields}
 
 
@@ -53,8 +63,11 @@ def test_errored_answers_are_neither_right_nor_wrong():
     assert got["pass_at_1"]["questions"] == 2
     # only b has two judged answers: of its 3 pairs, 2 hold the right one
     assert got["pass_at"]["2"] == {
-        "questions": 1, "mean": pytest.approx(2 / 3), "low": None, "high": None,
-    }  # fmt: skip
+        "questions": 1,
+        "mean": pytest.approx(2 / 3),
+        "low": None,
+        "high": None,
+    }
     assert got["errors"] == {
         "answers": 8,
         "unjudged": ["c"],
@@ -275,6 +288,9 @@ def test_examples_are_the_first_of_their_kind():
     got = exam.examples(rows)
     places = {name: (r["id"], r["sample"]) if r else None for name, r in got.items()}
     assert places == {
-        "right": ("b", 0), "wrong": ("a", 1), "truncated": ("a", 0), "errored": ("b", 1),
-    }  # fmt: skip
+        "right": ("b", 0),
+        "wrong": ("a", 1),
+        "truncated": ("a", 0),
+        "errored": ("b", 1),
+    }
     assert exam.examples(rows[:1])["errored"] is None

@@ -12,13 +12,30 @@ from r1jax.model.config import ModelConfig
 
 PHASES = ["sample", "decode_b1", "logprobs", "train", "forward_backward", "grpo"]
 MACHINE = {
-    "kind", "workload", "flops_per_s", "bytes_per_s", "flops_per_s_rounds", "bytes_per_s_rounds",
+    "kind",
+    "workload",
+    "flops_per_s",
+    "bytes_per_s",
+    "flops_per_s_rounds",
+    "bytes_per_s_rounds",
     "peak_memory_bytes",
-}  # fmt: skip
+}
 PHASE = {
-    "kind", "workload", "phase", "seconds_median", "seconds_min", "seconds_max", "repeats",
-    "tokens_per_s", "flops", "bytes", "floor_s", "ratio_to_floor", "first_s", "compile_s",
-}  # fmt: skip
+    "kind",
+    "workload",
+    "phase",
+    "seconds_median",
+    "seconds_min",
+    "seconds_max",
+    "repeats",
+    "tokens_per_s",
+    "flops",
+    "bytes",
+    "floor_s",
+    "ratio_to_floor",
+    "first_s",
+    "compile_s",
+}
 
 
 @pytest.fixture(scope="module")

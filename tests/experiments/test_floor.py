@@ -97,9 +97,20 @@ def test_cache_bytes_are_those_of_the_cache(model):
     config = dataclasses.replace(model, d_model=16, mlp_dim=16)
     weights = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=config))
     ids = jax.ShapeDtypeStruct((2, 3), "int32")
-    run = lambda w, x: forward.forward(
-        w, x, x, x, config=config, routes_LBTK=None, with_mtp=False, keep_cache=True, layers=None
-    )
+
+    def run(w, x):
+        return forward.forward(
+            w,
+            x,
+            x,
+            x,
+            config=config,
+            routes_LBTK=None,
+            with_mtp=False,
+            keep_cache=True,
+            layers=None,
+        )
+
     cache = jax.tree.leaves(jax.eval_shape(run, weights, ids).cache)
     assert 2 * 3 * floor.cache_bytes(config) == sum(x.size * x.dtype.itemsize for x in cache)
 

@@ -13,9 +13,14 @@ from r1jax.model import forward
 def test_a_measurement_counts_the_model_as_it_is_held(dtype, nano_base, tmp_path):
     weights, model, tokenizer = load_model(str(nano_base))
     export_model(
-        tmp_path, weights, model=model, tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
-        dtype="bfloat16", max_positions=64, shard_bytes=10**6,
-    )  # fmt: skip
+        tmp_path,
+        weights,
+        model=model,
+        tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
+        dtype="bfloat16",
+        max_positions=64,
+        shard_bytes=10**6,
+    )
     row = loading.measure(str(tmp_path), dtype)
     held = dataclasses.replace(model, param_dtype=dtype)
     want = jax.eval_shape(lambda: forward.init(jax.random.key(0), config=held))

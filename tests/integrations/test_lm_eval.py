@@ -42,9 +42,16 @@ def forwards(m: TextModel):
     def logits(ids, segments):
         positions = jnp.broadcast_to(jnp.arange(ids.shape[1])[None], ids.shape)
         out = forward.forward(
-            m.weights, ids, positions, segments, config=m.model, routes_LBTK=None, with_mtp=False,
-            keep_cache=False, layers=None,
-        )  # fmt: skip
+            m.weights,
+            ids,
+            positions,
+            segments,
+            config=m.model,
+            routes_LBTK=None,
+            with_mtp=False,
+            keep_cache=False,
+            layers=None,
+        )
         return forward.logits(out.hidden_BTD, m.weights, config=m.model)
 
     return jax.jit(logits)
@@ -71,9 +78,13 @@ def slow_logp(m: TextModel, window: Window, *, width: int) -> tuple[float, bool]
 @functools.cache
 def sampler_of(m: TextModel) -> Sampler:
     return Sampler(
-        model=m.model, config=read_gen_kwargs(GREEDY, m.config).sampler, max_new=12,
-        stop_ids=m.tokenizer.stop_ids, pad_id=m.tokenizer.pad_id, buckets=(96,),
-    )  # fmt: skip
+        model=m.model,
+        config=read_gen_kwargs(GREEDY, m.config).sampler,
+        max_new=12,
+        stop_ids=m.tokenizer.stop_ids,
+        pad_id=m.tokenizer.pad_id,
+        buckets=(96,),
+    )
 
 
 def slow_greedy(m: TextModel, prompt: str, cap: int) -> str:
@@ -149,8 +160,10 @@ def test_what_is_left_is_the_longest_beginning_without_a_stop(text, until):
 def test_rolling_windows_by_hand():
     """The example in the docstring of lm-eval's interface."""
     assert text_model.rolling_windows([*range(10)], -1, length=4) == [
-        Window([-1], [0, 1, 2, 3]), Window([3], [4, 5, 6, 7]), Window([5, 6, 7], [8, 9]),
-    ]  # fmt: skip
+        Window([-1], [0, 1, 2, 3]),
+        Window([3], [4, 5, 6, 7]),
+        Window([5, 6, 7], [8, 9]),
+    ]
     assert text_model.rolling_windows([], -1, length=4) == []
 
 
@@ -269,9 +282,14 @@ def test_bos_stands_first_once_and_without_one_eos_is_what_a_text_stands_behind(
     assert other.encode("User") == other.encode(text + "User") == nano.encode("User")
     assert other.window("", text + "User") == other.window("", "User")
     other.tokenizer = type(theirs)(
-        theirs._core, bos_id=None, add_bos=False, eos_id=ours.eos_id, stop_ids=ours.stop_ids,
-        pad_id=ours.pad_id, chat=None,
-    )  # fmt: skip
+        theirs._core,
+        bos_id=None,
+        add_bos=False,
+        eos_id=ours.eos_id,
+        stop_ids=ours.stop_ids,
+        pad_id=ours.pad_id,
+        chat=None,
+    )
     assert other.encode("User") == ours.encode("User")
     assert other.window("", "User").given == [ours.eos_id]
 
@@ -298,7 +316,10 @@ def test_a_stop_that_decodes_to_nothing_stops_too(nano):
     silent.tokenizer, silent.config = t, nano.config
     ids = [*t.encode("one"), t.pad_id, *t.encode(" two")]
     pad = t._core.id_to_token(t.pad_id)
-    said = lambda *until: silent._said(ids, read_gen_kwargs({"until": until}, nano.config))
+
+    def said(*until):
+        return silent._said(ids, read_gen_kwargs({"until": until}, nano.config))
+
     assert (said(), said(pad), said("n")) == ("one two", "one", "o")
 
 
@@ -354,29 +375,37 @@ def test_nothing_of_ours_imports_it():
 
 QUESTIONS = [f"{a} + {b} * {a}" for a, b in zip(range(2, 10), range(9, 1, -1), strict=True)]
 SHARED = {
-    "dataset_path": "json", "test_split": "test", "doc_to_text": "User: {{question}}\nA:",
+    "dataset_path": "json",
+    "test_split": "test",
+    "doc_to_text": "User: {{question}}\nA:",
     "target_delimiter": "",
-}  # fmt: skip
+}
 TASKS = {
     "says": {
-        "output_type": "generate_until", "doc_to_target": "{{answer}}",
+        "output_type": "generate_until",
+        "doc_to_target": "{{answer}}",
         "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 12},
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
     },
     "chooses": {
-        "output_type": "multiple_choice", "doc_to_choice": [" 1", " 2", " User"],
+        "output_type": "multiple_choice",
+        "doc_to_choice": [" 1", " 2", " User"],
         "doc_to_target": 0,
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
     },
     "reads": {
-        "output_type": "loglikelihood_rolling", "doc_to_target": "{{question}} is long " * 12,
+        "output_type": "loglikelihood_rolling",
+        "doc_to_target": "{{question}} is long " * 12,
         "doc_to_text": "",
         "metric_list": [
-            {"metric": "byte_perplexity", "aggregation": "weighted_perplexity",
-             "higher_is_better": False}
+            {
+                "metric": "byte_perplexity",
+                "aggregation": "weighted_perplexity",
+                "higher_is_better": False,
+            }
         ],
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -421,9 +450,13 @@ def test_lm_evals_answers_are_those_of_the_model(task_manager, tiny):
     from lm_eval import simple_evaluate
 
     results = simple_evaluate(
-        model="r1jax", model_args={"model": "package:tiny_base", "buckets": [32, 64, 128]},
-        tasks=[*TASKS], task_manager=task_manager, batch_size=4, bootstrap_iters=0,
-    )  # fmt: skip
+        model="r1jax",
+        model_args={"model": "package:tiny_base", "buckets": [32, 64, 128]},
+        tasks=[*TASKS],
+        task_manager=task_manager,
+        batch_size=4,
+        bootstrap_iters=0,
+    )
     scores, samples = results["results"], results["samples"]
     prompts = [f"User: {question}\nA:" for question in QUESTIONS]
     assert scores["says"]["exact_match,none"] == 5 / 8
@@ -456,11 +489,23 @@ def test_the_command_prints_the_table_writes_json_and_goes_on_from_its_cache(
     task_manager, folder, tmp_path, monkeypatch, capsys
 ):
     command = [
-        "lm_eval", "--model", "r1jax", "--model_args",
-        "model=package:tiny_base,buckets=[32,64,128]", "--tasks", "says,chooses", "--include_path",
-        str(folder), "--batch_size", "4", "--output_path", str(tmp_path / "out"),
-        "--use_cache", str(tmp_path / "cache"), "--log_samples",
-    ]  # fmt: skip
+        "lm_eval",
+        "--model",
+        "r1jax",
+        "--model_args",
+        "model=package:tiny_base,buckets=[32,64,128]",
+        "--tasks",
+        "says,chooses",
+        "--include_path",
+        str(folder),
+        "--batch_size",
+        "4",
+        "--output_path",
+        str(tmp_path / "out"),
+        "--use_cache",
+        str(tmp_path / "cache"),
+        "--log_samples",
+    ]
 
     def table() -> list[str]:
         monkeypatch.setattr(sys, "argv", [*command])
@@ -473,8 +518,9 @@ def test_the_command_prints_the_table_writes_json_and_goes_on_from_its_cache(
     (path,) = (tmp_path / "out").rglob("results_*.json")
     assert json.loads(path.read_text())["results"]["says"]["exact_match,none"] == 0.625
     assert {p.name.split("_20")[0] for p in (tmp_path / "out").rglob("samples_*.jsonl")} == {
-        "samples_says", "samples_chooses",
-    }  # fmt: skip
+        "samples_says",
+        "samples_chooses",
+    }
     for method in ("completions", "logps"):  # nothing is left to be asked
         monkeypatch.delattr(TextModel, method)
     assert table() == first
@@ -496,10 +542,15 @@ def test_a_killed_run_finds_what_was_answered_in_the_cache(task_manager, tmp_pat
 
     monkeypatch.setattr(TextModel, "completions", dies)
     run = partial(
-        simple_evaluate, model="r1jax", model_args="model=package:tiny_base,buckets=32+64",
-        tasks=["says"], task_manager=task_manager, batch_size=4, bootstrap_iters=0,
+        simple_evaluate,
+        model="r1jax",
+        model_args="model=package:tiny_base,buckets=32+64",
+        tasks=["says"],
+        task_manager=task_manager,
+        batch_size=4,
+        bootstrap_iters=0,
         use_cache=str(tmp_path / "cache"),
-    )  # fmt: skip
+    )
     with pytest.raises(KeyboardInterrupt):
         run()
     assert run()["results"]["says"]["exact_match,none"] == 5 / 8
@@ -515,9 +566,15 @@ def test_chats_are_put_by_the_models_own_template(task_manager, small, nano, tmp
         "{% if add_generation_prompt %}<A>{% endif %}"
     )
     run = partial(
-        simple_evaluate, tasks=["says"], task_manager=task_manager, batch_size=8, limit=2,
-        bootstrap_iters=0, apply_chat_template=True, model="r1jax",
-    )  # fmt: skip
+        simple_evaluate,
+        tasks=["says"],
+        task_manager=task_manager,
+        batch_size=8,
+        limit=2,
+        bootstrap_iters=0,
+        apply_chat_template=True,
+        model="r1jax",
+    )
     with pytest.raises(ValueError, match="no chat template"):
         run(model_args={"model": str(small)})
     weights, model, _ = load_model(str(small))

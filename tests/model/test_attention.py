@@ -41,7 +41,10 @@ def test_the_causal_mask_by_hand():
 
 def test_a_fully_masked_row_is_finite_in_value_and_gradient(qkv):
     mask = jnp.zeros((2, 5, 5), bool)
-    loss = lambda q, k, v: (attention.attend_grouped(q, k, v, mask, scale=1.0) ** 2).sum()
+
+    def loss(q, k, v):
+        return (attention.attend_grouped(q, k, v, mask, scale=1.0) ** 2).sum()
+
     value, grads = jax.value_and_grad(loss, argnums=(0, 1, 2))(*qkv)
     assert np.isfinite(value)
     assert all(np.isfinite(g).all() for g in grads)
@@ -50,14 +53,20 @@ def test_a_fully_masked_row_is_finite_in_value_and_gradient(qkv):
 def test_masked_scores_may_be_nan(qkv):
     q, k, v = qkv
     mask = jnp.ones((2, 5, 5), bool).at[:, :, 4].set(False)
-    loss = lambda q, k: attention.attend_grouped(q, k, v, mask, scale=1.0).sum()
+
+    def loss(q, k):
+        return attention.attend_grouped(q, k, v, mask, scale=1.0).sum()
+
     spoilt = k.at[:, :, 4].set(jnp.nan)
     np.testing.assert_array_equal(loss(q, spoilt), loss(q, k))
 
 
 def test_absorbed_equals_expanded():
     rng = np.random.default_rng(1)
-    make = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    def make(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
     b, t, s, n, h, x, r, u = 2, 3, 5, 4, 6, 2, 8, 7
     qn, qr, latent, kr = make(b, t, n, h), make(b, t, n, x), make(b, s, r), make(b, s, x)
     k_up, v_up = make(r, n, h), make(r, n, u)

@@ -22,30 +22,61 @@ def published(models):
     """The networks of the papers and model cards, as configs."""
     replace = dataclasses.replace
     mla = replace(
-        models["mla_moe"].attention, n_heads=128, n_kv_heads=128, q_lora_rank=1536,
-        kv_lora_rank=512, nope_dim=128, rope_dim=64, v_dim=128,
-    )  # fmt: skip
+        models["mla_moe"].attention,
+        n_heads=128,
+        n_kv_heads=128,
+        q_lora_rank=1536,
+        kv_lora_rank=512,
+        nope_dim=128,
+        rope_dim=64,
+        v_dim=128,
+    )
     v3 = sized(
-        models, "mla_moe", vocab_size=129280, n_tokens=128815, d_model=7168, n_layers=61,
-        n_dense_layers=3, mlp_dim=18432, attention=mla,
+        models,
+        "mla_moe",
+        vocab_size=129280,
+        n_tokens=128815,
+        d_model=7168,
+        n_layers=61,
+        n_dense_layers=3,
+        mlp_dim=18432,
+        attention=mla,
         moe=replace(
-            models["mla_moe"].moe, n_experts=256, experts_per_token=8, hidden_dim=2048, n_groups=8,
+            models["mla_moe"].moe,
+            n_experts=256,
+            experts_per_token=8,
+            hidden_dim=2048,
+            n_groups=8,
             top_groups=4,
         ),
-    )  # fmt: skip
+    )
     lite = sized(
-        models, "mla_v2", vocab_size=102400, n_tokens=100002, d_model=2048, n_layers=27,
-        n_dense_layers=1, mlp_dim=10944,
+        models,
+        "mla_v2",
+        vocab_size=102400,
+        n_tokens=100002,
+        d_model=2048,
+        n_layers=27,
+        n_dense_layers=1,
+        mlp_dim=10944,
         attention=replace(mla, n_heads=16, n_kv_heads=16, q_lora_rank=0),
         moe=replace(models["mla_v2"].moe, n_experts=64, experts_per_token=6, hidden_dim=1408),
-    )  # fmt: skip
+    )
 
     def dense(base, vocab, d, layers, mlp, heads, kv, head_dim, tied):
         attention = replace(models[base].attention, n_heads=heads, n_kv_heads=kv, head_dim=head_dim)
         return sized(
-            models, base, vocab_size=vocab, n_tokens=vocab, d_model=d, n_layers=layers,
-            n_dense_layers=layers, mlp_dim=mlp, tie_embeddings=tied, attention=attention,
-        )  # fmt: skip
+            models,
+            base,
+            vocab_size=vocab,
+            n_tokens=vocab,
+            d_model=d,
+            n_layers=layers,
+            n_dense_layers=layers,
+            mlp_dim=mlp,
+            tie_embeddings=tied,
+            attention=attention,
+        )
 
     return {
         "DeepSeek-V3": v3,
@@ -157,16 +188,24 @@ def test_other_segments_are_invisible(name, models, weights, run, rows):
     tokens, _, _ = rows(name)
     tokens = jnp.maximum(tokens, 1)[:2]
     together = run(
-        name, weights(name), tokens,
+        name,
+        weights(name),
+        tokens,
         jnp.asarray([[0, 1, 2, 3, 0, 1, 2, 3, 4], [0, 1, 0, 1, 2, 3, 0, 0, 0]]),
         jnp.asarray([[1, 1, 1, 1, 2, 2, 2, 2, 2], [1, 1, 2, 2, 2, 2, 0, 0, 0]]),
-    )  # fmt: skip
+    )
     apart = jnp.stack([jnp.roll(tokens[0], -4), jnp.roll(tokens[1], -2)])
     apart = run(
-        name, weights(name), apart, jnp.broadcast_to(jnp.arange(9)[None], (2, 9)),
+        name,
+        weights(name),
+        apart,
+        jnp.broadcast_to(jnp.arange(9)[None], (2, 9)),
         jnp.asarray([[1] * 5 + [0] * 4, [1] * 4 + [0] * 5]),
-    )  # fmt: skip
-    hiddens = lambda seen: [h for h in (seen.hidden_BTD, seen.mtp_hidden_BTD) if h is not None]
+    )
+
+    def hiddens(seen):
+        return [h for h in (seen.hidden_BTD, seen.mtp_hidden_BTD) if h is not None]
+
     for a, b in zip(hiddens(together), hiddens(apart), strict=True):
         np.testing.assert_allclose(a[0, 4:9], b[0, :5], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(a[1, 2:6], b[1, :4], rtol=1e-5, atol=1e-5)
@@ -200,9 +239,14 @@ def test_loads_count_real_tokens_of_every_router(models, weights, run, rows):
 
 def loss_of(params, w: Weights, batch, *, config):
     seen = forward.forward(
-        w._replace(params=params), *batch, config=config, routes_LBTK=None, with_mtp=False,
-        keep_cache=False, layers=None,
-    )  # fmt: skip
+        w._replace(params=params),
+        *batch,
+        config=config,
+        routes_LBTK=None,
+        with_mtp=False,
+        keep_cache=False,
+        layers=None,
+    )
     return (seen.hidden_BTD[:, ::2] ** 3).sum() + seen.balance
 
 
@@ -231,7 +275,10 @@ def test_distances_between_positions_count_and_nothing_else(name, models, weight
     """Without a rotation nothing counts; with one of queries or keys alone, places would."""
     tokens, positions, segments = rows(name)
     call = jax.jit(partial(forward.forward, config=models[name], keep_cache=False, **PLAIN))
-    at = lambda where: call(weights(name), tokens, where, segments).hidden_BTD
+
+    def at(where):
+        return call(weights(name), tokens, where, segments).hidden_BTD
+
     here = at(positions)
     np.testing.assert_allclose(at(positions + 7), here, atol=2e-4)
     assert np.abs(at(positions * 3) - here).max() > 1e-2

@@ -12,7 +12,9 @@ def test_rms_norm_by_hand():
 
 
 def test_rms_norm_has_float32_statistics():
-    norm = lambda x: rms_norm(x, jnp.ones(8, jnp.float32), eps=1e-6)
+    def norm(x):
+        return rms_norm(x, jnp.ones(8, jnp.float32), eps=1e-6)
+
     jaxpr = jax.make_jaxpr(norm)(jnp.ones((1, 8), jnp.bfloat16)).jaxpr
     (root,) = [e for e in jaxpr.eqns if e.primitive.name == "rsqrt"]
     assert root.invars[0].aval.dtype == jnp.float32

@@ -77,7 +77,10 @@ def test_the_bias_gets_no_gradient_and_the_scores_do(v3):
 def tokens():
     """24 tokens of width 6, 2 of 8 experts each, some ids out of range, experts of width 5."""
     rng = np.random.default_rng(1)
-    make = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    def make(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
     experts = jnp.asarray(rng.integers(-3, 12, size=(24, 2)))
     return make(24, 6), experts, make(24, 2), make(8, 6, 2, 5), make(8, 5, 6)
 
@@ -94,7 +97,9 @@ def applied():
     """{way: jitted (output, gradients with respect to x, weights, up, down)}."""
 
     def outputs_and_grads(apply, x, experts, weights, up, down):
-        total = lambda *a: (lambda y: ((y**2).sum(), y))(apply(a[0], experts, *a[1:]))
+        def total(*a):
+            return (lambda y: ((y**2).sum(), y))(apply(a[0], experts, *a[1:]))
+
         grads, y = jax.grad(total, argnums=(0, 1, 2, 3), has_aux=True)(x, weights, up, down)
         return y, *grads
 
@@ -230,7 +235,10 @@ def test_the_worst_layer_gives_the_violation():
 @pytest.fixture(scope="module")
 def mixture(v3):
     rng = np.random.default_rng(4)
-    make = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    def make(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
     arrays = make(2, 6, 16), make(16, 8), 0.1 * make(8), make(8, 16, 2, 4), make(8, 4, 16)
     mask = jnp.array([[True] * 6, [True] * 4 + [False] * 2])
     call = jax.jit(lambda routes: moe.mixture(*arrays, mask, routes, config=v3))

@@ -12,10 +12,19 @@ from r1jax.model import rotary
 def test_v3_frequencies(v3_rope):
     w = rotary.frequencies(v3_rope, 64)
     want = {
-        0: 1.0, 1: 0.749894209, 2: 0.562341325, 3: 0.421696503, 10: 0.0562341325, 11: 0.0390069266,
-        12: 0.0268793601, 13: 0.0183781462, 16: 0.0055, 22: 1.77827941e-4, 23: 3.33380358e-5,
+        0: 1.0,
+        1: 0.749894209,
+        2: 0.562341325,
+        3: 0.421696503,
+        10: 0.0562341325,
+        11: 0.0390069266,
+        12: 0.0268793601,
+        13: 0.0183781462,
+        16: 0.0055,
+        22: 1.77827941e-4,
+        23: 3.33380358e-5,
         31: 3.33380358e-6,
-    }  # fmt: skip
+    }
     np.testing.assert_allclose(w[list(want)], list(want.values()), rtol=1e-6)
 
 
@@ -41,14 +50,23 @@ def test_without_scaling_nothing_is_scaled(rope):
 
 def test_llama_3_frequencies(rope):
     llama = dataclasses.replace(
-        rope, theta=5e5, kind="llama3", factor=8.0, original_length=8192, low_freq_factor=1.0,
+        rope,
+        theta=5e5,
+        kind="llama3",
+        factor=8.0,
+        original_length=8192,
+        low_freq_factor=1.0,
         high_freq_factor=4.0,
-    )  # fmt: skip
+    )
     w = rotary.frequencies(llama, 128)
     want = {
-        28: 3.21144599e-3, 29: 2.16657076e-3, 31: 8.56751413e-4, 35: 9.55621235e-5,
-        36: 7.78465527e-5, 63: 3.06892599e-7,
-    }  # fmt: skip
+        28: 3.21144599e-3,
+        29: 2.16657076e-3,
+        31: 8.56751413e-4,
+        35: 9.55621235e-5,
+        36: 7.78465527e-5,
+        63: 3.06892599e-7,
+    }
     np.testing.assert_allclose(w[list(want)], list(want.values()), rtol=1e-6)
 
 

@@ -18,12 +18,19 @@ def test_matrices_start_at_one_over_the_root_of_their_fan_in(fresh):
     """Widths: 96 d, 160 mlp, 32 q rank, 16 kv rank, 4 x 24 head outputs, 32 experts' ffn."""
     dense, moe = fresh.params["dense_layers"], fresh.params["moe_layers"]
     fan_in = [
-        (dense["attention"]["q_down"], 96), (dense["attention"]["q_up"], 32),
-        (dense["attention"]["kv_up"], 16), (dense["attention"]["out"], 96),
-        (dense["mlp"]["up"], 96), (dense["mlp"]["down"], 160), (moe["experts"]["up"], 96),
-        (moe["experts"]["down"], 32), (moe["experts"]["gate"], 96), (fresh.params["head"], 96),
-        (fresh.params["mtp"]["project"], 192), (fresh.params["embedding"], 1),
-    ]  # fmt: skip
+        (dense["attention"]["q_down"], 96),
+        (dense["attention"]["q_up"], 32),
+        (dense["attention"]["kv_up"], 16),
+        (dense["attention"]["out"], 96),
+        (dense["mlp"]["up"], 96),
+        (dense["mlp"]["down"], 160),
+        (moe["experts"]["up"], 96),
+        (moe["experts"]["down"], 32),
+        (moe["experts"]["gate"], 96),
+        (fresh.params["head"], 96),
+        (fresh.params["mtp"]["project"], 192),
+        (fresh.params["embedding"], 1),
+    ]
     for w, n in fan_in:
         # the std of m normal draws is off by 1 / sqrt(2 m)
         np.testing.assert_allclose(w.std() * n**0.5, 1.0, atol=4 / (2 * w.size) ** 0.5)

@@ -21,9 +21,13 @@ pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("default")]
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
 FAMILIES = sorted(p.name for p in GOLDEN.iterdir() if p.is_dir())
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=4,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +41,14 @@ def exported(tmp_path_factory):
 
 def export(directory, weights, model, tokenizer):
     export_model(
-        directory, weights, model=model, tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
-        dtype="float32", max_positions=32, shard_bytes=50_000,
-    )  # fmt: skip
+        directory,
+        weights,
+        model=model,
+        tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
+        dtype="float32",
+        max_positions=32,
+        shard_bytes=50_000,
+    )
 
 
 def theirs(directory, ids) -> np.ndarray:
@@ -59,10 +68,14 @@ def ours(weights, ids, model) -> np.ndarray:
     positions = jnp.broadcast_to(jnp.arange(ids.shape[1])[None], ids.shape)
     run = jax.jit(
         partial(
-            forward.forward, config=model, routes_LBTK=None, with_mtp=False, keep_cache=False,
+            forward.forward,
+            config=model,
+            routes_LBTK=None,
+            with_mtp=False,
+            keep_cache=False,
             layers=None,
         )
-    )  # fmt: skip
+    )
     out = run(weights, ids, positions, jnp.ones_like(ids))
     return np.asarray(forward.logits(out.hidden_BTD, weights, config=model))
 

@@ -15,10 +15,13 @@ def advantages(rewards_PG, valid_PG=None, *, ddof=0, eps=1e-6, divide_by_std=Tru
     valid_PG = np.ones(rewards_PG.shape, bool) if valid_PG is None else valid_PG
     return np.asarray(
         group_advantages(
-            jnp.asarray(rewards_PG), jnp.asarray(valid_PG), ddof=ddof, eps=eps,
+            jnp.asarray(rewards_PG),
+            jnp.asarray(valid_PG),
+            ddof=ddof,
+            eps=eps,
             divide_by_std=divide_by_std,
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

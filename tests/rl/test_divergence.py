@@ -18,7 +18,10 @@ JAXPRS = (ClosedJaxpr, Jaxpr)
 @pytest.fixture(scope="module")
 def inputs():
     rng = np.random.default_rng(2)  # one where both have the same best token here and there
-    draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    def draw(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
     targets = jnp.asarray(rng.integers(0, USED, size=(B, T)))
     used = jnp.arange(V) < USED
     return draw(B, T, D), draw(D, V), draw(B, T, U), draw(U, V), targets, used
@@ -31,7 +34,10 @@ def softmax(logits):
 
 def jsd(p, q, beta):
     """What the paper's words say of a student's p and a teacher's q, with loops."""
-    kl = lambda a, b: sum(x * np.log(x / y) for x, y in zip(a, b, strict=True))
+
+    def kl(a, b):
+        return sum(x * np.log(x / y) for x, y in zip(a, b, strict=True))
+
     if beta in (0.0, 1.0):
         return kl(p, q) if beta else kl(q, p)
     m = [beta * y + (1 - beta) * x for x, y in zip(p, q, strict=True)]
@@ -42,18 +48,27 @@ def oracle(hidden, head, teacher_hidden, teacher_head, targets, beta, temperatur
     """Each field of Compared at each position, in float64."""
     rows = []
     for h, t, target in zip(
-        np.float64(hidden).reshape(B * T, D), np.float64(teacher_hidden).reshape(B * T, U),
-        np.array(targets).reshape(B * T), strict=True,
-    ):  # fmt: skip
+        np.float64(hidden).reshape(B * T, D),
+        np.float64(teacher_hidden).reshape(B * T, U),
+        np.array(targets).reshape(B * T),
+        strict=True,
+    ):
         p = softmax((h @ np.float64(head))[:USED] / temperature)
         q = softmax((t @ np.float64(teacher_head))[:USED] / temperature)
-        entropy = lambda x: -sum(v * np.log(v) for v in x)
+
+        def entropy(x):
+            return -sum(v * np.log(v) for v in x)
+
         rows.append(
             [
-                jsd(p, q, beta), np.log(p[target]), np.log(q[target]), entropy(p), entropy(q),
+                jsd(p, q, beta),
+                np.log(p[target]),
+                np.log(q[target]),
+                entropy(p),
+                entropy(q),
                 float(np.argmax(p) == np.argmax(q)),
             ]
-        )  # fmt: skip
+        )
     return np.array(rows).T.reshape(6, B, T)
 
 
@@ -73,9 +88,15 @@ def test_chunks_leave_the_gradient_as_it_is_and_the_teacher_has_none(beta, input
 
     def total(hidden, head, teacher_hidden, teacher_head, chunk):
         c = compare(
-            hidden, head, teacher_hidden, teacher_head, *inputs[4:], beta=beta, temperature=0.8,
+            hidden,
+            head,
+            teacher_hidden,
+            teacher_head,
+            *inputs[4:],
+            beta=beta,
+            temperature=0.8,
             chunk=chunk,
-        )  # fmt: skip
+        )
         return (weights * (c.divergence_BT + c.logp_BT)).sum() + sum(x.sum() for x in c[2:])
 
     grad = jax.jit(jax.grad(total, argnums=(0, 1, 2, 3)), static_argnums=4)
@@ -96,7 +117,10 @@ def test_the_gradient_is_the_slope(beta, inputs):
         lambda h: compare(h, head, *rest, beta=beta, temperature=1.0, chunk=1).divergence_BT.sum()
     )(hidden)
     q = softmax((np.float64(rest[0][0, 0]) @ np.float64(rest[1]))[:USED])
-    value = lambda h: jsd(softmax((h @ np.float64(head))[:USED]), q, beta)
+
+    def value(h):
+        return jsd(softmax((h @ np.float64(head))[:USED]), q, beta)
+
     at, step = np.float64(hidden[0, 0]), 1e-5
     slopes = [(value(at + e) - value(at - e)) / (2 * step) for e in step * np.eye(D)]
     np.testing.assert_allclose(got[0, 0], slopes, rtol=1e-4, atol=1e-5)
@@ -120,7 +144,10 @@ def test_a_divergence_is_0_between_equals_and_otherwise_above(student, teacher, 
 def test_the_ends_are_the_limits_divided_by_what_vanishes():
     rng = np.random.default_rng(3)
     p, q = (softmax(rng.normal(size=6)) for _ in range(2))
-    as_logp = lambda x: jnp.log(jnp.asarray(x, jnp.float32))[None, None]
+
+    def as_logp(x):
+        return jnp.log(jnp.asarray(x, jnp.float32))[None, None]
+
     ends = [float(divergence(as_logp(p), as_logp(q), beta=beta)[0, 0]) for beta in (0.0, 1.0)]
     small = 1e-6  # in float64: the oracle's words tend to what our ends say
     np.testing.assert_allclose(jsd(p, q, small) / small, ends[0], rtol=1e-4)
@@ -165,7 +192,10 @@ def test_a_token_that_the_teacher_likes_better_is_pushed_up():
 def test_ids_that_do_not_exist_have_no_part(inputs):
     hidden, head, teacher_hidden, teacher_head, targets, used = inputs
     call = partial(compare, beta=0.3, temperature=1.0, chunk=3)
-    wild = lambda x: x.at[:, USED:].mul(1000.0)
+
+    def wild(x):
+        return x.at[:, USED:].mul(1000.0)
+
     got = call(hidden, wild(head), teacher_hidden, wild(teacher_head), targets, used)
     jax.tree.map(np.testing.assert_array_equal, got, call(*inputs))
 

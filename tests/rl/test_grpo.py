@@ -110,9 +110,10 @@ def test_ratios_by_hand():
 @pytest.mark.parametrize("ratio", ["token", "sequence", "sequence_geomean"])
 def test_ratios_of_far_policies_stay_finite(ratio):
     far = jnp.full((1, 4), -500.0)
-    call = lambda x: jnp.exp(
-        log_ratios(x, jnp.zeros((1, 4)), jnp.ones((1, 4), bool), ratio=ratio)
-    ).sum()
+
+    def call(x):
+        return jnp.exp(log_ratios(x, jnp.zeros((1, 4)), jnp.ones((1, 4), bool), ratio=ratio)).sum()
+
     for logp in (far, -far):
         value, grad = jax.value_and_grad(call)(logp)
         assert np.isfinite(value)
@@ -145,9 +146,12 @@ def test_the_loss_by_loops(ratio, reduction, batch, loss):
             gain = min(r * advantages[b], np.clip(r, 0.9, 1.2) * advantages[b])
             delta = ref[b, t] - logp[b, t]
             gain -= 0.3 * (np.exp(delta) - delta - 1)
-            total -= gain / {
-                "seq_mean_token_mean": 3 * length, "token_mean": tokens, "seq_sum_const": 3 * 6
-            }[reduction]  # fmt: skip
+            total -= (
+                gain
+                / {"seq_mean_token_mean": 3 * length, "token_mean": tokens, "seq_sum_const": 3 * 6}[
+                    reduction
+                ]
+            )
     np.testing.assert_allclose(value, total, rtol=1e-5)
 
 
@@ -205,11 +209,18 @@ def test_at_the_reference_the_kl_has_no_gradient(batch, loss):
     weights = token_weights(mask, reduction="token_mean", constant=0)
     with_kl, without = (
         loss(
-            logp, old, logp, advantages, weights,
-            clip_low=0.2, clip_high=0.2, kl_coef=kl, ratio="token",
+            logp,
+            old,
+            logp,
+            advantages,
+            weights,
+            clip_low=0.2,
+            clip_high=0.2,
+            kl_coef=kl,
+            ratio="token",
         )
         for kl in (0.5, 0.0)
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(with_kl[1], without[1])
     assert with_kl[2]["kl"].total == 0.0
 
@@ -219,7 +230,10 @@ def test_nan_without_weight_changes_nothing(ratio, batch, loss):
     *arrays, mask = batch
     weights = token_weights(mask, reduction="token_mean", constant=0)
     knobs = {"clip_low": 0.2, "clip_high": 0.2, "kl_coef": 0.3, "ratio": ratio}
-    spoil = lambda x: x if x.ndim == 1 else jnp.where(mask, x, jnp.nan)
+
+    def spoil(x):
+        return x if x.ndim == 1 else jnp.where(mask, x, jnp.nan)
+
     clean = loss(*arrays, weights, **knobs)
     spoilt = loss(*map(spoil, arrays), weights, **knobs)
     jax.tree.map(np.testing.assert_array_equal, spoilt, clean)
@@ -279,10 +293,13 @@ def enumerate_policy(theta):
 def toy():
     """(policy parameters, behaviour parameters, reward of each of the 7 outcomes)."""
     rng = np.random.default_rng(5)
-    make = lambda: (
-        jnp.asarray(rng.normal(size=3), jnp.float32),
-        jnp.asarray(rng.normal(size=(3, 3)), jnp.float32),
-    )
+
+    def make():
+        return (
+            jnp.asarray(rng.normal(size=3), jnp.float32),
+            jnp.asarray(rng.normal(size=(3, 3)), jnp.float32),
+        )
+
     return make(), make(), jnp.asarray(rng.normal(size=7), jnp.float32)
 
 

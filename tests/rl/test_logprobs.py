@@ -76,7 +76,10 @@ def test_the_entropy_of_a_uniform_distribution_is_its_log_size(inputs):
 
 def test_the_entropy_gives_no_gradient(inputs):
     hidden, *rest = inputs
-    total = lambda h: token_logps(h, *rest, temperature=1.0, chunk=3)[1].sum()
+
+    def total(h):
+        return token_logps(h, *rest, temperature=1.0, chunk=3)[1].sum()
+
     np.testing.assert_array_equal(jax.grad(total)(hidden), 0.0)
 
 

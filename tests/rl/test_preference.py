@@ -24,9 +24,9 @@ def test_bradley_terry_is_the_mean_of_its_terms():
 
 
 def test_without_centre_only_differences_matter():
-    at = lambda shift: bradley_terry(
-        f32(CHOSEN + shift), f32(REJECTED + shift), margin=0.0, centre=0.0
-    )
+    def at(shift):
+        return bradley_terry(f32(CHOSEN + shift), f32(REJECTED + shift), margin=0.0, centre=0.0)
+
     np.testing.assert_allclose(at(3.0), at(0.0), rtol=1e-6)
 
 

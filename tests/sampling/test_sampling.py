@@ -116,9 +116,13 @@ def samplers(models, sampler):
         key = (name, max_new, buckets, tuple(changes.items()))
         if key not in made:
             made[key] = Sampler(
-                model=models[name], config=dataclasses.replace(sampler, **changes),
-                max_new=max_new, stop_ids=STOP, pad_id=0, buckets=buckets,
-            )  # fmt: skip
+                model=models[name],
+                config=dataclasses.replace(sampler, **changes),
+                max_new=max_new,
+                stop_ids=STOP,
+                pad_id=0,
+                buckets=buckets,
+            )
         return made[key]
 
     return of
@@ -130,14 +134,26 @@ def as_batch(rollout) -> GrpoBatch:
     tokens = np.concatenate([r.prompt_BT, r.completion_BC], axis=1)
     real = np.concatenate([r.prompt_mask_BT, r.mask_BC], axis=1)
     order = np.argsort(~real, axis=1, kind="stable")
-    take = lambda x: np.take_along_axis(x, order, axis=1)
+
+    def take(x):
+        return np.take_along_axis(x, order, axis=1)
+
     zeros = np.zeros(real.shape, np.float32)
     routes = np.take_along_axis(r.routes_LBTK, order[None, :, :, None], axis=2)
     return GrpoBatch(
-        *(jnp.asarray(a) for a in (
-            take(tokens), take(real).astype(np.int32), zeros, zeros[:, 0], zeros, zeros, routes
-        ))
-    )  # fmt: skip
+        *(
+            jnp.asarray(a)
+            for a in (
+                take(tokens),
+                take(real).astype(np.int32),
+                zeros,
+                zeros[:, 0],
+                zeros,
+                zeros,
+                routes,
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("name", ["mla_moe_mtp", "gqa_norm"])
@@ -149,12 +165,16 @@ def test_what_the_sampler_records_is_what_the_trainer_computes(name, samplers, m
     scored = [
         jax.jit(
             partial(
-                sequence_logps, model=models[name], temperature=0.8, chunk=5, replay=replay,
+                sequence_logps,
+                model=models[name],
+                temperature=0.8,
+                chunk=5,
+                replay=replay,
                 micro_batches=1,
             )
         )(w, batch)
         for replay in ((False, True) if models[name].moe else (False,))
-    ]  # fmt: skip
+    ]
     lengths = rollout.prompt_mask_BT.sum(1)
     for logps in scored:
         for row in range(6):

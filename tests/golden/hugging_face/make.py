@@ -17,44 +17,80 @@ from transformers.models.deepseek_v3 import modeling_deepseek_v3 as deepseek
 
 HERE = Path(__file__).parent
 YARN = {
-    "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 4.0, "beta_slow": 1.0,
-    "original_max_position_embeddings": 8, "mscale": 1.0, "mscale_all_dim": 0.707,
-}  # fmt: skip
+    "rope_type": "yarn",
+    "rope_theta": 10000.0,
+    "factor": 4.0,
+    "beta_fast": 4.0,
+    "beta_slow": 1.0,
+    "original_max_position_embeddings": 8,
+    "mscale": 1.0,
+    "mscale_all_dim": 0.707,
+}
 LLAMA3 = {
-    "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0, "original_max_position_embeddings": 16,
-}  # fmt: skip
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
 COMMON = {
-    "vocab_size": 72, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "intermediate_size": 48, "max_position_embeddings": 64, "rms_norm_eps": 1e-6,
-}  # fmt: skip
+    "vocab_size": 72,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-6,
+}
 LATENT = {
-    "num_key_value_heads": 4, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8,
-    "v_head_dim": 12, "first_k_dense_replace": 1, "moe_intermediate_size": 16,
-    "n_routed_experts": 8, "num_experts_per_tok": 3, "rope_parameters": YARN,
-}  # fmt: skip
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 12,
+    "first_k_dense_replace": 1,
+    "moe_intermediate_size": 16,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 3,
+    "rope_parameters": YARN,
+}
 CONFIGS = {
     "deepseek_v3": transformers.DeepseekV3Config(
-        **COMMON, **LATENT, q_lora_rank=12, n_group=4, topk_group=2, n_shared_experts=1,
-        routed_scaling_factor=2.5, norm_topk_prob=True,
+        **COMMON,
+        **LATENT,
+        q_lora_rank=12,
+        n_group=4,
+        topk_group=2,
+        n_shared_experts=1,
+        routed_scaling_factor=2.5,
+        norm_topk_prob=True,
     ),
     "deepseek_v2": transformers.DeepseekV2Config(
-        **COMMON, **LATENT, q_lora_rank=None, n_group=4, topk_group=2, n_shared_experts=2,
-        routed_scaling_factor=1.5, topk_method="group_limited_greedy", norm_topk_prob=False,
+        **COMMON,
+        **LATENT,
+        q_lora_rank=None,
+        n_group=4,
+        topk_group=2,
+        n_shared_experts=2,
+        routed_scaling_factor=1.5,
+        topk_method="group_limited_greedy",
+        norm_topk_prob=False,
     ),
     "llama": transformers.LlamaConfig(
         **COMMON, num_key_value_heads=2, rope_parameters=LLAMA3, tie_word_embeddings=False
     ),
     "smollm2": transformers.LlamaConfig(
         **{**COMMON, "num_attention_heads": 3, "hidden_size": 24, "rms_norm_eps": 1e-5},
-        num_key_value_heads=1, tie_word_embeddings=True,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
     ),
     "qwen2": transformers.Qwen2Config(**COMMON, num_key_value_heads=2, tie_word_embeddings=True),
     "qwen3": transformers.Qwen3Config(
         **COMMON, num_key_value_heads=2, head_dim=12, tie_word_embeddings=False
     ),
-}  # fmt: skip
+}
 
 
 def scramble(module: torch.nn.Module) -> None:
@@ -103,9 +139,13 @@ def add_mtp(folder: Path, model: torch.nn.Module, ids: torch.Tensor) -> np.ndarr
         positions = torch.arange(hidden.shape[1])[None]
         mask = torch.full((hidden.shape[1],) * 2, float("-inf")).triu(1)[None, None]
         out = module(
-            model.model.embed_tokens(ids[:, 1:]), hidden,
-            model.model.rotary_emb(hidden, positions), mask, positions, None,
-        )  # fmt: skip
+            model.model.embed_tokens(ids[:, 1:]),
+            hidden,
+            model.model.rotary_emb(hidden, positions),
+            mask,
+            positions,
+            None,
+        )
         return model.lm_head(out).numpy()
 
 
