@@ -70,7 +70,10 @@ def train(arm: str, seed: int, workdir: Path) -> dict:
     ]
     phases = summary["seconds"]
     return {
-        "arm": arm, "seed": seed, "curve": curve, "max_logp_gap": summary["max_logp_gap"],
+        "arm": arm,
+        "seed": seed,
+        "curve": curve,
+        "max_logp_gap": summary["max_logp_gap"],
         **{when: _kept(summary[when]) for when in ("before", "after")},
         "rl_seconds": sum(phases[p] for p in ("sample", "reward", "logprobs", "update")),
         "weights_sha256": summary["weights_sha256"],
