@@ -14,8 +14,16 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class UserError(ValueError):
+    """Input that its giver can mend: a key, a file, a checkpoint. main tells it in one line."""
+
+
+class MissingPackage(UserError, ImportError):
+    """An optional package that this input needs; the message names the extra that installs it."""
+
+
 def _fail(path: str, message: str) -> typing.NoReturn:
-    raise ValueError(f"{path}: {message}")
+    raise UserError(f"{path}: {message}")
 
 
 def _scalar(kind: Any, value: Any, path: str) -> Any:
@@ -55,7 +63,7 @@ def build(kind: type[T], values: Any, path: str = "config") -> T:
       path: where we are, for the error.
 
     Raises:
-      ValueError: names what is unknown (with the nearest known key), missing, or of the wrong type;
+      UserError: names what is unknown (with the nearest known key), missing, or of the wrong type;
         cross-field checks of `__post_init__` speak with the same path.
     """
     if not isinstance(values, Mapping) and not hasattr(values, "items"):
@@ -72,7 +80,7 @@ def build(kind: type[T], values: Any, path: str = "config") -> T:
     try:
         return kind(**fields)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """python -m r1jax.main --config=configs/NAME.py --workdir=runs/NAME [--config.grpo.lr=...]"""
 
 import difflib
+import errno
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +11,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from r1jax import config as configs
+from r1jax.config import UserError
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import check_run, config, run
 from r1jax.train.loop import Stopped
@@ -36,6 +38,9 @@ PIPELINES = {
     ),
 }
 
+FAILED, INPUT = 1, 2  # exit codes: the run cannot go on; the input is wrong
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of an OSError that no other input would mend
+
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The run: a file of configs/.", lock_config=True
 )
@@ -46,36 +51,42 @@ _WORKDIR = flags.DEFINE_string(
 
 def _run(argv: list[str]) -> None:
     if argv[1:]:
-        raise ValueError(f"arguments that nobody reads: {argv[1:]}")
+        raise UserError(f"arguments that nobody reads: {argv[1:]}")
     values = _CONFIG.value
     name = values.get("pipeline")
     if name not in PIPELINES:
         near = difflib.get_close_matches(str(name), PIPELINES, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"config.pipeline: got {name!r}, wanted one of {sorted(PIPELINES)}{hint}")
+        raise UserError(f"config.pipeline: got {name!r}, wanted one of {sorted(PIPELINES)}{hint}")
     pipeline = PIPELINES[name]
     # the persistent cache spares a resumed run the compilation
     jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
     pipeline.run(configs.build(pipeline.config, values.to_dict()), Path(_WORKDIR.value))
 
 
-def _fail(error: BaseException | str) -> NoReturn:
+def _fail(error: BaseException | str, code: int) -> NoReturn:
     print(f"error: {error}", file=sys.stderr, flush=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def main(argv: list[str]) -> None:
-    """Runs the pipeline; what the user can mend is told in one line, without a traceback."""
+    """Runs the pipeline.
+
+    Exits with 0 when the run is done, or was stopped by a signal and saved; with 2 and one line if
+    the input is wrong (`UserError`, a file that is not there); with 1 and one line if the run
+    cannot go on (a full disk, gradients that are not finite). Any other exception keeps its trace.
+    """
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # absl's own default shows every step of orbax
     try:
         _run(argv)
     except Stopped as stopped:
         print(stopped, flush=True)
-    except (ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
-        if flags.FLAGS.verbosity > 0 or isinstance(error, jax.errors.JaxRuntimeError):
+    except (UserError, FloatingPointError, OSError) as error:
+        if flags.FLAGS.verbosity > 0:
             raise
-        _fail(error)
+        failed = isinstance(error, FloatingPointError) or getattr(error, "errno", None) in DISK
+        _fail(error, FAILED if failed else INPUT)
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -83,14 +94,14 @@ def parse_flags(argv: list[str]) -> list[str]:
     try:
         return app.parse_flags_with_usage(argv)
     except OSError as error:
-        _fail(error)
+        _fail(error, INPUT)
     except (AttributeError, KeyError) as error:
         inner = error.args[0] if isinstance(error.args[0], KeyError) else error
         key, _, hint = str(inner.args[0]).strip("'").partition("'")
         asked = [a for a in argv[1:] if f".{key}" in a.partition("=")[0]]
         if not asked:  # not an override of ours: a mistake within the config file
             raise
-        _fail(f"{asked[0]}: the config has no key {key!r}. {hint.strip()}")
+        _fail(f"{asked[0]}: the config has no key {key!r}. {hint.strip()}", INPUT)
 
 
 if __name__ == "__main__":

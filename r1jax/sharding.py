@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from r1jax.config import UserError
 from r1jax.types import GrpoBatch, PackedBatch, TrainState, Tree, Weights
 
 
@@ -57,11 +58,11 @@ def make_mesh(*, data: int, expert: int, model: int) -> Mesh:
     """Returns an explicit mesh of data x expert x model devices.
 
     Raises:
-      ValueError: if the product is not the number of devices there are.
+      UserError: if the product is not the number of devices there are.
     """
     n = len(jax.devices())
     if data * expert * model != n:
-        raise ValueError(
+        raise UserError(
             f"mesh: data {data} x expert {expert} x model {model} = {data * expert * model}, "
             f"but there are {n} devices"
         )
@@ -83,11 +84,11 @@ def spec(*logical: str) -> PartitionSpec:
     """Returns the PartitionSpec of an array whose axes have these logical names.
 
     Raises:
-      ValueError: on a name that the table lacks, or two axes on one mesh axis.
+      UserError: on a name that the table lacks, or two axes on one mesh axis.
     """
     unknown = [name for name in logical if name not in AXIS_RULES]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"sharding: unknown logical axes {unknown}; the table has {sorted(AXIS_RULES)}"
         )
     entries = [AXIS_RULES[name] for name in logical]
@@ -95,7 +96,7 @@ def spec(*logical: str) -> PartitionSpec:
         axis for entry in entries for axis in ((entry,) if isinstance(entry, str) else entry or ())
     ]
     if len(used) != len(set(used)):
-        raise ValueError(f"sharding: axes {logical} would use a mesh axis twice: {used}")
+        raise UserError(f"sharding: axes {logical} would use a mesh axis twice: {used}")
     return PartitionSpec(*entries)
 
 
@@ -128,7 +129,7 @@ def layout(
       what: its name, for the error.
 
     Raises:
-      ValueError: if a sharded axis does not divide by its mesh axes.
+      UserError: if a sharded axis does not divide by its mesh axes.
     """
     if mesh is None:
         return None
@@ -137,7 +138,7 @@ def layout(
         along = (entry,) if isinstance(entry, str) else entry or ()
         ways = math.prod(mesh.shape[axis] for axis in along)
         if size % ways:
-            raise ValueError(
+            raise UserError(
                 f"sharding: {what} has {name} = {size}, which {ways} devices {along} do not divide"
             )
     return NamedSharding(mesh, entries)
@@ -158,7 +159,7 @@ def place(tree: Tree, mesh: Mesh, axes: Tree) -> Tree:
       axes: a tree of the same structure, of tuples of logical axis names; () replicates.
 
     Raises:
-      ValueError: if a sharded axis does not divide by its mesh axes; names the leaf.
+      UserError: if a sharded axis does not divide by its mesh axes; names the leaf.
     """
 
     def laid_out(path, names, x):

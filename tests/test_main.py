@@ -1,6 +1,8 @@
+import errno
 import importlib
 import json
 import logging
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from absl import logging as absl_logging
 
 from r1jax import config as configs
 from r1jax import main
+from r1jax.config import MissingPackage, UserError
 from r1jax.data.world.sums import WorldSource
 from r1jax.pipelines import pretrain, table
 from r1jax.pipelines.r1_zero import run as r1_zero
@@ -29,7 +32,7 @@ FILES = [
 
 @pytest.fixture
 def fails(monkeypatch, capsys, tmp_path, nano_base):
-    """Runs main in this process, sees it exit with 1 before any work; returns what it said."""
+    """Runs main in this process, sees it exit with 2 before any work; returns what it said."""
     cache, handlers = jax.config.jax_compilation_cache_dir, logging.root.handlers[:]
 
     def of(*arguments: str, config: Path = NANO, workdir: Path = tmp_path / "run") -> str:
@@ -44,7 +47,7 @@ def fails(monkeypatch, capsys, tmp_path, nano_base):
         with pytest.raises(SystemExit) as stop:
             app.run(main.main, argv=argv, flags_parser=main.parse_flags)
         said = capsys.readouterr()
-        assert stop.value.code == 1
+        assert stop.value.code == 2
         assert "Traceback" not in said.err and said.err.startswith("error: ")
         assert not list(workdir.glob("*.jsonl")) or workdir.is_file()
         return said.err
@@ -68,6 +71,38 @@ def test_an_unknown_pipeline_is_told_with_the_known(fails):
 
 def test_a_config_file_that_is_not_there_is_named(fails):
     assert "configs/nope.py" in fails(config=Path("configs/nope.py"))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UserError("this"), 2),
+        (FileNotFoundError("this"), 2),
+        (MissingPackage("this"), 2),
+        (OSError(errno.ENOSPC, "this"), 1),
+        (FloatingPointError("this"), 1),
+    ],
+)
+def test_the_exit_code_says_whose_fault_it_was(error, code, monkeypatch, capsys):
+    def run(argv):
+        raise error
+
+    monkeypatch.setattr(main, "_run", run)
+    flags.FLAGS["verbosity"].present = 0
+    with pytest.raises(SystemExit) as stop:
+        main.main([])
+    assert stop.value.code == code
+    assert re.fullmatch(r"error: .*this\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyError, ImportError])
+def test_a_fault_of_ours_keeps_its_trace(kind, monkeypatch):
+    def run(argv):
+        raise kind("a bug")
+
+    monkeypatch.setattr(main, "_run", run)
+    with pytest.raises(kind, match="a bug"):
+        main.main([])
 
 
 def test_arguments_that_nobody_reads_are_told(fails):

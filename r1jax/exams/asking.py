@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key
 
 from r1jax import keys
+from r1jax.config import UserError
 from r1jax.data.tasks.selection import filled
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.hub.artifacts import open_model
@@ -56,11 +57,11 @@ class AskConfig:
             "max_new_tokens": self.max_new_tokens,
         }
         if low := {name: count for name, count in counts.items() if count < 1}:
-            raise ValueError(f"got {low}: need at least 1")
+            raise UserError(f"got {low}: need at least 1")
         rows = self.mesh.data * self.mesh.expert
         streams, devices = self.sampler.streams, rows * self.mesh.model
         if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
-            raise ValueError(
+            raise UserError(
                 f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
                 "for rows, wanted divisors, and one stream on a mesh"
             )
@@ -70,7 +71,7 @@ def ask_config(config: Any, **others: Any) -> AskConfig:
     """Returns the `AskConfig` of a run: its config's fields of these names, but for `others`.
 
     Raises:
-      ValueError: if a model cannot be asked so.
+      UserError: if a model cannot be asked so.
     """
     names = [f.name for f in dataclasses.fields(AskConfig) if f.name not in others]
     return AskConfig(**{name: getattr(config, name) for name in names}, **others)
@@ -146,7 +147,7 @@ def open_asker(config: AskConfig, mesh: Mesh | None) -> Asker:
     """Reads the model that a config names, laid out on the mesh.
 
     Raises:
-      ValueError: names the file that is missing or damaged.
+      UserError: names the file that is missing or damaged.
     """
     weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
     sampler = open_sampler(
@@ -163,7 +164,7 @@ def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) 
     """Raises ValueError unless reward models read what is that long, in tokens, and its end."""
     for name, preference in learned.items():
         if max(preference.buckets) <= longest:
-            raise ValueError(
+            raise UserError(
                 f"preferences.{name}: the largest bucket is {max(preference.buckets)}, wanted "
                 f"more than the {longest} tokens of the longest prompt and completion"
             )
@@ -187,12 +188,12 @@ def check_exam(
       learned: the reward models that judge too, by name.
     """
     if samples < 1 or samples % ask.samples_at_once:
-        raise ValueError(
+        raise UserError(
             f"samples {samples} are no multiple of samples_at_once {ask.samples_at_once}"
         )
     if not 0 < level < 1:
-        raise ValueError(f"level {level}: wanted between 0 and 1")
+        raise UserError(f"level {level}: wanted between 0 and 1")
     reward.check(cap=ask.max_new_tokens, learned=learned)
     check_preferences(learned, longest=max(ask.prompt_buckets) + ask.max_new_tokens)
     if reward.kind != "rule":
-        raise ValueError(f"reward.kind {reward.kind!r}: answers are judged by rules")
+        raise UserError(f"reward.kind {reward.kind!r}: answers are judged by rules")

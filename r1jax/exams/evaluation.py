@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from r1jax import keys
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import ProblemSource
 from r1jax.exams import results
 from r1jax.exams.examiner import (
@@ -59,22 +60,20 @@ class EvalConfig:
 
     def __post_init__(self):
         if not 0 < self.level < 1:
-            raise ValueError(f"level {self.level} is not within 0 and 1")
+            raise UserError(f"level {self.level} is not within 0 and 1")
         if min(self.samples, self.consensus, self.batch) < 1 or self.every_updates < 0:
-            raise ValueError(
+            raise UserError(
                 f"samples {self.samples}, consensus {self.consensus}, batch {self.batch}, "
                 f"every_updates {self.every_updates}: need at least 1, 1, 1 and 0"
             )
         if self.samples % self.consensus:
-            raise ValueError(
-                f"samples {self.samples} are no multiple of consensus {self.consensus}"
-            )
+            raise UserError(f"samples {self.samples} are no multiple of consensus {self.consensus}")
         for split in ("validation", "test", "ood"):
             questions = getattr(self, split)
             if questions % self.batch:
-                raise ValueError(f"{split} {questions} is no multiple of batch {self.batch}")
+                raise UserError(f"{split} {questions} is no multiple of batch {self.batch}")
             if questions == 1:
-                raise ValueError(f"{split} 1: an interval needs 2 questions, or 0 for no exam")
+                raise UserError(f"{split} 1: an interval needs 2 questions, or 0 for no exam")
 
 
 def _sampled(
@@ -132,7 +131,7 @@ def evaluate(
       reflective answers among the rates; and the first samples of the first questions, to be read.
 
     Raises:
-      RuntimeError: if the answers to fewer than two questions could be judged.
+      UserError: if the answers to fewer than two questions could be judged.
     """
     answered = _sampled(
         examiner, weights, source, key, split=split, count=count, config=config, cap=cap
@@ -148,7 +147,7 @@ def evaluate(
     if judged < 2:
         reasons = [s.reason for s in answered.scores if s.error]
         rest = f"first failure: {reasons[0]}" if reasons else "the others have no answer"
-        raise RuntimeError(
+        raise UserError(
             f"{split}: {judged} of {count} questions could be judged, wanted at least 2; {rest}"
         )
     row = {"split": split, **{name: whole[name] for name in KEPT}}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Key
 
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem, ProblemSource
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.judge import OPEN
@@ -66,7 +67,7 @@ class Examiner:
         """Raises if one of these prompts fits no bucket, or its answer cannot be judged.
 
         Raises:
-          ValueError: names the split and the problem.
+          UserError: names the split and the problem.
         """
         for i in indices:
             problem = source[i]
@@ -74,7 +75,7 @@ class Examiner:
                 self.sampler.bucket([self.prompt(problem).ids])
                 self.rewarder.check(problem)
             except ValueError as error:
-                raise ValueError(f"{split}: problem {problem.id}: {error}") from error
+                raise UserError(f"{split}: problem {problem.id}: {error}") from error
 
     def vote(self, rows: Iterable[dict[str, Any]], questions: Iterable[Problem]) -> None:
         """Adds to each row of `answer_rows` the key by which its answer votes."""

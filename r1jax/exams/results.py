@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from r1jax.config import UserError
 from r1jax.exams import statistics
 from r1jax.rewards.judge import OPEN
 
@@ -29,19 +30,19 @@ def by_question(rows: Sequence[Row]) -> Questions:
     """Returns the samples of each question, in order; questions as they first occur.
 
     Raises:
-      ValueError: if there is no row, a field is missing, a value or length is out of range, a
+      UserError: if there is no row, a field is missing, a value or length is out of range, a
         sample is there twice, one question has two labels, or some questions lack samples that
         others have.
     """
     if not rows:
-        raise ValueError("exam: no answers")
+        raise UserError("exam: no answers")
     questions: Questions = {}
     for row in rows:
         missing = [field for field in FIELDS if field not in row]
         if missing:
-            raise ValueError(f"exam: answer of {row.get('id')!r}: missing fields {missing}")
+            raise UserError(f"exam: answer of {row.get('id')!r}: missing fields {missing}")
         if not 0 <= row["value"] <= 1 or row["tokens"] < 0:
-            raise ValueError(
+            raise UserError(
                 f"exam: sample {row['sample']} of {row['id']!r}: got value {row['value']}, tokens "
                 f"{row['tokens']}, wanted 0 to 1, and at least 0"
             )
@@ -52,13 +53,13 @@ def by_question(rows: Sequence[Row]) -> Questions:
         samples.sort(key=lambda row: row["sample"])
         numbers = [row["sample"] for row in samples]
         if len(set(numbers)) < len(numbers):
-            raise ValueError(f"exam: {name!r} has a sample twice: {numbers}")
+            raise UserError(f"exam: {name!r} has a sample twice: {numbers}")
         if len({(row["stratum"], row["subject"]) for row in samples}) > 1:
-            raise ValueError(f"exam: {name!r} has more than one stratum or subject")
+            raise UserError(f"exam: {name!r} has more than one stratum or subject")
         short += [(name, numbers)] if numbers != wanted else []
     if short:
         name, numbers = short[0]
-        raise ValueError(
+        raise UserError(
             f"exam: {len(short)} of {len(questions)} questions lack samples that others have, the "
             f"first: {name!r} has {len(numbers)} of {len(wanted)}"
         )
@@ -187,12 +188,12 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
       and their histogram; by_stratum, by_subject; accuracies by question.
 
     Raises:
-      ValueError: if rows are incomplete (see `by_question`), or a k is not 1 to samples.
+      UserError: if rows are incomplete (see `by_question`), or a k is not 1 to samples.
     """
     questions = by_question(rows)
     samples = len(next(iter(questions.values())))
     if any(not 1 <= k <= samples for k in ks):
-        raise ValueError(f"exam: got k of {list(ks)}, wanted 1 to the {samples} samples there are")
+        raise UserError(f"exam: got k of {list(ks)}, wanted 1 to the {samples} samples there are")
     known = judged(rows)
     # of what has an answer to be right about; a question is of one kind
     asked = {name: s for name, s in questions.items() if s[0]["kind"] not in OPEN}
@@ -258,7 +259,7 @@ def compare(
       the judges could say nothing about.
 
     Raises:
-      ValueError: if the exams are not of the same questions, or fewer than 2 remain.
+      UserError: if the exams are not of the same questions, or fewer than 2 remain.
     """
     whole = [{*exam["accuracies"], *exam["errors"]["unjudged"]} for exam in (ours, theirs)]
     statistics.check_same_questions(*whole)

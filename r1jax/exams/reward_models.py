@@ -13,6 +13,7 @@ from typing import Literal
 import jax
 from jax.sharding import Mesh
 
+from r1jax.config import UserError
 from r1jax.exams.reward_scorer import RewardScorer, quietly
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import Completion
@@ -45,12 +46,12 @@ class Preference:
     or the thought too, its own directory says.
 
     Raises:
-      ValueError: among several processes, which would each run programs of their own.
+      UserError: among several processes, which would each run programs of their own.
     """
 
     def __init__(self, config: PreferenceConfig, *, how: ExecutionConfig, mesh: Mesh | None):
         if jax.process_count() > 1:
-            raise ValueError(
+            raise UserError(
                 f"preferences: got {jax.process_count()} processes, wanted one: each judges rows "
                 "of its own"
             )

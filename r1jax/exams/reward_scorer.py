@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from r1jax import config as configs
 from r1jax import sharding
+from r1jax.config import UserError
 from r1jax.data.rows import preferences
 from r1jax.data.tasks.selection import filled
 from r1jax.hub import safetensors
@@ -86,14 +87,14 @@ class IdScorer:
           tell: is told after each batch how many texts are scored.
 
         Raises:
-          ValueError: if a text fits no bucket; says which.
+          UserError: if a text fits no bucket; says which.
         """
         widths = []
         for number, ids in enumerate(texts):
             try:
                 widths.append(bucket(len(ids), self.buckets))
             except ValueError as error:
-                raise ValueError(f"text {number}: {error}") from error
+                raise UserError(f"text {number}: {error}") from error
         scores, scored = [0.0] * len(texts), 0
         # a text is always scored in its own bucket: its score is then a function of it alone
         for width in sorted(set(widths)):
@@ -146,9 +147,9 @@ def _about(path: Path) -> tuple[dict[str, Any], PromptConfig]:
         about = json.loads(path.read_text())
         prompt, sees = about["prompt"], about["sees"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not what a reward model has there: {error!r}") from error
+        raise UserError(f"{path}: not what a reward model has there: {error!r}") from error
     if sees not in ("summary", "all"):
-        raise ValueError(f"{path}: sees: got {sees!r}, wanted 'summary' or 'all'")
+        raise UserError(f"{path}: sees: got {sees!r}, wanted 'summary' or 'all'")
     return about, configs.build(PromptConfig, prompt, f"{path}: prompt")
 
 
@@ -158,16 +159,16 @@ def open_reward_model(
     """Reads the weights of a reward model, laid out on the mesh.
 
     Raises:
-      ValueError: names the file that is missing or damaged.
+      UserError: names the file that is missing or damaged.
     """
     weights, model, tokenizer = open_model(directory, how=how, mesh=mesh)
     path = resolve(directory) / HEAD
     if not path.is_file():
-        raise ValueError(f"reward model {directory}: lacks {[HEAD]}")
+        raise UserError(f"reward model {directory}: lacks {[HEAD]}")
     tensors, _ = safetensors.read_header(path)
     if "head_D" not in tensors or tensors["head_D"].shape != (model.d_model,):
         told = {name: tensor.shape for name, tensor in tensors.items()}
-        raise ValueError(f"{path}: got {told}, wanted head_D {(model.d_model,)}")
+        raise UserError(f"{path}: got {told}, wanted head_D {(model.d_model,)}")
     head = safetensors.read(tensors["head_D"]).astype(np.float32, copy=False)
     head_D = sharding.put(head, mesh, ("act_embed",), "head_D")
     params = {"network": weights.params, "head_D": jnp.asarray(head_D)}
@@ -185,7 +186,7 @@ class RewardScorer:
       batch: texts at a time.
 
     Raises:
-      ValueError: names the file that is missing or damaged.
+      UserError: names the file that is missing or damaged.
     """
 
     def __init__(
@@ -213,7 +214,7 @@ class RewardScorer:
           opened: whether the prompt ended in <think>, which then counts as written.
 
         Raises:
-          ValueError: if a text fits no bucket; says which.
+          UserError: if a text fits no bucket; says which.
         """
         encoded = self.encoded(questions, replies, opened)
         return self.ids(self.weights, encoded, tell=quietly)

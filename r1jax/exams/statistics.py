@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from r1jax.config import UserError
+
 ROUNDING = 1e-9  # means of questions that differ by less are equal
 
 
@@ -57,10 +59,10 @@ def pass_at_k(n: int, c: int, k: int) -> float:
       k: samples allowed, at most n.
 
     Raises:
-      ValueError: unless 0 <= c <= n and 1 <= k <= n.
+      UserError: unless 0 <= c <= n and 1 <= k <= n.
     """
     if not (0 <= c <= n and 1 <= k <= n):
-        raise ValueError(f"pass@k: got n {n}, c {c}, k {k}, wanted 0 <= c <= n and 1 <= k <= n")
+        raise UserError(f"pass@k: got n {n}, c {c}, k {k}, wanted 0 <= c <= n and 1 <= k <= n")
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
@@ -93,10 +95,10 @@ def consensus(votes: Sequence[Hashable], right: Sequence[bool | None], *, k: int
       None if no block's winner was judged.
 
     Raises:
-      ValueError: if the lengths differ, or k does not divide the number of samples.
+      UserError: if the lengths differ, or k does not divide the number of samples.
     """
     if len(votes) != len(right) or k < 1 or not votes or len(votes) % k:
-        raise ValueError(
+        raise UserError(
             f"cons@k: got {len(votes)} votes, {len(right)} verdicts, k {k}, wanted equal numbers "
             "that k divides"
         )
@@ -129,20 +131,20 @@ def mean_interval(
       bounds: of what a question can have; scores without any have -inf and inf.
 
     Raises:
-      ValueError: if Q < 2, level is outside (0, 1), a value is outside the bounds, or all values
+      UserError: if Q < 2, level is outside (0, 1), a value is outside the bounds, or all values
         are equal and nothing bounds the others.
     """
     n_questions = len(means_Q)
     if n_questions < 2:
-        raise ValueError(f"interval: got {n_questions} questions, wanted at least 2")
+        raise UserError(f"interval: got {n_questions} questions, wanted at least 2")
     if not 0 < level < 1:
-        raise ValueError(f"interval: got level {level}, wanted one between 0 and 1")
+        raise UserError(f"interval: got level {level}, wanted one between 0 and 1")
     if not np.all((means_Q >= bounds[0]) & (means_Q <= bounds[1])):
-        raise ValueError(f"interval: got values outside {list(bounds)} or NaN")
+        raise UserError(f"interval: got values outside {list(bounds)} or NaN")
     mean = float(means_Q.mean())
     if np.ptp(means_Q) < ROUNDING:
         if not np.all(np.isfinite(bounds)):
-            raise ValueError(f"interval: all values are {mean} and none is known to bound others")
+            raise UserError(f"interval: all values are {mean} and none is known to bound others")
         # Had more than this share of all questions another value, Q in a row without one would be
         # less likely than 1 - level; that share may lie at either bound.
         unseen = 1 - (1 - level) ** (1 / n_questions)
@@ -183,11 +185,11 @@ def check_same_questions(a: Set[str], b: Set[str]) -> None:
     """Refuses two exams of unlike questions.
 
     Raises:
-      ValueError: tells how many questions are in one only, and the first.
+      UserError: tells how many questions are in one only, and the first.
     """
     odd = sorted(a ^ b)
     if odd:
-        raise ValueError(
+        raise UserError(
             f"compare: {len(odd)} questions are in one exam only "
             f"({len(a)} against {len(b)} questions), the first: {odd[0]!r}"
         )
@@ -208,15 +210,15 @@ def compare(
       seed: of those.
 
     Raises:
-      ValueError: if the questions are not the same or fewer than 2, level is outside (0, 1), draws
+      UserError: if the questions are not the same or fewer than 2, level is outside (0, 1), draws
         below 1, or a value outside [0, 1].
     """
     check_same_questions(a.keys(), b.keys())
     if draws < 1:
-        raise ValueError(f"compare: got {draws} draws, wanted at least 1")
+        raise UserError(f"compare: got {draws} draws, wanted at least 1")
     means_2Q = np.array([[a[name], b[name]] for name in a], np.float64).reshape(-1, 2).T
     if not np.all((means_2Q >= 0) & (means_2Q <= 1)):
-        raise ValueError("compare: got correctness outside [0, 1] or NaN")
+        raise UserError("compare: got correctness outside [0, 1] or NaN")
     differences_Q = means_2Q[0] - means_2Q[1]
     interval = mean_interval(differences_Q, bounds=(-1.0, 1.0), level=level)
     if np.ptp(differences_Q) < ROUNDING:

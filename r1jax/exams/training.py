@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from jax.sharding import Mesh
 
 from r1jax import keys, sharding
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import ProblemSource
 from r1jax.data.tasks.tasks import TaskData
 from r1jax.exams.asking import open_sampler
@@ -61,19 +62,19 @@ class TrainingExam:
         """Meets bad input before any work: the splits are large enough, all questions fit.
 
         Raises:
-          ValueError: says which split and problem.
+          UserError: says which split and problem.
         """
         e = self.config
         for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
             there = len(self.splits.get(split, []))
             if wanted > there:
-                raise ValueError(f"{self.where}.{split}: {wanted} problems wanted, {there} there")
+                raise UserError(f"{self.where}.{split}: {wanted} problems wanted, {there} there")
             if wanted:
                 asked = self.splits[split]
                 self.examiner.check(asked, range(wanted), split)
                 answered = sum(asked[i].kind not in OPEN for i in range(wanted))
                 if answered < 2:
-                    raise ValueError(
+                    raise UserError(
                         f"{self.where}.{split}: {answered} of {wanted} questions have an answer to "
                         "be right about: wanted 2 for an interval, or 0 questions for no exam"
                     )
@@ -228,7 +229,7 @@ def open_trainer(
     """Enters the mesh, makes a trainer, checks its input, tells of its data; closes it at the end.
 
     Raises:
-      ValueError: if nothing can be written to the workdir, or the input is bad.
+      UserError: if nothing can be written to the workdir, or the input is bad.
     """
     check_writable(workdir)
     with sharding.use(**dataclasses.asdict(mesh)) as placed, closing(make(config, placed)) as made:

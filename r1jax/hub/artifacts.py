@@ -12,6 +12,7 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from r1jax.config import UserError
 from r1jax.hub import families, read
 from r1jax.hub.write import write_model
 from r1jax.io.digests import MADE_BY
@@ -61,7 +62,7 @@ def save_model(
       made_by: command, config and what else says where it comes from; becomes made_by.json.
 
     Raises:
-      ValueError: if the tokenizer has more ids than the embedding has rows.
+      UserError: if the tokenizer has more ids than the embedding has rows.
     """
     directory = Path(directory)
     write_model(directory, weights, model=model, tokenizer=tokenizer)
@@ -73,7 +74,7 @@ def load_model(name: str) -> tuple[Weights, ModelConfig, Tokenizer]:
     """Reads a model directory that `save_model` wrote, held and run as it was when saved.
 
     Raises:
-      ValueError: as `open_model` does, and if another program wrote the directory.
+      UserError: as `open_model` does, and if another program wrote the directory.
     """
     return _open(name, how=None, mesh=None)
 
@@ -89,14 +90,14 @@ def open_model(
       mesh: where the weights go; None keeps them on the default device.
 
     Raises:
-      ValueError: names the file and the tensor that is damaged, missing or not ours to read; a
+      UserError: names the file and the tensor that is damaged, missing or not ours to read; a
         tokenizer that is not the one that the model was saved with; of a directory in r1jax's old
         format, the command that converts it.
     """
     path = resolve(name)
     if path.suffix == ".gguf":
         if not path.is_file():
-            raise ValueError(f"model {name}: no such file")
+            raise UserError(f"model {name}: no such file")
         return read.open_gguf(path, how=how, mesh=mesh)
     return _open(name, how=how, mesh=mesh)
 
@@ -108,10 +109,10 @@ def _open(
     directory = resolve(name)
     where = directory / CONFIG
     if not where.is_file():
-        raise ValueError(f"model {name}: {directory} lacks {[CONFIG]}")
+        raise UserError(f"model {name}: {directory} lacks {[CONFIG]}")
     document = read_json(where)
     if is_old(directory, document):
-        raise ValueError(
+        raise UserError(
             f"model {name}: {directory} is in the old format ({OLD_WEIGHTS}); convert it: "
             f"python -m r1jax.hub.old {directory} {directory}_new"
         )

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.hub import families
 from r1jax.hub.families import FAMILIES
 from r1jax.model.config import ExecutionConfig, ModelConfig, RopeConfig
@@ -16,25 +17,25 @@ def family(model: ModelConfig) -> str:
     """The `model_type` that describes a model.
 
     Raises:
-      ValueError: if transformers has no such architecture.
+      UserError: if transformers has no such architecture.
     """
     a = model.attention
     if a.kind == "mla":
         if model.moe is None:
-            raise ValueError("transformers has no architecture with latent attention and no MoE")
+            raise UserError("transformers has no architecture with latent attention and no MoE")
         v3, moe = model.moe.score == "sigmoid", model.moe
         if not v3 and (model.mtp or moe.normalise):
-            raise ValueError(
+            raise UserError(
                 "transformers' deepseek_v2, the one with a softmax router, has no MTP module and "
                 "does not normalise the experts' weights"
             )
         if moe.group_score != ("top2" if v3 else "max"):
-            raise ValueError(
+            raise UserError(
                 f"transformers has no {moe.score} router whose groups score by {moe.group_score}"
             )
         return "deepseek_v3" if v3 else "deepseek_v2"
     if model.moe is not None or model.mtp or (a.qkv_bias and a.qk_norm):
-        raise ValueError("transformers has no architecture of grouped-query attention like this")
+        raise UserError("transformers has no architecture of grouped-query attention like this")
     return "qwen2" if a.qkv_bias else "qwen3" if a.qk_norm else "llama"
 
 
@@ -82,14 +83,14 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> di
         to them, but for YaRN's, which is what it stretches to.
 
     Raises:
-      ValueError: if transformers has no such architecture.
+      UserError: if transformers has no such architecture.
     """
     kind, a = family(model), model.attention
     if model.rope.kind == "yarn":
         window = round(model.rope.factor * model.rope.original_length)
         max_positions = window if max_positions is None else max_positions
         if max_positions != window:
-            raise ValueError(
+            raise UserError(
                 f"max_positions {max_positions}: YaRN stretches {model.rope.original_length} to "
                 f"{window}, and some readers take the factor from these two numbers"
             )
@@ -151,10 +152,10 @@ def saved_document(model: ModelConfig, tokenizer: Tokenizer, *, is_biased: bool)
       the key "r1jax"; without the ids that the tokenizer names.
 
     Raises:
-      ValueError: if the tokenizer has more ids than the embedding has rows.
+      UserError: if the tokenizer has more ids than the embedding has rows.
     """
     if tokenizer.size > model.vocab_size:
-        raise ValueError(
+        raise UserError(
             f"model to save: the tokenizer has {tokenizer.size} ids, the embedding "
             f"{model.vocab_size} rows"
         )

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1jax import config as configs
+from r1jax.config import UserError
 from r1jax.model.config import AttentionConfig, ExecutionConfig, ModelConfig, MoeConfig, RopeConfig
 from r1jax.text.files import OURS
 
@@ -38,7 +39,7 @@ class _Fields:
 
     def need(self, name: str) -> Any:
         if self.document.get(name) is None:
-            raise ValueError(f"{self.where}: lacks {name!r}, which {self.kind} needs")
+            raise UserError(f"{self.where}: lacks {name!r}, which {self.kind} needs")
         return self.document[name]
 
     def get(self, name: str, otherwise: Any) -> Any:
@@ -51,7 +52,7 @@ class _Fields:
         if not value:
             return None
         if not isinstance(value, Mapping):
-            raise ValueError(f"{self.where}: {name} is {value!r:.40}, wanted an object")
+            raise UserError(f"{self.where}: {name} is {value!r:.40}, wanted an object")
         return _Fields({"model_type": self.kind, **value}, f"{self.where}: {name}")
 
     def refuse(self, name: str, *allowed: Any) -> None:
@@ -59,13 +60,13 @@ class _Fields:
         value = self.document.get(name)
         if value is not None and value not in allowed:
             wanted = " or ".join(map(repr, allowed))
-            raise ValueError(f"{self.where}: {name} is {value!r}, r1jax has only {wanted}")
+            raise UserError(f"{self.where}: {name} is {value!r}, r1jax has only {wanted}")
 
     @property
     def kind(self) -> str:
         kind = self.document.get("model_type")
         if kind not in FAMILIES:
-            raise ValueError(
+            raise UserError(
                 f"{self.where}: model_type is {kind!r}, r1jax has only {sorted(FAMILIES)}"
             )
         return str(kind)
@@ -76,7 +77,7 @@ def _rope(f: _Fields) -> RopeConfig:
     inner = f.group("rope_parameters") or f.group("rope_scaling") or _Fields({}, f.where)
     kind = inner.get("rope_type", inner.get("type", "default"))
     if kind not in ("default", "yarn", "llama3"):
-        raise ValueError(f"{f.where}: rope type {kind!r}, r1jax has only default, llama3 and yarn")
+        raise UserError(f"{f.where}: rope type {kind!r}, r1jax has only default, llama3 and yarn")
     inner.refuse("partial_rotary_factor", 1.0)
     f.refuse("partial_rotary_factor", 1.0)
     values = dict.fromkeys(
@@ -100,17 +101,17 @@ def _rope(f: _Fields) -> RopeConfig:
 
 def _yarn(f: _Fields, inner: _Fields) -> dict[str, float]:
     if inner.get("attention_factor", None) is not None:
-        raise ValueError(f"{inner.where}: attention_factor is set, r1jax has only mscale")
+        raise UserError(f"{inner.where}: attention_factor is set, r1jax has only mscale")
     inner.refuse("truncate", True)
     scales = [float(inner.get(name, 0)) for name in ("mscale", "mscale_all_dim")]
     if (scales[0] > 0) != (scales[1] > 0):
-        raise ValueError(
+        raise UserError(
             f"{inner.where}: mscale {scales[0]} and mscale_all_dim {scales[1]}, r1jax has "
             "only both or neither"
         )
     if any(scales) and not f.kind.startswith("deepseek"):
         # transformers scales the softmax by them in DeepSeek's attention alone
-        raise ValueError(f"{inner.where}: mscale is set, which {f.kind} has no use for")
+        raise UserError(f"{inner.where}: mscale is set, which {f.kind} has no use for")
     fast, slow = (float(inner.get(n, v)) for n, v in (("beta_fast", 32), ("beta_slow", 1)))
     return {
         "beta_fast": fast, "beta_slow": slow, "mscale": scales[0], "mscale_all_dim": scales[1],
@@ -189,7 +190,7 @@ def _ours(document: Document, where: str, name: str) -> dict[str, Any]:
     section = document.get(OURS, {})
     value = section.get(name, {}) if isinstance(section, Mapping) else section
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: {OURS}.{name}: got {value!r:.40}, wanted an object")
+        raise UserError(f"{where}: {OURS}.{name}: got {value!r:.40}, wanted an object")
     return dict(value)
 
 
@@ -197,10 +198,10 @@ def saved_execution(document: Document, where: str) -> ExecutionConfig:
     """How a network that `hub.artifacts.save_model` wrote was held and run.
 
     Raises:
-      ValueError: if a config.json of others is asked for that.
+      UserError: if a config.json of others is asked for that.
     """
     if OURS not in document:
-        raise ValueError(f"{where}: lacks {OURS!r}, so the caller must say how to hold the model")
+        raise UserError(f"{where}: lacks {OURS!r}, so the caller must say how to hold the model")
     execution = _ours(document, where, "execution")
     return configs.build(ExecutionConfig, execution, f"{where}: {OURS}.execution")
 
@@ -235,7 +236,7 @@ def model_config(
       how: what the file does not say.
 
     Raises:
-      ValueError: names the field that is missing, or that asks for what r1jax lacks.
+      UserError: names the field that is missing, or that asks for what r1jax lacks.
     """
     changes = _ours(document, where, "model")
     try:
@@ -249,7 +250,7 @@ def model_config(
             fields = dataclasses.asdict(model)
     except ValueError as error:
         text = str(error)
-        raise ValueError(text if text.startswith(where) else f"{where}: {text}") from error
+        raise UserError(text if text.startswith(where) else f"{where}: {text}") from error
     return configs.build(ModelConfig, _merged(fields, changes), f"{where}: {OURS}.model")
 
 
@@ -259,12 +260,10 @@ def _model_config(f: _Fields, *, n_tokens: int, how: ExecutionConfig) -> ModelCo
     _check_quantisation(f)
     kinds = set(f.get("layer_types", ["full_attention"]))
     if kinds != {"full_attention"}:
-        raise ValueError(f"{f.where}: layer_types {sorted(kinds)}, r1jax has only full_attention")
+        raise UserError(f"{f.where}: layer_types {sorted(kinds)}, r1jax has only full_attention")
     modules = int(f.get("num_nextn_predict_layers", 0)) if f.kind == "deepseek_v3" else 0
     if modules > 1:
-        raise ValueError(
-            f"{f.where}: num_nextn_predict_layers is {modules}, r1jax has only 0 and 1"
-        )
+        raise UserError(f"{f.where}: num_nextn_predict_layers is {modules}, r1jax has only 0 and 1")
     dense = min(int(f.need("first_k_dense_replace")), n_layers) if latent else n_layers
     moe = _moe(f, how) if latent else None
     return ModelConfig(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import config as configs
+from r1jax.config import UserError
 from r1jax.hub import read, safetensors
 from r1jax.hub.artifacts import OLD_WEIGHTS, is_old, save_model
 from r1jax.model.config import ModelConfig
@@ -33,7 +34,7 @@ def _weights(path: Path, tensors: Mapping[str, safetensors.Tensor], model: Model
     wrong = sorted(n for n in wanted.keys() | there.keys() if wanted.get(n) != there.get(n))
     if wrong:
         lines = [f"{n}: got {there.get(n)}, wanted {wanted.get(n)}" for n in wrong[:5]]
-        raise ValueError(f"{path}: {'; '.join(lines)}, of {len(wrong)} such tensors")
+        raise UserError(f"{path}: {'; '.join(lines)}, of {len(wrong)} such tensors")
     leaf = lambda n: jnp.asarray(safetensors.read(tensors[n]))
     tree = jax.tree.unflatten(jax.tree.structure(shapes.params), [leaf(n) for n in params])
     bias = shapes.router_bias_LE
@@ -48,18 +49,18 @@ def convert(old: Path, new: Path) -> None:
       new: directory to make.
 
     Raises:
-      ValueError: if `old` is not in the old format or damaged, or `new` holds something.
+      UserError: if `old` is not in the old format or damaged, or `new` holds something.
     """
     document = read_json(old / CONFIG)
     if not is_old(old, document):
-        raise ValueError(f"{old}: no model in the old format, with {CONFIG} and {OLD_WEIGHTS}")
+        raise UserError(f"{old}: no model in the old format, with {CONFIG} and {OLD_WEIGHTS}")
     if new.exists() and any(new.iterdir()):
-        raise ValueError(f"{new}: holds files already")
+        raise UserError(f"{new}: holds files already")
     model = configs.build(ModelConfig, document.get("model", {}), f"{old / CONFIG}: model")
     tensors, metadata = safetensors.read_header(old / OLD_WEIGHTS)
     tokenizer = read_tokenizer(old)
     if metadata.get("tokenizer") != tokenizer.fingerprint:
-        raise ValueError(f"{old}: its tokenizer does not match {OLD_WEIGHTS}")
+        raise UserError(f"{old}: its tokenizer does not match {OLD_WEIGHTS}")
     weights = _weights(old / OLD_WEIGHTS, tensors, model)
     made_by = document.get("made_by", {})
     save_model(new, weights, model=model, tokenizer=tokenizer, made_by=made_by)

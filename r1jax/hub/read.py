@@ -20,6 +20,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import sharding
+from r1jax.config import UserError
 from r1jax.hub import convert, families, safetensors
 from r1jax.hub.convert import Piece
 from r1jax.hub.gguf import tokenizer as gguf_tokenizer
@@ -41,12 +42,12 @@ def dequantise(weight: np.ndarray, scale: np.ndarray, name: str) -> np.ndarray:
     """float32 weights of blocks of 128 x 128 that share a scale (DeepSeek-V3's float8 files).
 
     Raises:
-      ValueError: if the scales are not one per block; names the tensor.
+      UserError: if the scales are not one per block; names the tensor.
     """
     rows, columns = weight.shape
     want = (-(-rows // FP8_BLOCK), -(-columns // FP8_BLOCK))
     if scale.shape != want:
-        raise ValueError(f"{name}{SCALE}: got scales {scale.shape}, wanted {want}")
+        raise UserError(f"{name}{SCALE}: got scales {scale.shape}, wanted {want}")
     whole = np.empty(weight.shape, np.float32)
     for i, row in enumerate(scale.astype(np.float32)):
         block = slice(i * FP8_BLOCK, (i + 1) * FP8_BLOCK)
@@ -70,7 +71,7 @@ def check(
       where: the checkpoint, for the error.
 
     Raises:
-      ValueError: names missing, unexpected and misshapen tensors.
+      UserError: names missing, unexpected and misshapen tensors.
     """
     wanted = {piece.name: piece for piece in table}
     known = wanted.keys() & tensors.keys()
@@ -89,7 +90,7 @@ def check(
     wrong += [f"{n}: float8, wanted so only of matrices" for n in flat]
     if missing or unexpected or wrong:
         some = lambda names: f"{names[:5]}" + (f" of {len(names)}" if len(names) > 5 else "")
-        raise ValueError(
+        raise UserError(
             f"{where}: missing {some(missing)}, unexpected {some(unexpected)}, "
             f"of the wrong kind {some(sorted(wrong))}"
         )
@@ -210,7 +211,7 @@ def read_weights(
       mesh: where the weights go; None keeps them on the default device.
 
     Raises:
-      ValueError: names the file and the tensor that is damaged, missing, unexpected or misshapen.
+      UserError: names the file and the tensor that is damaged, missing, unexpected or misshapen.
     """
     table, tensors = convert.pieces(model, interleaved=interleaved), safetensors.find(directory)
     biases = convert.softmax_biases(model)
@@ -237,12 +238,12 @@ def open_directory(
     """Reads a Hugging Face directory whose config.json is `document`.
 
     Raises:
-      ValueError: if the architecture is none of ours, or a file is missing or damaged; names it.
+      UserError: if the architecture is none of ours, or a file is missing or damaged; names it.
     """
     where = str(directory / "config.json")
     vocabulary = document.get("vocab_size")
     if isinstance(vocabulary, int) and tokenizer.size > vocabulary:
-        raise ValueError(
+        raise UserError(
             f"{directory}: the tokenizer has {tokenizer.size} ids, the embedding {vocabulary} rows"
         )
     model = families.model_config(document, where, n_tokens=tokenizer.size, how=how)
@@ -258,14 +259,14 @@ def open_gguf(
 
     Raises:
       ImportError: if the package gguf is not installed.
-      ValueError: if the file is damaged, or holds what r1jax lacks; names it.
+      UserError: if the file is damaged, or holds what r1jax lacks; names it.
     """
     file = GgufFile(path)
     vocabulary = file.vocabulary()
     try:
         tokenizer = gguf_tokenizer.build(gguf_tokenizer.GgufVocabulary(**vocabulary))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     model = families.model_config(file.config(), str(path), n_tokens=tokenizer.size, how=how)
     table = convert.pieces(model, interleaved=False)
     check({n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
+from r1jax.config import UserError
+
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {
@@ -44,9 +46,9 @@ def _document(path: Path, text: bytes) -> dict:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"{path}: its header is not JSON ({error})") from error
+        raise UserError(f"{path}: its header is not JSON ({error})") from error
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: got {document!r:.40}, wanted an object")
+        raise UserError(f"{path}: got {document!r:.40}, wanted an object")
     return document
 
 
@@ -55,13 +57,13 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: names the file, and the tensor, whose entry cannot be or whose bytes are missing.
+      UserError: names the file, and the tensor, whose entry cannot be or whose bytes are missing.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
-            raise ValueError(
+            raise UserError(
                 f"{path}: {size} bytes, but its header alone takes {length}: truncated, or no "
                 "safetensors file"
             )
@@ -72,17 +74,17 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             kind, shape = entry["dtype"], tuple(int(n) for n in entry["shape"])
             begin, end = (int(n) for n in entry["data_offsets"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {name}: no dtype, shape and offsets ({error!r})") from error
+            raise UserError(f"{path}: {name}: no dtype, shape and offsets ({error!r})") from error
         if not isinstance(kind, str) or kind not in DTYPES:
-            raise ValueError(f"{path}: {name}: dtype {kind}, wanted one of {sorted(DTYPES)}")
+            raise UserError(f"{path}: {name}: dtype {kind}, wanted one of {sorted(DTYPES)}")
         tensor = Tensor(path, DTYPES[kind], shape, 8 + length + begin)
         if end - begin != tensor.nbytes or min((*shape, begin), default=0) < 0:
-            raise ValueError(
+            raise UserError(
                 f"{path}: {name}: {kind} {list(shape)} takes {tensor.nbytes} bytes, its offsets "
                 f"span {end - begin}"
             )
         if 8 + length + end > size:
-            raise ValueError(
+            raise UserError(
                 f"{path}: {name}: ends at byte {8 + length + end}, the file has {size}: truncated"
             )
         tensors[name] = tensor
@@ -95,7 +97,7 @@ def find(directory: Path) -> dict[str, Tensor]:
     They are in the files of the index, else in model.safetensors, else in the only file there is.
 
     Raises:
-      ValueError: names what is wrong: no safetensors, a missing or truncated file, an index that
+      UserError: names what is wrong: no safetensors, a missing or truncated file, an index that
         lists what a file lacks.
     """
     index = directory / INDEX
@@ -106,29 +108,29 @@ def find(directory: Path) -> dict[str, Tensor]:
             return read_header(files[0])[0]
         pickled = sorted(p.name for pattern in PICKLES for p in directory.glob(pattern))
         if pickled and not files:
-            raise ValueError(
+            raise UserError(
                 f"{directory}: only pickled weights {pickled}: unpickling runs any code that is in "
                 "them, so r1jax never does; convert them to safetensors"
             )
-        raise ValueError(
+        raise UserError(
             f"{directory}: {len(files)} safetensors files, wanted one, or {INDEX} beside several"
         )
     placed = _document(index, index.read_bytes()).get("weight_map")
     if not isinstance(placed, dict) or not placed:
-        raise ValueError(f"{index}: lacks a weight_map")
+        raise UserError(f"{index}: lacks a weight_map")
     odd = {n: file for n, file in placed.items() if not isinstance(file, str)}
     if odd:
-        raise ValueError(f"{index}: weight_map names no files: {odd}")
+        raise UserError(f"{index}: weight_map names no files: {odd}")
     missing = sorted({f for f in placed.values() if not (directory / f).is_file()})
     if missing:
-        raise ValueError(f"{index}: lists {missing}, which {directory} lacks")
+        raise UserError(f"{index}: lists {missing}, which {directory} lacks")
     headers = {f: read_header(directory / f)[0] for f in sorted(set(placed.values()))}
     for name, file in placed.items():
         if name not in headers[file]:
-            raise ValueError(f"{index}: says that {name} is in {file}, which lacks it")
+            raise UserError(f"{index}: says that {name} is in {file}, which lacks it")
     unlisted = sorted(n for header in headers.values() for n in header if n not in placed)
     if unlisted:
-        raise ValueError(f"{index}: does not list {unlisted[:5]}, of {len(unlisted)} in its files")
+        raise UserError(f"{index}: does not list {unlisted[:5]}, of {len(unlisted)} in its files")
     return {name: headers[file][name] for name, file in placed.items()}
 
 
@@ -137,7 +139,7 @@ def read(tensor: Tensor) -> np.ndarray:
     count = math.prod(tensor.shape)
     flat = np.fromfile(tensor.file, tensor.dtype, count, offset=tensor.begin)
     if flat.size != count:
-        raise ValueError(f"{tensor.file}: got {flat.size} values, wanted {count}: truncated")
+        raise UserError(f"{tensor.file}: got {flat.size} values, wanted {count}: truncated")
     return flat.reshape(tensor.shape)
 
 
@@ -209,7 +211,7 @@ def write_file(
         for name, (dtype, shape) in tensors.items():
             value = values(name)
             if value.dtype != dtype or value.shape != shape:
-                raise ValueError(
+                raise UserError(
                     f"{path}: {name}: got {value.dtype} {value.shape}, wanted {dtype} {shape}"
                 )
             np.ascontiguousarray(value).tofile(file)

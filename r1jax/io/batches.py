@@ -7,23 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
+
 
 def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
     """Raises unless what a directory holds was asked for by the same request, or nothing was.
 
     Raises:
-      ValueError: names the keys that differ.
+      UserError: names the keys that differ.
     """
     path = Path(workdir) / "request.json"
     if path.exists():
         try:
             before = json.loads(path.read_text())
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; take a new --workdir") from error
+            raise UserError(f"{path}: {error}; take a new --workdir") from error
         now = json.loads(json.dumps(asked))
         changed = sorted(k for k in before.keys() | now if before.get(k) != now.get(k))
         if changed:
-            raise ValueError(
+            raise UserError(
                 f"{path.parent} holds rows of another request: {changed} differ; take a new "
                 "--workdir"
             )

@@ -10,13 +10,15 @@ import jax
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from r1jax.config import UserError
+
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Returns the objects of a jsonl file; a torn last line (no newline) is left out.
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: names the file and the number of a line that is no JSON object.
+      UserError: names the file and the number of a line that is no JSON object.
     """
     return [row for row, _ in _rows(Path(path))]
 
@@ -29,9 +31,9 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: no JSON: {error}") from error
+            raise UserError(f"{path}:{number}: no JSON: {error}") from error
         if not isinstance(row, dict) or not isinstance(row.get("update"), int):
-            raise ValueError(f"{path}:{number}: got {row!r}, wanted an object with an 'update'")
+            raise UserError(f"{path}:{number}: got {row!r}, wanted an object with an 'update'")
         yield row, line
 
 
@@ -57,9 +59,7 @@ def _plain(value: Any, where: str) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    raise ValueError(
-        f"{where}: got {type(value).__name__} {value!r}, wanted a scalar, dict or list"
-    )
+    raise UserError(f"{where}: got {type(value).__name__} {value!r}, wanted a scalar, dict or list")
 
 
 def _scalars(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
@@ -88,7 +88,7 @@ class MetricsWriter:
             run will write them again. None starts anew and empties the files.
 
         Raises:
-          ValueError: if a line that is not the last is no JSON object.
+          UserError: if a line that is not the last is no JSON object.
         """
         directory = Path(workdir)
         directory.mkdir(parents=True, exist_ok=True)
@@ -113,12 +113,12 @@ class MetricsWriter:
     def write_eval(self, update: int, values: Mapping[str, Any]) -> None:
         """Appends results of an evaluation after `update` updates; "split" names the data."""
         if not isinstance(values.get("split"), str):
-            raise ValueError(f"eval of update {update}: wanted a 'split', got keys {list(values)}")
+            raise UserError(f"eval of update {update}: wanted a 'split', got keys {list(values)}")
         self._append("eval", f"eval/{values['split']}", update, values)
 
     def _append(self, kind: str, tag: str, update: int, values: Mapping[str, Any]) -> None:
         if "update" in values:
-            raise ValueError(f"{kind} of update {update}: 'update' is no metric's name")
+            raise UserError(f"{kind} of update {update}: 'update' is no metric's name")
         plain = _plain(values, f"{kind} of update {update}")
         line = json.dumps({"update": update, **plain}, ensure_ascii=False, allow_nan=False)
         self._files[kind].write(line + "\n")

@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from r1jax.config import UserError
+
 
 def clock(seconds: int | float) -> str:
     """Returns "0:07", "12:30" or "3:04:05"."""
@@ -52,10 +54,10 @@ class Progress:
           every: updates between plain lines.
 
         Raises:
-          ValueError: if every < 1 or start > total.
+          UserError: if every < 1 or start > total.
         """
         if every < 1 or start > total:
-            raise ValueError(f"progress of {title}: every {every}, start {start}, total {total}")
+            raise UserError(f"progress of {title}: every {every}, start {start}, total {total}")
         self._title, self._start, self._total = title, start, total
         self._every = every
         self._step, self._values = start, {}

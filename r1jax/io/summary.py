@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 
 PACKAGES = (
     "jax",
@@ -31,7 +31,7 @@ def check_writable(workdir: str | Path) -> None:
     """Makes the directory if need be and writes, then removes, a file in it.
 
     Raises:
-      ValueError: names the directory and the reason why a run could write nothing there.
+      UserError: names the directory and the reason why a run could write nothing there.
     """
     path = Path(workdir).absolute()
     try:
@@ -42,12 +42,12 @@ def check_writable(workdir: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError as error:
-        raise ValueError(f"workdir {path}: is a file, wanted a directory") from error
+        raise UserError(f"workdir {path}: is a file, wanted a directory") from error
     except NotADirectoryError as error:
         above = next(p for p in path.parents if p.exists() and not p.is_dir())
-        raise ValueError(f"workdir {path}: {above} is a file, wanted a directory") from error
+        raise UserError(f"workdir {path}: {above} is a file, wanted a directory") from error
     except OSError as error:
-        raise ValueError(f"workdir {path}: cannot be written: {error.strerror}") from error
+        raise UserError(f"workdir {path}: cannot be written: {error.strerror}") from error
 
 
 def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
@@ -57,7 +57,7 @@ def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
       The path written.
 
     Raises:
-      ValueError: if a number is NaN or infinite: JSON has no word for it.
+      UserError: if a number is NaN or infinite: JSON has no word for it.
       TypeError: if a value is no JSON.
     """
     path = Path(workdir) / "summary.json"

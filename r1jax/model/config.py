@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class RopeConfig:
@@ -67,11 +69,11 @@ class AttentionConfig:
 
     def __post_init__(self):
         if self.kind == "gqa" and self.n_heads % self.n_kv_heads:
-            raise ValueError(
+            raise UserError(
                 f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}"
             )
         if self.rotary_dim % 2:
-            raise ValueError(f"rotary width {self.rotary_dim} is odd")
+            raise UserError(f"rotary width {self.rotary_dim} is odd")
 
     @property
     def rotary_dim(self) -> int:
@@ -115,17 +117,17 @@ class MoeConfig:
 
     def __post_init__(self):
         if self.n_experts % self.n_groups:
-            raise ValueError(
+            raise UserError(
                 f"n_experts {self.n_experts} is no multiple of n_groups {self.n_groups}"
             )
         per_group = self.n_experts // self.n_groups
         if self.group_score == "top2" and per_group < 2:
-            raise ValueError(f"{per_group} expert per group, but the group score sums the best two")
+            raise UserError(f"{per_group} expert per group, but the group score sums the best two")
         if (
             not 1 <= self.top_groups <= self.n_groups
             or self.top_groups * per_group < self.experts_per_token
         ):
-            raise ValueError(
+            raise UserError(
                 f"{self.top_groups} of {self.n_groups} groups of {per_group} experts cannot give "
                 f"{self.experts_per_token} experts per token"
             )
@@ -175,15 +177,15 @@ class ModelConfig:
 
     def __post_init__(self):
         if not 0 <= self.n_dense_layers <= self.n_layers:
-            raise ValueError(
+            raise UserError(
                 f"n_dense_layers {self.n_dense_layers} is not within n_layers {self.n_layers}"
             )
         if self.moe is None and self.n_dense_layers != self.n_layers:
-            raise ValueError(
+            raise UserError(
                 f"moe is None, but only {self.n_dense_layers} of {self.n_layers} layers are dense"
             )
         if self.n_tokens > self.vocab_size:
-            raise ValueError(f"n_tokens {self.n_tokens} exceeds vocab_size {self.vocab_size}")
+            raise UserError(f"n_tokens {self.n_tokens} exceeds vocab_size {self.vocab_size}")
 
     @property
     def n_moe_layers(self) -> int:
@@ -229,10 +231,10 @@ def check_trained(param_dtype: str, where: str) -> None:
       where: the group of keys, for the error.
 
     Raises:
-      ValueError: if they are not.
+      UserError: if they are not.
     """
     if param_dtype != "float32":
-        raise ValueError(
+        raise UserError(
             f"{where}.param_dtype: got {param_dtype!r}, wanted 'float32' for weights in training: "
             "small updates are lost in bfloat16 (compute_dtype may be bfloat16)"
         )

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.world import replies, requests
 from r1jax.data.world.replies import ReplyRates
@@ -36,7 +36,7 @@ class WriterConfig:
 
     def __post_init__(self):
         if self.rows < 1 or not self.kinds or not set(self.kinds) <= set(requests.KINDS):
-            raise ValueError(
+            raise UserError(
                 f"rows {self.rows}, kinds {self.kinds}: wanted at least 1, and some of "
                 f"{requests.KINDS}"
             )
@@ -61,7 +61,7 @@ class AssistantDataConfig:
 
     def __post_init__(self):
         if (self.writer is None) == (self.file is None):
-            raise ValueError("wanted a writer or a file, got both or neither")
+            raise UserError("wanted a writer or a file, got both or neither")
 
 
 def _row(name: str, source: str, question: str, reply: str, origin: dict[str, Any]) -> dict:
@@ -78,7 +78,7 @@ def _written(config: AssistantDataConfig, writer: WriterConfig) -> list[dict[str
         if request.question in seen:
             stale += 1
             if stale == TRIES * len(writer.kinds):
-                raise ValueError(
+                raise UserError(
                     f"config.writer.rows: got {writer.rows}, there are about {len(rows)} questions"
                 )
             continue

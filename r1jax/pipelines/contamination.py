@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.files import read_rows
 from r1jax.data.rows.preferences import pair_of, turns_of_user
 from r1jax.data.rows.training_rows import questions_of
@@ -58,9 +58,9 @@ class ContaminationConfig:
     def __post_init__(self):
         twice = self.training.keys() & self.tasks.keys()
         if twice:
-            raise ValueError(f"training and tasks share the names {sorted(twice)}")
+            raise UserError(f"training and tasks share the names {sorted(twice)}")
         if not self.training or not self.exams or (self.n is not None and self.n < 1):
-            raise ValueError(
+            raise UserError(
                 f"training {list(self.training)}, exams {list(self.exams)}, n {self.n}: wanted "
                 "some of both, and words or None"
             )
@@ -76,7 +76,7 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
         elif "chosen" in row:
             asked = turns_of_user(pair_of(row, where)[0])
         else:
-            raise ValueError(
+            raise UserError(
                 f"{where}: got the fields {sorted(row)}, wanted messages, question or chosen"
             )
         yield from ((where, question) for question in asked)
@@ -96,7 +96,7 @@ def _evaluation(config: ContaminationConfig) -> decontamination.Evaluation:
     for name, exam in config.exams.items():
         there = splits_of(exam.source).get(exam.split, [])
         if not 1 <= exam.first <= len(there):
-            raise ValueError(
+            raise UserError(
                 f"exams.{name}: first {exam.first}: {len(there)} questions in {exam.split}"
             )
         texts, problems = own_texts(exam.source), [there[i] for i in range(exam.first)]
@@ -109,7 +109,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     """Writes results.json: questions looked through by file, and what they meet.
 
     Raises:
-      ValueError: if an evaluation question is in a training file; names file, row and exam.
+      UserError: if an evaluation question is in a training file; names file, row and exam.
     """
     check_writable(workdir)
     evaluation = _evaluation(config)
@@ -130,7 +130,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
     (workdir / "results.json").write_text(text + "\n")
     if hits:
         first = hits[0]
-        raise ValueError(
+        raise UserError(
             f"{first['id']}: is {first['evaluation_id']} of the exam {first['evaluation_set']!r}, "
             f"the first of {len(hits)} evaluation questions in training files: "
             f"{workdir / 'results.json'}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.hub.artifacts import open_model
 from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
@@ -39,7 +39,7 @@ class ExportConfig:
 
     def __post_init__(self):
         if min(self.max_positions, self.shard_megabytes) < 1:
-            raise ValueError(
+            raise UserError(
                 f"max_positions {self.max_positions}, shard_megabytes {self.shard_megabytes}: "
                 "need at least 1"
             )

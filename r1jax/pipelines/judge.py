@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.jsonl import numbered_jsonl, read_jsonl
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.job import Job, batches_of
@@ -43,16 +43,16 @@ class JudgeRunConfig:
 
     def __post_init__(self):
         if self.batch < 1 or self.cap < 1:
-            raise ValueError(f"batch {self.batch}, cap {self.cap}: need at least 1")
+            raise UserError(f"batch {self.batch}, cap {self.cap}: need at least 1")
         self.reward.check(cap=self.cap, learned=())
         if self.reward.kind == "random":
-            raise ValueError("reward.kind 'random' judges nothing")
+            raise UserError("reward.kind 'random' judges nothing")
 
 
 def _field(row: Mapping[str, Any], name: str, kind: type, default: Any) -> Any:
     value = row.get(name, default)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ValueError(f"{name}: got {value!r:.60}, wanted {kind.__name__}")
+        raise UserError(f"{name}: got {value!r:.60}, wanted {kind.__name__}")
     return value
 
 
@@ -60,10 +60,10 @@ def _problem(row: Mapping[str, Any], where: str) -> Problem:
     gold = row["gold"] if "gold" in row else row.get("answer", "")
     gold = ", ".join(map(str, gold)) if isinstance(gold, list) else gold
     if isinstance(gold, bool) or not isinstance(gold, str | int | float):
-        raise ValueError(f"answer: got {gold!r:.60}, wanted text, a number or a list")
+        raise UserError(f"answer: got {gold!r:.60}, wanted text, a number or a list")
     reference = row["reference"] if "reference" in row else row.get("tests", {})
     if not isinstance(reference, dict):
-        raise ValueError(f"reference: got {reference!r:.60}, wanted an object")
+        raise UserError(f"reference: got {reference!r:.60}, wanted an object")
     return Problem(
         id=str(row.get("id", where)),
         question=_field(row, "question", str, ""),
@@ -82,7 +82,7 @@ def _completion(
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"completion: {error}") from error
+        raise UserError(f"completion: {error}") from error
     return Completion(
         text=text,
         opened=_field(row, "opened", bool, opened),
@@ -99,7 +99,7 @@ def _asked(path: str) -> dict[str, tuple[Problem, bool]]:
         try:
             problem, opened = _problem(row, str(number)), _field(row, "opened", bool, False)
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
+            raise UserError(f"{path}:{number}: {error}") from error
         found[problem.id] = (problem, opened)
     return found
 
@@ -110,7 +110,7 @@ def read_completions(
     """Returns the rows of a file and what is to be judged of each.
 
     Raises:
-      ValueError: names the line that lacks something, or whose question can never be judged.
+      UserError: names the line that lacks something, or whose question can never be judged.
     """
     asked = _asked(config.questions) if config.questions else {}
     with_length = bool(config.reward.overlong or config.reward.cosine)
@@ -119,17 +119,17 @@ def read_completions(
         try:
             name = str(row.get("id", number))
             if asked and name not in asked:
-                raise ValueError(f"id {name!r} is not in {config.questions}")
+                raise UserError(f"id {name!r} is not in {config.questions}")
             question, opened = asked[name] if asked else (_problem(row, str(number)), False)
             if not asked or name not in checked:
                 rewarder.check(question)
                 checked.add(name)
             completion = _completion(row, question, opened=opened, with_length=with_length)
         except ValueError as error:
-            raise ValueError(f"{config.input}:{number}: {error}") from error
+            raise UserError(f"{config.input}:{number}: {error}") from error
         found.append((row, completion))
     if not found:
-        raise ValueError(f"{config.input}: empty, wanted at least one line")
+        raise UserError(f"{config.input}: empty, wanted at least one line")
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import keys, sharding
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows import packing
 from r1jax.data.world import corpus as assistant
@@ -101,17 +102,17 @@ class PretrainConfig:
     def __post_init__(self):
         check_trained(self.model.param_dtype, "model")
         if self.evaluate_every < 1:
-            raise ValueError(f"evaluate_every {self.evaluate_every}: need at least 1")
+            raise UserError(f"evaluate_every {self.evaluate_every}: need at least 1")
         shards = self.mesh.data * self.mesh.expert
         if self.batch % shards:
-            raise ValueError(f"batch {self.batch} does not divide by mesh data x expert {shards}")
+            raise UserError(f"batch {self.batch} does not divide by mesh data x expert {shards}")
         if self.tokenizer.vocab_size > self.model.vocab_size:
-            raise ValueError(
+            raise UserError(
                 f"tokenizer.vocab_size {self.tokenizer.vocab_size} exceeds model.vocab_size "
                 f"{self.model.vocab_size}"
             )
         if self.tokenizer.documents > self.corpus.documents:
-            raise ValueError(
+            raise UserError(
                 f"tokenizer.documents {self.tokenizer.documents} exceed corpus.documents "
                 f"{self.corpus.documents}"
             )
@@ -122,13 +123,13 @@ def _documents(config: CorpusConfig) -> Callable[[int], str]:
     if config.jsonl:
         rows = read_jsonl(config.jsonl)
         if len(rows) < config.documents + config.held_out:
-            raise ValueError(
+            raise UserError(
                 f"{config.jsonl}: {len(rows)} documents, wanted {config.documents} + "
                 f"{config.held_out}"
             )
         for number, row in enumerate(rows, start=1):
             if not isinstance(row.get("text"), str):
-                raise ValueError(f"{config.jsonl}:{number}: no text in field 'text', got {row}")
+                raise UserError(f"{config.jsonl}:{number}: no text in field 'text', got {row}")
         return lambda i: rows[i]["text"]
 
     def text(i: int) -> str:
@@ -148,7 +149,7 @@ def build_corpus(
     """Tokenizer, training rows and held-out rows; workdir/corpus keeps them for a resumed run.
 
     Raises:
-      ValueError: if a document is longer than a row, or the rows do not fill a batch.
+      UserError: if a document is longer than a row, or the rows do not fill a batch.
     """
     folder, c = workdir / "corpus", config.corpus
     names = [folder / n for n in ("tokenizer.model", "train.npz", "held_out.npz")]
@@ -177,7 +178,7 @@ def build_corpus(
     held_out = pack(document, range(c.documents, c.documents + c.held_out))
     for what, rows in (("corpus.documents", train), ("corpus.held_out", held_out)):
         if len(rows) < config.batch:
-            raise ValueError(f"{what} fill {len(rows)} rows, a batch has {config.batch}")
+            raise UserError(f"{what} fill {len(rows)} rows, a batch has {config.batch}")
     names[0].write_bytes(tokenizer.model)
     for name, rows in zip(names[1:], (train, held_out), strict=True):
         np.savez(name, **cast(dict[str, Any], rows.arrays))

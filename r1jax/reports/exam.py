@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.reports import page
 from r1jax.reports.exam_plots import plot_exam
 from r1jax.reports.markdown import number, plain, span
@@ -119,7 +120,7 @@ def _example(label: str, row: Mapping[str, Any] | None) -> list[str]:
         return [heading, "None."]
     missing = [key for key in SHOWN if key not in row]
     if missing:
-        raise ValueError(f"report: example {label!r}: missing keys {missing}")
+        raise UserError(f"report: example {label!r}: missing keys {missing}")
     value = f"value {row['value']:g}, "
     return [heading, *page.answer(row, question=row["prompt"], value=value)]
 
@@ -148,7 +149,7 @@ def write_exam_report(
       The path of report.md.
 
     Raises:
-      ValueError: if an example lacks a key.
+      UserError: if an example lacks a key.
     """
     workdir = Path(workdir)
     blocks = [

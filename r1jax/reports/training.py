@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.io.metrics import consensus_of
 from r1jax.reports.curves import flat, plot_rl, rows_of
 from r1jax.reports.markdown import fenced
@@ -83,13 +84,13 @@ def sample_texts(title: str, samples: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the blocks that show the first samples, each with its score.
 
     Raises:
-      ValueError: if one lacks a key.
+      UserError: if one lacks a key.
     """
     blocks = [f"### {title}"]
     for number, sample in enumerate(samples[:SAMPLES], 1):
         missing = [k for k in ("prompt", "completion", "score", "reason") if k not in sample]
         if missing:
-            raise ValueError(f"report: sample {number} {title}: missing keys {missing}")
+            raise UserError(f"report: sample {number} {title}: missing keys {missing}")
         blocks += [
             f"**{number}.** score {sample['score']:g}: {sample['reason']}",
             fenced(_start(sample["prompt"])),
@@ -119,7 +120,7 @@ def write_report(
       The path of report.md.
 
     Raises:
-      ValueError: if a sample lacks a key or a line of a jsonl file is broken.
+      UserError: if a sample lacks a key or a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     evals, timing = rows_of(workdir, "eval"), rows_of(workdir, "timing")

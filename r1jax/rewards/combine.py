@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.judge import Judge, JudgeConfig, Judged, Question
 from r1jax.rewards.parts import format, language, length, repetition
 from r1jax.rewards.score import Score
@@ -82,18 +83,18 @@ class RewardConfig:
 
     def __post_init__(self):
         if missing := sorted(set(PARTS) - set(self.weights)):
-            raise ValueError(f"weights: got {sorted(self.weights)}, {missing} are missing")
+            raise UserError(f"weights: got {sorted(self.weights)}, {missing} are missing")
         if self.format not in format.FORMATS:
-            raise ValueError(f"format: got {self.format!r}, wanted one of {list(format.FORMATS)}")
+            raise UserError(f"format: got {self.format!r}, wanted one of {list(format.FORMATS)}")
         if self.overlong and self.cosine:
-            raise ValueError("wanted overlong or cosine or neither, got both")
+            raise UserError("wanted overlong or cosine or neither, got both")
         if self.weights["length"] and not (self.overlong or self.cosine):
-            raise ValueError(
+            raise UserError(
                 f"weights.length {self.weights['length']}: neither overlong nor cosine says what "
                 "is paid"
             )
         if self.repetition_n < 1:
-            raise ValueError(f"repetition_n {self.repetition_n}: need at least 1")
+            raise UserError(f"repetition_n {self.repetition_n}: need at least 1")
 
     def check(self, *, cap: int, learned: Collection[str]) -> None:
         """Raises ValueError unless each weight's part can be told.
@@ -104,14 +105,14 @@ class RewardConfig:
         """
         self.check_weights(learned)
         if self.overlong and not 1 <= self.overlong.buffer <= cap:
-            raise ValueError(
+            raise UserError(
                 f"reward.overlong.buffer {self.overlong.buffer}: wanted 1 to the length cap {cap}"
             )
 
     def check_weights(self, learned: Collection[str]) -> None:
         """Raises ValueError if a weight's part is given by nobody, or a learned one has none."""
         if (known := {*PARTS, *learned}) != set(self.weights):
-            raise ValueError(f"weights: got {sorted(self.weights)}, wanted {sorted(known)}")
+            raise UserError(f"weights: got {sorted(self.weights)}, wanted {sorted(known)}")
 
 
 class Completion(NamedTuple):
@@ -157,7 +158,7 @@ class Rewarder:
         weight.
 
     Raises:
-      ValueError: if a weight names a part that nobody gives, or a learned part has no weight.
+      UserError: if a weight names a part that nobody gives, or a learned part has no weight.
     """
 
     def __init__(self, config: RewardConfig, learned: Mapping[str, Learned]):

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from r1jax.config import UserError
 from r1jax.rewards.answers import choice, countdown, logic, maths, plain
 from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
 from r1jax.rewards.sandbox import code
@@ -100,13 +101,13 @@ class JudgeConfig:
 
     def __post_init__(self):
         if not self.places or not set(self.places) <= set(PLACES):
-            raise ValueError(f"places: got {self.places}, wanted one or more of {PLACES}")
+            raise UserError(f"places: got {self.places}, wanted one or more of {PLACES}")
         if self.workers < 1 or self.memory_mb < 256:
-            raise ValueError(
+            raise UserError(
                 f"workers {self.workers}, memory_mb {self.memory_mb}: need at least 1 and 256"
             )
         if not 0 < self.cpu_seconds <= self.wall_seconds <= self.batch_seconds:
-            raise ValueError(
+            raise UserError(
                 f"cpu_seconds {self.cpu_seconds}, wall_seconds {self.wall_seconds}, batch_seconds "
                 f"{self.batch_seconds}: wanted each above 0 and none above the next"
             )
@@ -134,10 +135,10 @@ class Judge:
         """Meets what can never be judged before any work.
 
         Raises:
-          ValueError: if the kind is unknown, the reference unusable, or programs cannot run safely.
+          UserError: if the kind is unknown, the reference unusable, or programs cannot run safely.
         """
         if question.kind not in KINDS:
-            raise ValueError(f"kind: got {question.kind!r}, wanted one of {sorted(KINDS)}")
+            raise UserError(f"kind: got {question.kind!r}, wanted one of {sorted(KINDS)}")
         KINDS[question.kind].check(question.answer, question.reference)
         if question.kind == "code" and (weak := sandbox.choose(self.config.sandbox).warning):
             warnings.warn(weak, RuntimeWarning, stacklevel=2)  # shown once

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from r1jax.config import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class SamplerConfig:
@@ -30,14 +32,14 @@ class SamplerConfig:
 
     def __post_init__(self):
         if self.repetition_penalty <= 0:
-            raise ValueError(f"repetition_penalty {self.repetition_penalty}: wanted more than 0")
+            raise UserError(f"repetition_penalty {self.repetition_penalty}: wanted more than 0")
         if self.streams < 1 or self.cache_segments < 1:
-            raise ValueError(
+            raise UserError(
                 f"streams {self.streams}, cache_segments {self.cache_segments}: need at least 1"
             )
         if self.temperature < 0:
-            raise ValueError(f"temperature {self.temperature} is negative")
+            raise UserError(f"temperature {self.temperature} is negative")
         if not 0 < self.top_p <= 1 or not 0 <= self.min_p <= 1 or self.top_k < 0:
-            raise ValueError(
+            raise UserError(
                 f"top_p {self.top_p}, min_p {self.min_p}, top_k {self.top_k} are out of range"
             )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
+from r1jax.config import UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.sampling.config import SamplerConfig
@@ -37,9 +38,9 @@ class Sampler:
         buckets: tuple[int, ...],
     ):
         if not buckets or min(buckets) < 1:
-            raise ValueError(f"sampler: need prompt buckets of at least 1 token, got {buckets}")
+            raise UserError(f"sampler: need prompt buckets of at least 1 token, got {buckets}")
         if not stop_ids:
-            raise ValueError("sampler: no stop ids, so no row would ever end")
+            raise UserError("sampler: no stop ids, so no row would ever end")
         self.buckets, self.pad_id, self.max_new = tuple(sorted(buckets)), pad_id, max_new
         self.shapes: set[tuple[int, int, int]] = set()
         # programs so far: one per (prompts, group, bucket); streaming takes one per bucket to
@@ -66,14 +67,14 @@ class Sampler:
         """Smallest bucket that holds every prompt.
 
         Raises:
-          ValueError: if a prompt is empty or longer than the largest bucket; says which.
+          UserError: if a prompt is empty or longer than the largest bucket; says which.
         """
         lengths = [len(p) for p in prompts]
         if not lengths or min(lengths) == 0:
-            raise ValueError(f"sampler: prompt {lengths.index(0) if lengths else 0} is empty")
+            raise UserError(f"sampler: prompt {lengths.index(0) if lengths else 0} is empty")
         longest = max(lengths)
         if longest > self.buckets[-1]:
-            raise ValueError(
+            raise UserError(
                 f"sampler: prompt {lengths.index(longest)} has {longest} tokens, "
                 f"the largest bucket {self.buckets[-1]}"
             )
@@ -91,16 +92,16 @@ class Sampler:
         """Samples `group` continuations of each prompt, of at most `cap` tokens.
 
         Raises:
-          ValueError: on a prompt that fits no bucket, a cap beyond max_new, or prompts that do not
+          UserError: on a prompt that fits no bucket, a cap beyond max_new, or prompts that do not
             split into the streams.
         """
         self._check_cap(cap)
         if len(prompts) % self._streams:
-            raise ValueError(
+            raise UserError(
                 f"sampler: {len(prompts)} prompts do not split into {self._streams} streams"
             )
         if self._streams > 1 and has_mesh():
-            raise ValueError(f"sampler: got {self._streams} streams on a mesh, wanted 1")
+            raise UserError(f"sampler: got {self._streams} streams on a mesh, wanted 1")
         tokens, mask = self._padded(prompts)
         shape = (len(prompts), group, tokens.shape[1])
         is_new = shape not in self.shapes
@@ -118,7 +119,7 @@ class Sampler:
         The ids are those of a call with the same key, in one stream.
 
         Raises:
-          ValueError: on a prompt that fits no bucket, or a cap beyond max_new.
+          UserError: on a prompt that fits no bucket, or a cap beyond max_new.
         """
         self._check_cap(cap)
         tokens, mask = self._padded([prompt])
@@ -139,7 +140,7 @@ class Sampler:
 
     def _check_cap(self, cap: int) -> None:
         if not 1 <= cap <= self.max_new:
-            raise ValueError(f"sampler: cap {cap} is not within 1..{self.max_new}")
+            raise UserError(f"sampler: cap {cap} is not within 1..{self.max_new}")
 
     def _padded(
         self, prompts: list[list[int]]

@@ -10,6 +10,8 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from r1jax.config import UserError
+
 Message = Mapping[str, str]  # {"role": "user", "content": "..."}
 
 
@@ -57,7 +59,7 @@ class ChatTemplate:
           bos, eos: texts of these tokens, which templates write themselves; "" for none.
 
         Raises:
-          ValueError: if it is no Jinja.
+          UserError: if it is no Jinja.
         """
         self.source, self._tokens = source, {"bos_token": bos, "eos_token": eos}
         environment = ImmutableSandboxedEnvironment(
@@ -68,7 +70,7 @@ class ChatTemplate:
         try:
             self._template = environment.from_string(source)
         except jinja2.TemplateError as error:
-            raise ValueError(f"chat template: no Jinja: {error}") from error
+            raise UserError(f"chat template: no Jinja: {error}") from error
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         """Returns the text of a conversation.
@@ -78,13 +80,13 @@ class ChatTemplate:
           add_generation_prompt: end where the assistant speaks.
 
         Raises:
-          ValueError: if the template refuses the messages, or fails on them; says why.
+          UserError: if the template refuses the messages, or fails on them; says why.
         """
         try:
             return self._template.render(
                 messages=list(messages), add_generation_prompt=add_generation_prompt, **self._tokens
             )
         except (jinja2.TemplateError, *FAILURES) as error:
-            raise ValueError(
+            raise UserError(
                 f"chat template: refuses the roles {[m.get('role') for m in messages]}: {error!r}"
             ) from error

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.text import templates
 from r1jax.text.templates import CHAT, Prompt, PromptConfig
 from r1jax.text.thought import CLOSE, OPEN
@@ -55,25 +56,25 @@ def training_row(row: Mapping[str, Any], where: str) -> TrainingRow:
     """Reads a row {"id", "source", "messages": [{"role", "content"}, ...]}; more may stand in it.
 
     Raises:
-      ValueError: names the place and what it lacks.
+      UserError: names the place and what it lacks.
     """
     for field in ("id", "source"):
         if not isinstance(row.get(field), str) or not row[field]:
-            raise ValueError(f"{where}: {field} is {row.get(field)!r:.40}, wanted a text")
+            raise UserError(f"{where}: {field} is {row.get(field)!r:.40}, wanted a text")
     place, given = f"{where}: row {row['id']}", row.get("messages")
     if not isinstance(given, list) or not all(isinstance(m, dict) for m in given):
-        raise ValueError(f"{place}: messages are {given!r:.40}, wanted a list of objects")
+        raise UserError(f"{place}: messages are {given!r:.40}, wanted a list of objects")
     roles = [message.get("role") for message in given]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     if not turns or len(turns) % 2 or turns != ["user", "assistant"] * (len(turns) // 2):
-        raise ValueError(
+        raise UserError(
             f"{place}: got the roles {roles}, wanted user and assistant in turn, the assistant "
             "last, and before them at most one system"
         )
     for number, message in enumerate(given):
         content = message.get("content")
         if not isinstance(content, str) or not content.strip():
-            raise ValueError(f"{place}: message {number} says {content!r:.40}, wanted some text")
+            raise UserError(f"{place}: message {number} says {content!r:.40}, wanted some text")
     messages = tuple(Message(m["role"], m["content"]) for m in given)
     return TrainingRow(row["id"], row["source"], messages, where)
 
@@ -92,7 +93,7 @@ def encode(tokenizer: Tokenizer, style: PromptConfig, row: TrainingRow) -> list[
       row: the conversation.
 
     Raises:
-      ValueError: names the row: a template refuses it, a reply spells a stop token, or it lacks the
+      UserError: names the row: a template refuses it, a reply spells a stop token, or it lacks the
         thought that the prompt opens.
     """
     examples: list[Example] = []
@@ -108,7 +109,7 @@ def encode(tokenizer: Tokenizer, style: PromptConfig, row: TrainingRow) -> list[
             ids += [*given, *said]
             targets += [False] * len(given) + [True] * len(said)
     except ValueError as error:
-        raise ValueError(f"{row.where}: row {row.id}: {error}") from error
+        raise UserError(f"{row.where}: row {row.id}: {error}") from error
     return examples
 
 
@@ -138,7 +139,7 @@ def _template_turns(
     tokenizer: Tokenizer, style: PromptConfig, messages: Sequence[Message]
 ) -> Iterator[tuple[Prompt, str]]:
     if messages[0].role == "system":
-        raise ValueError(
+        raise UserError(
             f"template {style.template!r} has no place for a system message; only {CHAT!r} has"
         )
     text, ids = "", []
@@ -156,7 +157,7 @@ def _reply_ids(tokenizer: Tokenizer, prompt: Prompt, reply: str) -> list[int]:
     """Ids of a reply, encoded on its own as a sampler says it, and the end of it."""
     if prompt.opens_thought:
         if not reply.startswith(OPEN) and CLOSE not in reply:
-            raise ValueError(
+            raise UserError(
                 f"the prompt opens the thought, but the reply {reply!r:.40} has none; take a "
                 f"template that leaves {OPEN} to the reply"
             )
@@ -164,5 +165,5 @@ def _reply_ids(tokenizer: Tokenizer, prompt: Prompt, reply: str) -> list[int]:
         reply = reply.removeprefix(opened if reply.startswith(opened) else OPEN)
     ids = tokenizer.encode(reply)
     if stops := sorted(set(tokenizer.stop_ids) & set(ids)):
-        raise ValueError(f"the reply {reply!r:.40} spells the stop tokens {stops}")
+        raise UserError(f"the reply {reply!r:.40} spells the stop tokens {stops}")
     return [*ids, tokenizer.eos_id]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.text import hf_tokenizer
 from r1jax.text.hf_tokenizer import HfTokenizer, read_json
 from r1jax.text.tokenizer import FILE as SENTENCEPIECE
@@ -48,21 +49,21 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     tokenizer.json, or that of tokenizer.model where there is no other.
 
     Raises:
-      ValueError: if there is none, its files are damaged, or it is not the one that the model was
+      UserError: if there is none, its files are damaged, or it is not the one that the model was
         saved with; names them.
     """
     saved = _saved(directory)
     names = [str(saved.get("file"))] if saved else [hf_tokenizer.FILE, SENTENCEPIECE]
     name = next((n for n in names if (directory / n).is_file()), None)
     if name is None:
-        raise ValueError(f"{directory} lacks {' or '.join(str([n]) for n in names)}")
+        raise UserError(f"{directory} lacks {' or '.join(str([n]) for n in names)}")
     tokenizer: Tokenizer
     if name == SENTENCEPIECE:
         tokenizer = SentencePieceTokenizer.load(directory / name)
     else:
         tokenizer = HfTokenizer.load(directory)
     if saved and saved.get("sha256") != tokenizer.fingerprint:
-        raise ValueError(
+        raise UserError(
             f"{directory}: its tokenizer ({tokenizer.size} ids, {tokenizer.fingerprint[:12]}) does "
             f"not match {CONFIG} (saved with {str(saved.get('sha256'))[:12]})"
         )

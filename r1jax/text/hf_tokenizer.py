@@ -10,6 +10,7 @@ from typing import Any
 import tokenizers
 from tokenizers import processors
 
+from r1jax.config import UserError
 from r1jax.text.chat import ChatTemplate
 
 FILE, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
@@ -21,16 +22,16 @@ def read_json(path: Path) -> dict[str, Any]:
     """Returns a JSON object, or an empty one where there is no such file.
 
     Raises:
-      ValueError: if the file holds something else; names it.
+      UserError: if the file holds something else; names it.
     """
     if not path.is_file():
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
+        raise UserError(f"{path}: not JSON ({error})") from error
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: got {document!r:.40}, wanted an object")
+        raise UserError(f"{path}: got {document!r:.40}, wanted an object")
     return document
 
 
@@ -64,7 +65,7 @@ class HfTokenizer:
           chat: its template, or None.
 
         Raises:
-          ValueError: if one of the ids is not in the vocabulary.
+          UserError: if one of the ids is not in the vocabulary.
         """
         self._core, self.chat, self.named_bos_id = core, chat, bos_id
         self.bos_id, self.eos_id, self.pad_id = bos_id if add_bos else None, eos_id, pad_id
@@ -73,7 +74,7 @@ class HfTokenizer:
         self.size = max(core.get_vocab(with_added_tokens=True).values()) + 1
         strangers = [i for i in (bos_id, eos_id, pad_id, *stop_ids) if i and not 0 <= i < self.size]
         if strangers:
-            raise ValueError(f"tokenizer: ids {strangers} are not within its {self.size}")
+            raise UserError(f"tokenizer: ids {strangers} are not within its {self.size}")
         if self.bos_id is not None and self.bos_id not in core.encode("a").ids:
             # other programs go by the post-processor alone
             bos = str(core.id_to_token(self.bos_id))
@@ -92,15 +93,15 @@ class HfTokenizer:
         eos_token_id and at the tokenizer's eos.
 
         Raises:
-          ValueError: names the file that is missing or damaged, or what it lacks.
+          UserError: names the file that is missing or damaged, or what it lacks.
         """
         path, settings = directory / FILE, read_json(directory / SETTINGS)
         if not path.is_file():
-            raise ValueError(f"{directory}: lacks {FILE}")
+            raise UserError(f"{directory}: lacks {FILE}")
         try:
             core = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
-            raise ValueError(f"{path}: no tokenizer: {error}") from error
+            raise UserError(f"{path}: no tokenizer: {error}") from error
         # the library's files may ask for truncation and padding, which would change the ids
         core.no_truncation()
         core.no_padding()
@@ -109,9 +110,9 @@ class HfTokenizer:
             token = settings.get(f"{role}_token")
             text = token.get("content") if isinstance(token, dict) else token
             if text is not None and not isinstance(text, str):
-                raise ValueError(f"{directory / SETTINGS}: {role}_token is {token!r:.40}")
+                raise UserError(f"{directory / SETTINGS}: {role}_token is {token!r:.40}")
             if text is not None and core.token_to_id(text) is None:
-                raise ValueError(f"{directory / SETTINGS}: {role}_token {text!r} is not in {FILE}")
+                raise UserError(f"{directory / SETTINGS}: {role}_token {text!r} is not in {FILE}")
             return text or "", None if text is None else core.token_to_id(text)
 
         model, generation = (read_json(directory / name) for name in ("config.json", GENERATION))
@@ -119,7 +120,7 @@ class HfTokenizer:
         ends = [_ids(c.get("eos_token_id"), directory, "eos") for c in (generation, model)]
         stops = [*([] if eos_id is None else [eos_id]), *(ends[0] or ends[1])]
         if not stops:
-            raise ValueError(
+            raise UserError(
                 f"{directory}: neither {SETTINGS} nor {GENERATION} nor config.json names an eos "
                 "token, so no completion would end"
             )
@@ -201,7 +202,7 @@ class HfTokenizer:
 def _ids(value: Any, directory: Path, role: str) -> list[int]:
     ids = [] if value is None else value if isinstance(value, list) else [value]
     if any(type(i) is not int for i in ids):
-        raise ValueError(f"{directory}: {role}_token_id is {value!r:.40}, wanted an id or several")
+        raise UserError(f"{directory}: {role}_token_id is {value!r:.40}, wanted an id or several")
     return ids
 
 
@@ -217,11 +218,11 @@ def _chat(
     if source is None:
         return None
     if not isinstance(source, str):
-        raise ValueError(f"{directory / SETTINGS}: chat_template is {source!r:.40}, wanted Jinja")
+        raise UserError(f"{directory / SETTINGS}: chat_template is {source!r:.40}, wanted Jinja")
     try:
         return ChatTemplate(source, bos=bos, eos=eos)
     except ValueError as error:
-        raise ValueError(f"{directory}: {error}") from error
+        raise UserError(f"{directory}: {error}") from error
 
 
 def _as_json(document: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from r1jax.config import UserError
 from r1jax.text.chat import Message
 from r1jax.text.thought import OPEN
 from r1jax.text.tokenizer import Tokenizer
@@ -59,11 +60,11 @@ class PromptConfig:
 
     def __post_init__(self):
         if self.template not in (*TEMPLATES, CHAT):
-            raise ValueError(
+            raise UserError(
                 f"template: got {self.template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}"
             )
         if self.examples and self.template.endswith("_think"):
-            raise ValueError(
+            raise UserError(
                 f"template {self.template!r} opens a thought, so its {len(self.examples)} examples "
                 f"would begin within one; take {self.template.removesuffix('_think')!r}"
             )
@@ -102,10 +103,10 @@ def render(template: str, question: str) -> str:
     """Returns the text of a prompt for a question, which may hold braces.
 
     Raises:
-      ValueError: if the template is unknown; names the known.
+      UserError: if the template is unknown; names the known.
     """
     if template not in TEMPLATES:
-        raise ValueError(f"template: got {template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}")
+        raise UserError(f"template: got {template!r}, wanted one of {sorted([*TEMPLATES, CHAT])}")
     return TEMPLATES[template].replace("{question}", question)
 
 
@@ -113,7 +114,7 @@ def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
     """Returns the prompt that puts a question.
 
     Raises:
-      ValueError: if the template is unknown, or not one for this tokenizer.
+      UserError: if the template is unknown, or not one for this tokenizer.
     """
     if style.template == CHAT:
         return conversation(tokenizer, [*style.shown(), style.asked(question)])
@@ -123,7 +124,7 @@ def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
     named = [m for m in MARKS if m in TEMPLATES[style.template]]
     spelt = [m for m in named if len(tokenizer.encode(m)) != 1]
     if spelt:
-        raise ValueError(
+        raise UserError(
             f"template {style.template!r} needs the tokens {spelt}, which this model lacks"
         )
     if not named:
@@ -146,10 +147,10 @@ def conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Prompt:
     """Returns the prompt for the assistant's next turn, by the tokenizer's own chat template.
 
     Raises:
-      ValueError: if it has none, or the template refuses the messages.
+      UserError: if it has none, or the template refuses the messages.
     """
     if tokenizer.chat is None:
-        raise ValueError(
+        raise UserError(
             f"template {CHAT!r}: this tokenizer has no chat template; take one of "
             f"{sorted(TEMPLATES)}"
         )
@@ -167,7 +168,7 @@ def as_chat(template: str, *, bos: bool) -> str:
       bos: whether a text begins with BOS, which a chat template has to write itself.
 
     Raises:
-      ValueError: if the template is unknown, or "chat", which is Jinja already.
+      UserError: if the template is unknown, or "chat", which is Jinja already.
     """
     before, after = (json.dumps(part) for part in render(template, "\0").split("\0"))
     return (

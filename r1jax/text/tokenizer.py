@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import sentencepiece
 
+from r1jax.config import UserError
 from r1jax.text.chat import ChatTemplate
 from r1jax.text.thought import TAGS
 
@@ -93,19 +94,19 @@ class SentencePieceTokenizer:
         self.model = model
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
         if min(self.pad_id, self.bos_id, self.eos_id) < 0:
-            raise ValueError("it lacks a pad, bos or eos id")
+            raise UserError("it lacks a pad, bos or eos id")
 
     @classmethod
     def load(cls, path: str | Path) -> "SentencePieceTokenizer":
         """Reads a .model file.
 
         Raises:
-          ValueError: if the file is no sentencepiece model; names it.
+          UserError: if the file is no sentencepiece model; names it.
         """
         try:
             return cls(Path(path).read_bytes())
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"tokenizer: {path} is no sentencepiece model ({error})") from error
+            raise UserError(f"tokenizer: {path} is no sentencepiece model ({error})") from error
 
     @property
     def size(self) -> int:
@@ -166,27 +167,33 @@ def train_sentencepiece(texts: Iterable[str], *, vocab_size: int) -> SentencePie
       texts: the corpus.
       vocab_size: pieces at the most, of which 256 are bytes; fewer if the corpus has no more to
         merge.
+
+    Raises:
+      UserError: if the vocabulary has no room for the letters of the corpus.
     """
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=vocab_size,
-        hard_vocab_limit=False,
-        character_coverage=1.0,
-        byte_fallback=True,
-        split_digits=True,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        add_dummy_prefix=False,
-        allow_whitespace_only_pieces=True,
-        user_defined_symbols=list(WHOLE),
-        pad_id=0,
-        bos_id=1,
-        eos_id=2,
-        unk_id=3,
-        num_threads=2,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            byte_fallback=True,
+            split_digits=True,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=False,
+            allow_whitespace_only_pieces=True,
+            user_defined_symbols=list(WHOLE),
+            pad_id=0,
+            bos_id=1,
+            eos_id=2,
+            unk_id=3,
+            num_threads=2,
+            minloglevel=2,
+        )
+    except RuntimeError as error:  # the vocabulary has no room for all letters
+        raise UserError(f"vocab_size {vocab_size}: {error}") from error
     return SentencePieceTokenizer(model.getvalue())

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 
+from r1jax.config import UserError
+
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTER = rf"[^\W{_HAN}]"  # of a script that parts its words
 
@@ -19,7 +21,7 @@ def says_any(text: str, words: Collection[str]) -> bool:
       words: words or phrases; none of them is said by any text.
 
     Raises:
-      ValueError: if a word is blank.
+      UserError: if a word is blank.
     """
     pattern = _pattern(tuple(words))
     return pattern is not None and pattern.search(text) is not None
@@ -28,7 +30,7 @@ def says_any(text: str, words: Collection[str]) -> bool:
 @lru_cache(maxsize=64)
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str] | None:
     if not all(map(str.strip, words)):
-        raise ValueError(f"words: got {words}, wanted none of them blank")
+        raise UserError(f"words: got {words}, wanted none of them blank")
     either = "|".join(_whole(word.strip()) for word in words)
     return re.compile(either, re.IGNORECASE) if either else None
 

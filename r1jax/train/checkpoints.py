@@ -11,6 +11,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from r1jax.config import UserError
 from r1jax.io.digests import canonical, check_digest, differences, digest, seal, structure, unseal
 from r1jax.train.retention import NewestAndBest
 from r1jax.types import Tree
@@ -86,10 +87,10 @@ class Checkpointer:
           warn: told, in one line, what is wrong with which checkpoint.
 
         Raises:
-          ValueError: if keep_last < 1 or keep_best < 0.
+          UserError: if keep_last < 1 or keep_best < 0.
         """
         if keep_last < 1 or keep_best < 0:
-            raise ValueError(f"keep_last {keep_last} must be >= 1 and keep_best {keep_best} >= 0")
+            raise UserError(f"keep_last {keep_last} must be >= 1 and keep_best {keep_best} >= 0")
         self._directory = Path(directory).absolute()
         self._config = json.loads(canonical(dict(config)))
         self._allow_config_change, self._warn = allow_config_change, warn
@@ -133,20 +134,20 @@ class Checkpointer:
           score: higher is better; None is no candidate for the best.
 
         Raises:
-          ValueError: if the step is not above the newest, the score not finite, or JSON would not
+          UserError: if the step is not above the newest, the score not finite, or JSON would not
             give back `meta`.
         """
         if not self._cleared:
             self._clear()
         newest = self.latest_step()
         if newest is not None and step <= newest:
-            raise ValueError(f"{self._directory}: cannot save step {step} after step {newest}")
+            raise UserError(f"{self._directory}: cannot save step {step} after step {newest}")
         if score is not None and not np.isfinite(score):
-            raise ValueError(
+            raise UserError(
                 f"{self._directory}/{step}: score {score} is not finite; None means no score"
             )
         if json.loads(canonical(meta)) != meta:
-            raise ValueError(f"{self._directory}/{step}: JSON would not give back meta {meta!r}")
+            raise UserError(f"{self._directory}/{step}: JSON would not give back meta {meta!r}")
         extra = {name: np.asarray(array) for name, array in extra.items()}
         document = {
             "format": FORMAT,
@@ -175,9 +176,9 @@ class Checkpointer:
           like: arrays or ShapeDtypeStructs with shardings, in the tree that was saved.
 
         Raises:
-          ValueError: if the config differs and may not, or the checkpoint is of another format or
+          UserError: if the config differs and may not, or the checkpoint is of another format or
             holds another tree than `like`. That is no damage: an older one would not mend it.
-          RuntimeError: if there are checkpoints and all are damaged.
+          UserError: if there are checkpoints and all are damaged.
         """
         self.wait()
         for path in self._unfinished():
@@ -202,7 +203,7 @@ class Checkpointer:
                 self._warn(f"{self._directory}/{step}: used instead")
             return Restored(step, state, extra, document["meta"])
         if broken:
-            raise RuntimeError(
+            raise UserError(
                 f"{self._directory}: every checkpoint is damaged; repair one, or remove them all to"
                 " start anew:\n  " + "\n  ".join(broken)
             )
@@ -227,16 +228,16 @@ class Checkpointer:
         """Raises if the checkpoint is not for this run; returns what to warn of, or ""."""
         where = f"{self._directory}/{step}"
         if document["format"] != FORMAT:
-            raise ValueError(f"{where}: format {document['format']}, this code reads {FORMAT}")
+            raise UserError(f"{where}: format {document['format']}, this code reads {FORMAT}")
         was, now = (
             {k: v for k, v in config.items() if k not in FREE_KEYS}
             for config in (document["config"], self._config)
         )
         change = "\n  ".join([f"{where}: the config has changed:", *differences(was, now)])
         if was != now and not self._allow_config_change:
-            raise ValueError(f"{change}\nset checkpoint.allow_config_change to resume all the same")
+            raise UserError(f"{change}\nset checkpoint.allow_config_change to resume all the same")
         if trees := differences(document["state"]["leaves"], structure(like)):
-            raise ValueError("\n  ".join([f"{where}: holds another tree:", *trees]))
+            raise UserError("\n  ".join([f"{where}: holds another tree:", *trees]))
         return change if was != now else ""
 
     def _document(self, step: int) -> dict[str, Any]:

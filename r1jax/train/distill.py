@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from r1jax.config import UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.divergence import Compared, compare, sampled_loss
@@ -51,18 +52,18 @@ class DistillLossConfig:
 
     def __post_init__(self):
         if self.divergence == "jsd" and not 0 < self.beta < 1:
-            raise ValueError(
+            raise UserError(
                 f"beta {self.beta}: wanted above 0 and below 1 (the ends are the divergences "
                 "'forward' and 'reverse')"
             )
         if self.estimator == "sampled" and self.divergence != "reverse":
-            raise ValueError(
+            raise UserError(
                 f"estimator 'sampled' is one of the divergence 'reverse', got {self.divergence!r}"
             )
         if self.temperature <= 0:
-            raise ValueError(f"temperature {self.temperature}: wanted above 0")
+            raise UserError(f"temperature {self.temperature}: wanted above 0")
         if self.micro_batches < 1 or self.logit_chunk < 1:
-            raise ValueError(
+            raise UserError(
                 f"micro_batches {self.micro_batches}, logit_chunk {self.logit_chunk}: need at "
                 "least 1"
             )
@@ -77,10 +78,10 @@ def check_pair(model: ModelConfig, teacher: ModelConfig) -> None:
     """Raises unless two networks speak of the same ids.
 
     Raises:
-      ValueError: if they know different numbers of tokens.
+      UserError: if they know different numbers of tokens.
     """
     if model.n_tokens != teacher.n_tokens:
-        raise ValueError(
+        raise UserError(
             f"distillation compares logits id by id: the student has {model.n_tokens} tokens, the "
             f"teacher {teacher.n_tokens}"
         )

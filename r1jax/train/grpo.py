@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from r1jax.config import UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.grpo import grpo_loss
@@ -76,17 +77,17 @@ class GrpoConfig:
 
     def __post_init__(self):
         if self.group_size < 2:
-            raise ValueError(
+            raise UserError(
                 f"group_size {self.group_size}: a group of one says nothing, need at least 2"
             )
         if self.prompts_per_rollout % self.minibatches:
-            raise ValueError(
+            raise UserError(
                 f"prompts_per_rollout {self.prompts_per_rollout} do not split into "
                 f"{self.minibatches} minibatches"
             )
         rows = self.prompts_per_rollout // self.minibatches * self.group_size
         if rows % self.micro_batches:
-            raise ValueError(
+            raise UserError(
                 f"{rows} sequences per update do not split into {self.micro_batches} micro_batches"
             )
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, write_run_summary
@@ -38,7 +38,7 @@ def check_unchanged(fixed: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
       meta: what the checkpoint noted.
 
     Raises:
-      ValueError: names what changed: a question would be asked twice, or a batch cut up wrongly.
+      UserError: names what changed: a question would be asked twice, or a batch cut up wrongly.
     """
     changed = [
         f"{name}: the checkpoint has {meta.get(name)!r}, this run {value!r}"
@@ -46,7 +46,7 @@ def check_unchanged(fixed: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         if meta.get(name) != value
     ]
     if changed:
-        raise ValueError(f"resume: {'; '.join(changed)}; take a new --workdir")
+        raise UserError(f"resume: {'; '.join(changed)}; take a new --workdir")
 
 
 class Run:
@@ -107,7 +107,7 @@ class Run:
             checkpoint of this run notes them.
 
         Raises:
-          ValueError: names the facts that did.
+          UserError: names the facts that did.
         """
         restored = self.checkpoints.restore(like)
         self.fixed = dict(fixed)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from r1jax.config import UserError
 from r1jax.types import Mean, TrainState, Tree
 
 
@@ -45,7 +46,7 @@ class OptimizerConfig:
 
     def __post_init__(self):
         if self.max_skipped_in_a_row < 1:
-            raise ValueError(f"max_skipped_in_a_row {self.max_skipped_in_a_row}: need at least 1")
+            raise UserError(f"max_skipped_in_a_row {self.max_skipped_in_a_row}: need at least 1")
 
 
 def schedule(config: OptimizerConfig) -> optax.Schedule:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from r1jax.config import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointConfig:
@@ -22,7 +24,7 @@ class CheckpointConfig:
 
     def __post_init__(self):
         if self.every_updates < 1:
-            raise ValueError(f"every_updates {self.every_updates}: need at least 1")
+            raise UserError(f"every_updates {self.every_updates}: need at least 1")
 
 
 class NewestAndBest:

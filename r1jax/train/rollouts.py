@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from r1jax.config import UserError
 from r1jax.rl.grpo import token_weights
 from r1jax.types import GrpoBatch, Rollout
 
@@ -17,12 +18,12 @@ def bucket(length: int, buckets: tuple[int, ...]) -> int:
     """Smallest bucket that holds `length` tokens.
 
     Raises:
-      ValueError: if none does.
+      UserError: if none does.
     """
     for width in sorted(buckets):
         if width >= length:
             return width
-    raise ValueError(f"a sequence of {length} tokens fits none of the length buckets {buckets}")
+    raise UserError(f"a sequence of {length} tokens fits none of the length buckets {buckets}")
 
 
 def _ahead(x_BT: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ def contiguous(rollout: Rollout, *, buckets: tuple[int, ...]) -> Buffer:
       and routes; `judged` adds the advantages.
 
     Raises:
-      ValueError: if a row fits no bucket.
+      UserError: if a row fits no bucket.
     """
     n_prompt_B = rollout.prompt_mask_BT.sum(1)
     n_total_B = n_prompt_B + rollout.mask_BC.sum(1)

@@ -11,6 +11,7 @@ from r1jax.data.world import requests
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.pipelines import assistant_data
 from r1jax.pipelines.assess import run as assess
+from r1jax.pipelines.assess.config import FORM
 from r1jax.pipelines.assess.measures import measured
 
 
@@ -46,7 +47,7 @@ def finished(config, tmp_path_factory):
 
 def test_every_exam_is_a_row_and_the_form_comes_from_one(finished):
     results = json.loads((finished / "results.json").read_text())
-    rows = {"reasoning", "general", "safety", *assess.FORM}
+    rows = {"reasoning", "general", "safety", *FORM}
     assert results["columns"].keys() == rows
     assert {n: c["n"] for n, c in results["columns"].items() if n != "general"} == {
         "reasoning": 4, "safety": 2, "format": 4, "own_format": 4, "readability": 4, "language": 4,

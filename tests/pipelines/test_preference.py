@@ -30,8 +30,8 @@ def sampled() -> list[dict]:
 def world(monkeypatch):
     worth = lambda question, text: min(len(text), 8) / 8
     monkeypatch.setattr(preference.requests, "request_of", lambda question: None)
-    monkeypatch.setattr(preference.requests, "helpfulness", worth)
-    monkeypatch.setattr(preference.requests, "harmful", lambda question, text: "burn" in text)
+    monkeypatch.setattr(preference.replies, "helpfulness", worth)
+    monkeypatch.setattr(preference.replies, "harmful", lambda question, text: "burn" in text)
 
 
 def built(tmp_path, module=preference_config, rows=None, **changes) -> preference.PreferenceConfig:

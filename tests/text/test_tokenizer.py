@@ -103,5 +103,5 @@ def test_a_damaged_file_is_named(tokenizer, tmp_path, damage):
 
 
 def test_a_vocabulary_too_small_for_the_letters_is_refused():
-    with pytest.raises(RuntimeError, match="smaller than required_chars"):
+    with pytest.raises(ValueError, match=r"vocab_size 270: .*smaller than required_chars"):
         train_sentencepiece(texts(50), vocab_size=270)

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+from r1jax.config import UserError
 from r1jax.train.checkpoints import Checkpointer, digest
 
 
@@ -287,7 +288,7 @@ def test_all_damaged_is_an_error_every_time(saved, tmp_path):
         break_the_json(saved / str(step))
     checkpointer, _ = opener(tmp_path)
     for _ in range(2):
-        with pytest.raises(RuntimeError, match=r"every checkpoint is damaged(?s:.*)/10: damaged"):
+        with pytest.raises(UserError, match=r"every checkpoint is damaged(?s:.*)/10: damaged"):
             checkpointer.restore(make_state(0))
     checkpointer.close()
 

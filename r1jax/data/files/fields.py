@@ -4,6 +4,8 @@ import dataclasses
 import re
 from typing import Any, Literal
 
+from r1jax.config import UserError
+
 
 def lookup(row: dict[str, Any], path: str, where: str) -> Any:
     """Returns what stands at a dotted path: keys of objects, indices of lists from 0, -1 the last.
@@ -11,7 +13,7 @@ def lookup(row: dict[str, Any], path: str, where: str) -> Any:
     A key that is itself the whole path comes first.
 
     Raises:
-      ValueError: if nothing stands there; begins with `where`.
+      UserError: if nothing stands there; begins with `where`.
     """
     value: Any = row
     for part in [path] if path in row else path.split("."):
@@ -19,11 +21,11 @@ def lookup(row: dict[str, Any], path: str, where: str) -> Any:
             value = value[part]
         elif isinstance(value, list) and re.fullmatch(r"-?\d+", part):
             if not -len(value) <= int(part) < len(value):
-                raise ValueError(f"{where}: no field {path!r}: a list of {len(value)} there")
+                raise UserError(f"{where}: no field {path!r}: a list of {len(value)} there")
             value = value[int(part)]
         else:
             there = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise ValueError(f"{where}: no field {path!r}, got {there}")
+            raise UserError(f"{where}: no field {path!r}, got {there}")
     return value
 
 
@@ -37,18 +39,18 @@ def as_text(value: Any, field: str, where: str, *, joint: str) -> str:
       joint: stands between the items of a list.
 
     Raises:
-      ValueError: if it is something else, or blank.
+      UserError: if it is something else, or blank.
     """
     parts = value if isinstance(value, list) else [value]
     for part in parts:
         if isinstance(part, bool) or not isinstance(part, str | int | float):
-            raise ValueError(
+            raise UserError(
                 f"{where}: field {field!r} {'is' if part is value else 'holds'} "
                 f"{type(part).__name__}, wanted text or a number"
             )
     text = joint.join(str(part) for part in parts)
     if not text.strip():
-        raise ValueError(f"{where}: field {field!r} is empty")
+        raise UserError(f"{where}: field {field!r} is empty")
     return text
 
 
@@ -70,7 +72,7 @@ def filled(spec: str, row: dict[str, Any], where: str) -> str:
       where: the row, for the error.
 
     Raises:
-      ValueError: if a field is missing, of a wrong type or empty.
+      UserError: if a field is missing, of a wrong type or empty.
     """
     if not _PLACEHOLDER.search(spec):
         return as_text(lookup(row, spec, where), spec, where, joint="\n").strip()
@@ -88,7 +90,7 @@ def filled(spec: str, row: dict[str, Any], where: str) -> str:
 
     text = _PLACEHOLDER.sub(fill, spec).strip()
     if not text:
-        raise ValueError(f"{where}: {spec!r} gives an empty text")
+        raise UserError(f"{where}: {spec!r} gives an empty text")
     return text
 
 
@@ -119,7 +121,7 @@ class Filter:
             "max_chars": ("a number", numeric),
         }[self.op]
         if not good:
-            raise ValueError(f"{self.field} {self.op}: got {self.value!r}, wanted {wanted}")
+            raise UserError(f"{self.field} {self.op}: got {self.value!r}, wanted {wanted}")
         if self.op == "matches":
             compiled(str(self.value), f"{self.field} matches")
 
@@ -128,19 +130,19 @@ def compiled(pattern: str, what: str) -> re.Pattern:
     """Returns the compiled expression.
 
     Raises:
-      ValueError: if it is none; `what` says whose.
+      UserError: if it is none; `what` says whose.
     """
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{what} {pattern!r}: no regular expression: {error}") from error
+        raise UserError(f"{what} {pattern!r}: no regular expression: {error}") from error
 
 
 def _number(value: Any, field: str, where: str) -> float:
     try:
         return float(as_text(value, field, where, joint=", "))
     except ValueError as error:
-        raise ValueError(f"{where}: field {field!r} is {value!r}, wanted a number") from error
+        raise UserError(f"{where}: field {field!r} is {value!r}, wanted a number") from error
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -152,7 +154,7 @@ def passes(condition: Filter, row: dict[str, Any], where: str) -> bool:
     """Whether a row meets the condition.
 
     Raises:
-      ValueError: if the field is missing or cannot be compared.
+      UserError: if the field is missing or cannot be compared.
     """
     field, wanted = condition.field, condition.value
     value = lookup(row, field, where)

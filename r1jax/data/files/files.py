@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import grain
 
+from r1jax.config import MissingPackage, UserError
 from r1jax.data.files.jsonl import numbered_jsonl, parse
 
 Format = Literal["jsonl", "parquet", "array_record", "hugging_face"]
@@ -28,7 +29,7 @@ def _pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise ImportError("pyarrow is missing: pip install 'r1jax[data]'") from error
+        raise MissingPackage("pyarrow is missing: pip install 'r1jax[data]'") from error
     return pyarrow
 
 
@@ -39,7 +40,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
             for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
         except pa.ArrowException as error:
-            raise ValueError(f"{path}: no readable Parquet file: {error}") from error
+            raise UserError(f"{path}: no readable Parquet file: {error}") from error
 
 
 def _arrow(path: Path) -> Iterator[dict[str, Any]]:
@@ -50,7 +51,7 @@ def _arrow(path: Path) -> Iterator[dict[str, Any]]:
                 for start in range(0, batch.num_rows, _BATCH):
                     yield from batch.slice(start, _BATCH).to_pylist()
         except pa.ArrowException as error:
-            raise ValueError(f"{path}: no readable Arrow stream: {error}") from error
+            raise UserError(f"{path}: no readable Arrow stream: {error}") from error
 
 
 def _array_record(path: Path) -> Iterator[dict[str, Any]]:
@@ -61,7 +62,7 @@ def _array_record(path: Path) -> Iterator[dict[str, Any]]:
         for index in range(len(records)):
             yield parse(records[index], f"{path}:{index + 1}")
     except (RuntimeError, IndexError) as error:
-        raise ValueError(f"{path}: no readable array_record file: {error}") from error
+        raise UserError(f"{path}: no readable array_record file: {error}") from error
 
 
 _READERS = {"parquet": _parquet, "arrow": _arrow, "array_record": _array_record}
@@ -76,16 +77,16 @@ def _matching(path: Path, format: str) -> list[Path]:
 def _hugging_face(path: Path) -> list[Path]:
     if (path / "dataset_dict.json").exists():
         splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
-        raise ValueError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
+        raise UserError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
     if (path / "state.json").exists():
         state = json.loads((path / "state.json").read_text())
         if state.get("_indices_data_files"):
-            raise ValueError(f"{path}: has an indices mapping, save it after flatten_indices()")
+            raise UserError(f"{path}: has an indices mapping, save it after flatten_indices()")
         return [path / file["filename"] for file in state["_data_files"]]
     found = {format: _matching(path, format) for format in ("jsonl", "parquet")}
     given = [format for format, files in found.items() if files]
     if len(given) != 1:
-        raise ValueError(
+        raise UserError(
             f"{path}: wanted a directory of save_to_disk, or one with either .parquet or .jsonl "
             f"files, got {'both' if given else 'neither'}"
         )
@@ -102,7 +103,7 @@ def data_files(path: Path, format: Format) -> list[Path]:
         or a folder or pattern of .parquet or .jsonl files, as a snapshot of the hub has them.
 
     Raises:
-      ValueError: if a folder has no file of the format.
+      UserError: if a folder has no file of the format.
       FileNotFoundError: if a directory of Hugging Face's is missing; a missing file is told when
         it is read.
     """
@@ -114,7 +115,7 @@ def data_files(path: Path, format: Format) -> list[Path]:
         return [path]
     files = _matching(path, format)
     if not files:
-        raise ValueError(f"{path}: no file that ends in {' or '.join(SUFFIXES[format])}")
+        raise UserError(f"{path}: no file that ends in {' or '.join(SUFFIXES[format])}")
     return files
 
 
@@ -122,7 +123,7 @@ def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]
     """Yields ("FILE:ROW", row), rows counted from 1 in each file; of JSON lines, the line.
 
     Raises:
-      ValueError: if a file is broken, or a row is no object; names both.
+      UserError: if a file is broken, or a row is no object; names both.
       ImportError: if pyarrow is wanted and missing; names the extra that brings it.
     """
     for file in data_files(path, format):

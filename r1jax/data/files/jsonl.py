@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
+
 
 def _lines(path: Path) -> Iterator[bytes]:
     opener = gzip.open if path.suffix == ".gz" else open
@@ -15,21 +17,21 @@ def _lines(path: Path) -> Iterator[bytes]:
         try:
             yield from file
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}: broken gzip: {error}") from error
+            raise UserError(f"{path}: broken gzip: {error}") from error
 
 
 def parse(line: bytes, where: str) -> dict[str, Any]:
     """Returns the object that a line holds.
 
     Raises:
-      ValueError: if it holds none; begins with `where`.
+      UserError: if it holds none; begins with `where`.
     """
     try:
         row = json.loads(line.decode("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
     if not isinstance(row, dict):
-        raise ValueError(f"{where}: got {type(row).__name__}, wanted an object")
+        raise UserError(f"{where}: got {type(row).__name__}, wanted an object")
     return row
 
 
@@ -39,7 +41,7 @@ def numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     A byte order mark, as editors on Windows write it, is passed over.
 
     Raises:
-      ValueError: names file, line and cause of a line that holds no object.
+      UserError: names file, line and cause of a line that holds no object.
     """
     for number, line in enumerate(_lines(path), start=1):
         text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
@@ -56,9 +58,9 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Returns the objects of a file, as `iter_jsonl` yields them.
 
     Raises:
-      ValueError: as `numbered_jsonl`; also if there is no object.
+      UserError: as `numbered_jsonl`; also if there is no object.
     """
     rows = list(iter_jsonl(Path(path)))
     if not rows:
-        raise ValueError(f"{path}: empty, wanted at least one line")
+        raise UserError(f"{path}: empty, wanted at least one line")
     return rows

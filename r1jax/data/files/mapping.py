@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from r1jax.config import UserError
 from r1jax.data.files.fields import Filter, as_text, bare, compiled, filled, lookup, passes
 from r1jax.data.files.files import SUFFIXES, Format, read_rows
 from r1jax.data.tasks.problems import Problem
@@ -59,18 +60,18 @@ class FileSource:
         if self.answer_pattern:
             groups = compiled(self.answer_pattern, "answer_pattern").groups
             if groups != 1:
-                raise ValueError(
+                raise UserError(
                     f"answer_pattern {self.answer_pattern!r}: {groups} groups, wanted 1"
                 )
         if not self.question or (not self.answer and self.kind not in WITHOUT_ANSWER):
-            raise ValueError(
+            raise UserError(
                 f"got question {self.question!r}, answer {self.answer!r}, wanted both (the kinds "
                 f"{list(WITHOUT_ANSWER)} can do without an answer)"
             )
         if bool(self.options) != (self.kind == "choice"):
-            raise ValueError(f"got options {self.options!r} with kind {self.kind!r}")
+            raise UserError(f"got options {self.options!r} with kind {self.kind!r}")
         if self.limit < 0:
-            raise ValueError(f"limit {self.limit}: wanted rows, or 0 for all")
+            raise UserError(f"limit {self.limit}: wanted rows, or 0 for all")
 
     @property
     def place(self) -> Path:
@@ -81,7 +82,7 @@ class FileSource:
 def _options(source: FileSource, row: dict[str, Any], where: str) -> list[str]:
     values = lookup(row, source.options, where)
     if not isinstance(values, list) or not 2 <= len(values) <= 26:
-        raise ValueError(f"{where}: field {source.options!r} is {values!r}, wanted 2 to 26 options")
+        raise UserError(f"{where}: field {source.options!r} is {values!r}, wanted 2 to 26 options")
     options = []
     for letter, value in zip(map(chr, range(65, 91)), values, strict=False):
         text = as_text(value, source.options, where, joint=", ").strip()
@@ -94,11 +95,11 @@ def _letter(source: FileSource, answer: Any, options: list[str], where: str) -> 
     letters = [chr(65 + i) for i in range(len(options))]
     if isinstance(answer, int) and not isinstance(answer, bool):
         if not 0 <= answer < len(options):
-            raise ValueError(f"{where}: answer {answer}, wanted 0 to {len(options) - 1}")
+            raise UserError(f"{where}: answer {answer}, wanted 0 to {len(options) - 1}")
         return letters[answer]
     for letter in answer if isinstance(answer, list) else [answer]:
         if not isinstance(letter, str) or letter.strip() not in letters:
-            raise ValueError(f"{where}: answer {answer!r}, wanted one of {letters}")
+            raise UserError(f"{where}: answer {answer!r}, wanted one of {letters}")
     return answer
 
 
@@ -112,7 +113,7 @@ def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: 
     if source.answer_pattern:
         match = re.search(source.answer_pattern, text)
         if match is None or not (match[1] or "").strip():
-            raise ValueError(
+            raise UserError(
                 f"{where}: {source.answer_pattern!r} finds nothing in ...{text[-60:]!r}"
             )
         text = match[1]
@@ -126,7 +127,7 @@ def _problem(source: FileSource, row: dict[str, Any], name: str, where: str) -> 
     question = filled(source.question, row, where)
     reference = {key: lookup(row, field, where) for key, field in source.reference.items()}
     if nulls := [key for key, value in reference.items() if value is None]:
-        raise ValueError(f"{where}: reference {nulls[0]!r} is null")
+        raise UserError(f"{where}: reference {nulls[0]!r} is null")
     options = _options(source, row, where) if source.options else []
     if options:
         lines = (f"({chr(65 + i)}) {option}" for i, option in enumerate(options))
@@ -171,9 +172,9 @@ def _rows(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
         if source.limit and passed == source.limit:
             break
     if not number:
-        raise ValueError(f"{path}: empty, wanted at least one row")
+        raise UserError(f"{path}: empty, wanted at least one row")
     if not passed:
-        raise ValueError(f"{path}: the filters leave none of {number} rows")
+        raise UserError(f"{path}: the filters leave none of {number} rows")
 
 
 def load_problems(source: FileSource) -> list[Problem]:
@@ -182,7 +183,7 @@ def load_problems(source: FileSource) -> list[Problem]:
     Of JSON lines the row is the line, blank ones counted unless they end a file.
 
     Raises:
-      ValueError: names file and row whose field is missing, empty, of a wrong type or does not
+      UserError: names file and row whose field is missing, empty, of a wrong type or does not
         match; or the file, if it has no row or no row passes the filters.
       OSError: if it cannot be read.
     """

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import numbered_jsonl
 from r1jax.data.rows.preferences import Sees, seen
 from r1jax.text.thought import whole
@@ -53,7 +54,7 @@ def _row(row: dict[str, Any], where: str) -> None:
     for name, kind in FIELDS.items():
         value = row.get(name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(
+            raise UserError(
                 f"{where}: {name}: got {value!r:.60} in {sorted(row)}, wanted {kind.__name__}"
             )
 
@@ -72,7 +73,7 @@ def read_candidates(
       The replies in order, and how many rows are of other kinds.
 
     Raises:
-      ValueError: names the line that lacks a field, or gives an id another question than before;
+      UserError: names the line that lacks a field, or gives an id another question than before;
         also if no row is of these kinds.
     """
     found: list[Candidate] = []
@@ -86,7 +87,7 @@ def read_candidates(
             continue
         question = asked.setdefault(row["id"], row["question"])
         if question != row["question"]:
-            raise ValueError(f"{where}: id {row['id']!r} had another question before")
+            raise UserError(f"{where}: id {row['id']!r} had another question before")
         text = whole(row["completion"], opened=row["opened"])
         found.append(
             Candidate(
@@ -100,7 +101,7 @@ def read_candidates(
             )
         )
     if not found:
-        raise ValueError(f"{path}: {others} rows, none of the kinds {list(kinds)}")
+        raise UserError(f"{path}: {others} rows, none of the kinds {list(kinds)}")
     return found, others
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.text.thought import split_completion
 
 Row = Mapping[str, Any]
@@ -52,10 +53,10 @@ class FilterConfig:
         counts = {"paragraph": self.paragraph, "tokens": self.tokens, "thought": self.thought}
         for name, share in shares.items():
             if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"{name}: got {share}, wanted 0 to 1, or None")
+                raise UserError(f"{name}: got {share}, wanted 0 to 1, or None")
         for name, count in counts.items():
             if count is not None and count < 1:
-                raise ValueError(f"{name}: got {count}, wanted at least 1, or None")
+                raise UserError(f"{name}: got {count}, wanted at least 1, or None")
 
 
 def _thought(row: Row) -> str:
@@ -153,10 +154,10 @@ def rejections(row: Row, config: FilterConfig) -> dict[str, str]:
     """Returns the filters that reject a sampled row, in the order of `FILTERS`, and why.
 
     Raises:
-      ValueError: if the row lacks one of `FIELDS`.
+      UserError: if the row lacks one of `FIELDS`.
     """
     if missing := [name for name in FIELDS if name not in row]:
-        raise ValueError(f"sampled row {row.get('id')!r}: missing fields {missing}")
+        raise UserError(f"sampled row {row.get('id')!r}: missing fields {missing}")
     reasons = {name: of(row, config) for name, of in FILTERS.items()}
     return {name: why for name, why in reasons.items() if why}
 

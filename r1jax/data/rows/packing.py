@@ -7,6 +7,7 @@ import grain
 import numpy as np
 from grain.experimental import FirstFitPackIterDataset
 
+from r1jax.config import UserError
 from r1jax.types import PackedBatch
 
 Example = dict[str, np.ndarray]
@@ -55,13 +56,13 @@ def pack(document: Callable[[int], Document], numbers: range, *, length: int, bi
       bins: rows that are filled at a time; more waste less.
 
     Raises:
-      ValueError: if a document is longer than a row, or there is none; names it.
+      UserError: if a document is longer than a row, or there is none; names it.
     """
 
     def example(index: int) -> Example:
         ids, targets, label = document(index)
         if len(ids) > length:
-            raise ValueError(f"packing: document {index} has {len(ids)} tokens, a row {length}")
+            raise UserError(f"packing: document {index} has {len(ids)} tokens, a row {length}")
         return {
             "tokens": np.asarray(ids, np.int32),
             "predict": (np.arange(len(ids)) > 0).astype(np.int32) * np.asarray(targets, np.int32),
@@ -78,7 +79,7 @@ def pack(document: Callable[[int], Document], numbers: range, *, length: int, bi
     )
     rows = list(packed)
     if not rows:
-        raise ValueError(f"packing: {len(numbers)} documents gave no row of {length} tokens")
+        raise UserError(f"packing: {len(numbers)} documents gave no row of {length} tokens")
     names = {
         "tokens": "tokens",
         "segments": "tokens_segment_ids",
@@ -97,12 +98,10 @@ def drawn(rows: Rows, *, seed: int, step: int, size: int) -> Example:
     It is a function of (seed, step), so a resumed run needs no iterator.
 
     Raises:
-      ValueError: if there are fewer rows than a batch holds.
+      UserError: if there are fewer rows than a batch holds.
     """
     if len(rows) < size:
-        raise ValueError(
-            f"packing: a batch of {size} rows was asked for, but there are {len(rows)}"
-        )
+        raise UserError(f"packing: a batch of {size} rows was asked for, but there are {len(rows)}")
     order = grain.MapDataset.range(len(rows)).shuffle(seed=seed).repeat()
     # grain types its items as optional for the sake of filters; there are none here
     picked = [rows[cast(int, order[i])] for i in range(step * size, (step + 1) * size)]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import numbered_jsonl
 from r1jax.text import templates
 from r1jax.text.templates import PromptConfig
@@ -59,7 +60,7 @@ class Encoded(NamedTuple):
 def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     value = row.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"{where}: {name}: got {value!r:.60} in {sorted(row)}, wanted text")
+        raise UserError(f"{where}: {name}: got {value!r:.60} in {sorted(row)}, wanted text")
     return value
 
 
@@ -67,7 +68,7 @@ def pair_of(row: Mapping[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
     """Returns what was asked and the chosen and the rejected reply.
 
     Raises:
-      ValueError: names the place of a row that is no pair.
+      UserError: names the place of a row that is no pair.
     """
     names = ("chosen", "rejected")
     if "question" in row:
@@ -79,7 +80,7 @@ def pair_of(row: Mapping[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
     shared = whole[0][: sum(itertools.takewhile(bool, alike))]
     before, turn, _ = shared.rpartition(ASSISTANT)
     if not turn:
-        raise ValueError(
+        raise UserError(
             f"{where}: no question, and no {ASSISTANT!r} that chosen {whole[0][:40]!r} and "
             f"rejected {whole[1][:40]!r} share"
         )
@@ -105,7 +106,7 @@ def read_preferences(path: str | Path, kind: Kind) -> list[Preference]:
         response and safe.
 
     Raises:
-      ValueError: names file and line of a row that is none; also if there is no row.
+      UserError: names file and line of a row that is none; also if there is no row.
     """
     found: list[Preference] = []
     for number, row in numbered_jsonl(Path(path)):
@@ -115,14 +116,12 @@ def read_preferences(path: str | Path, kind: Kind) -> list[Preference]:
         else:
             question, replies = _text(row, "question", where), (_text(row, "response", where),)
             if not isinstance(row.get("safe"), bool):
-                raise ValueError(
-                    f"{where}: safe: got {row.get('safe')!r:.60}, wanted true or false"
-                )
+                raise UserError(f"{where}: safe: got {row.get('safe')!r:.60}, wanted true or false")
             label = float(row["safe"])
         name = str(row.get("id", number))
         found.append(Preference(where, len(found), name, question, replies, label))
     if not found:
-        raise ValueError(f"{path}: empty, wanted at least one line")
+        raise UserError(f"{path}: empty, wanted at least one line")
     return found
 
 
@@ -139,11 +138,11 @@ def ids_of(tokenizer: Tokenizer, style: PromptConfig, question: str, reply: str)
     """Returns prompt, reply and EOS.
 
     Raises:
-      ValueError: if the template opens a thought, which would be there twice.
+      UserError: if the template opens a thought, which would be there twice.
     """
     asked = templates.prompt(tokenizer, style, question)
     if asked.opens_thought:
-        raise ValueError(
+        raise UserError(
             f"prompt.template {style.template!r} ends in <think>, but a reward model sees replies "
             "that write it themselves; take another template"
         )
@@ -170,7 +169,7 @@ def encode(
       left out because what is seen of both replies is the same.
 
     Raises:
-      ValueError: names the first row that is too long, if that is an error.
+      UserError: names the first row that is too long, if that is an error.
     """
     kept, told = [], {"dropped": 0, "cut": 0, "same": 0}
     for row in rows:
@@ -182,7 +181,7 @@ def encode(
         lengths = tuple(len(tokenizer.encode(text)) for text in texts)
         most = max(map(len, ids))
         if most > longest and too_long == "error":
-            raise ValueError(f"{row.where}: {most} tokens, the longest bucket has {longest}")
+            raise UserError(f"{row.where}: {most} tokens, the longest bucket has {longest}")
         told["dropped"] += most > longest and too_long == "drop"
         told["cut"] += most > longest and too_long == "cut_left"
         if most <= longest or too_long == "cut_left":
@@ -202,7 +201,7 @@ def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[E
     conversation, for HH-RLHF has several turns of some: none is on both sides.
 
     Raises:
-      ValueError: if that leaves nothing to train on.
+      UserError: if that leaves nothing to train on.
     """
     by_question: dict[str, list[Encoded]] = defaultdict(list)
     for row in rows:
@@ -216,7 +215,7 @@ def hold_out(rows: Sequence[Encoded], count: int) -> tuple[list[Encoded], list[E
     out = {row.row.position for row in held}
     train = [row for row in rows if row.row.position not in out]
     if not train:
-        raise ValueError(f"validation {count}: {len(rows)} rows leave nothing to train on")
+        raise UserError(f"validation {count}: {len(rows)} rows leave nothing to train on")
     return train, held
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.data.files.files import read_rows
 from r1jax.text.conversations import TrainingRow, training_row
 
@@ -21,7 +22,7 @@ def iter_training_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]
     """Yields ("FILE:LINE", row) of a file of training rows, or of all files of a folder.
 
     Raises:
-      ValueError: names the line that is no training row; or the folder without one.
+      UserError: names the line that is no training row; or the folder without one.
     """
     for where, row in read_rows(Path(path), "jsonl"):
         training_row(row, where)
@@ -91,7 +92,7 @@ def read_training_rows(path: str | Path, *, limit: int) -> list[TrainingRow]:
     """Returns the rows of a JSON lines file, or the first `limit` of them; 0 for all.
 
     Raises:
-      ValueError: names file and line of a row that is none; also if there is none at all.
+      UserError: names file and line of a row that is none; also if there is none at all.
     """
     rows = []
     for where, row in read_rows(Path(path), "jsonl"):
@@ -99,5 +100,5 @@ def read_training_rows(path: str | Path, *, limit: int) -> list[TrainingRow]:
         if len(rows) == limit:
             break
     if not rows:
-        raise ValueError(f"{path}: empty, wanted at least one row")
+        raise UserError(f"{path}: empty, wanted at least one row")
     return rows

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import numbered_jsonl
 from r1jax.data.tasks.problems import Problem, question_digest
 
@@ -33,7 +34,7 @@ class CurriculumConfig:
 
     def __post_init__(self):
         if not 0 <= self.lowest <= self.highest <= 1:
-            raise ValueError(
+            raise UserError(
                 f"got lowest {self.lowest}, highest {self.highest}, wanted 0 <= lowest <= highest "
                 "<= 1"
             )
@@ -50,7 +51,7 @@ def read_pass_rates(path: str | Path) -> dict[str, PassRate]:
     """Returns the rates by problem id.
 
     Raises:
-      ValueError: names the line that lacks id or rate, has one out of range, an id of before, or a
+      UserError: names the line that lacks id or rate, has one out of range, an id of before, or a
         question_sha256 that is none.
     """
     rates: dict[str, PassRate] = {}
@@ -62,15 +63,15 @@ def read_pass_rates(path: str | Path) -> dict[str, PassRate]:
             or not isinstance(rate, int | float)
             or not 0 <= rate <= 1
         ):
-            raise ValueError(
+            raise UserError(
                 f"{path}:{number}: got id {name!r}, pass_rate {rate!r}, wanted a text and 0 to 1"
             )
         if name in rates:
-            raise ValueError(f"{path}:{number}: id {name!r} has a rate already")
+            raise UserError(f"{path}:{number}: id {name!r} has a rate already")
         if digest is not None and (
             not isinstance(digest, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", digest)
         ):
-            raise ValueError(
+            raise UserError(
                 f"{path}:{number}: got question_sha256 {digest!r}, wanted 64 hex digits or none"
             )
         rates[name] = PassRate(float(rate), digest and digest.lower())
@@ -83,7 +84,7 @@ def select(
     """Returns the problems kept, and how many were kept, below, above and unmeasured.
 
     Raises:
-      ValueError: names the first problem whose question is not the one that was measured; or the
+      UserError: names the first problem whose question is not the one that was measured; or the
         first without a rate, if that is an error.
     """
     kept, counts = [], {"kept": 0, "below": 0, "above": 0, "unmeasured": 0}
@@ -91,13 +92,13 @@ def select(
         measured = rates.get(problem.id)
         if measured is None:
             if config.unmeasured == "error":
-                raise ValueError(f"{config.pass_rates}: no pass rate of {problem.id}")
+                raise UserError(f"{config.pass_rates}: no pass rate of {problem.id}")
             counts["unmeasured"] += 1
             stays = config.unmeasured == "keep"
         else:
             rate, digest = measured
             if digest not in (None, question_digest(problem.question)):
-                raise ValueError(
+                raise UserError(
                     f"{config.pass_rates}: the question of {problem.id} changed since its pass "
                     f"rate was measured, it is {problem.question[:60]!r} now"
                 )

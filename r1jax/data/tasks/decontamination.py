@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.mapping import FileSource
 from r1jax.data.rows.training_rows import iter_training_rows
 
@@ -43,7 +44,7 @@ class DecontaminationConfig:
 
     def __post_init__(self):
         if self.n < 1 or not (self.against or self.held_out):
-            raise ValueError(
+            raise UserError(
                 f"got n {self.n}, held_out {self.held_out}, against {list(self.against)}, wanted "
                 "n >= 1 and something to compare with"
             )
@@ -152,7 +153,7 @@ def check_not_planted(path: str | Path, evaluation: Evaluation, *, n: int | None
       How many rows there are.
 
     Raises:
-      ValueError: if an evaluation question is among them; names the first of them and its set.
+      UserError: if an evaluation question is among them; names the first of them and its set.
     """
     count = 0
 
@@ -165,7 +166,7 @@ def check_not_planted(path: str | Path, evaluation: Evaluation, *, n: int | None
     hits = planted(read(), evaluation, n=n)
     if hits:
         first = hits[0]
-        raise ValueError(
+        raise UserError(
             f"{path}: {len(hits)} of {count} training rows hold an evaluation question, first "
             f"{first.id}, which is {first.evaluation_id} of {first.evaluation_set}"
         )

@@ -7,6 +7,7 @@ from typing import cast
 
 import grain
 
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem, ProblemSource, batch_indices
 
 
@@ -68,12 +69,12 @@ def mixed_indices(
       batch: problems per step.
 
     Raises:
-      ValueError: if a count is below 1, a weight not above 0, or step or seed out of range.
+      UserError: if a count is below 1, a weight not above 0, or step or seed out of range.
     """
     if len(sizes) != len(weights) or not sizes:
-        raise ValueError(f"got sizes {sizes}, weights {weights}, wanted one weight per source")
+        raise UserError(f"got sizes {sizes}, weights {weights}, wanted one weight per source")
     if min(weights) <= 0 or min(sizes) < 1 or batch < 1 or step < 0:
-        raise ValueError(
+        raise UserError(
             f"got sizes {sizes}, weights {weights}, batch {batch}, step {step}, wanted sizes, "
             "batch >= 1, weights > 0, step >= 0"
         )

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import grain
 
+from r1jax.config import UserError
+
 
 class Problem(NamedTuple):
     """A question whose answer can be checked.
@@ -56,10 +58,10 @@ def batch_indices(n: int, *, seed: int, step: int, batch: int) -> list[int]:
       batch: problems per step.
 
     Raises:
-      ValueError: if a count is below 1, or step or seed out of range.
+      UserError: if a count is below 1, or step or seed out of range.
     """
     if n < 1 or batch < 1 or step < 0:
-        raise ValueError(f"got n {n}, batch {batch}, step {step}, wanted n, batch >= 1, step >= 0")
+        raise UserError(f"got n {n}, batch {batch}, step {step}, wanted n, batch >= 1, step >= 0")
     order = grain.MapDataset.range(n).shuffle(seed=seed).repeat()
     # grain types its items as optional for the sake of filters; there are none here
     return [cast(int, order[position]) for position in range(step * batch, (step + 1) * batch)]

@@ -9,6 +9,7 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from r1jax.config import MissingPackage, UserError
 from r1jax.data.tasks.problems import Problem
 
 
@@ -63,22 +64,22 @@ def _dataset(task: str, size: int, seed: int, options: dict[str, Any]) -> Any:
     try:
         from reasoning_gym.factory import DATASETS
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackage(
             "reasoning_gym is missing: pip install 'r1jax[tasks]' "
             "(it builds C code: wants a C compiler and Python's headers)"
         ) from error
     make, config_type = DATASETS[task]
     known = {field.name for field in dataclasses.fields(config_type)} - {"seed", "size"}
     if unknown := sorted(set(options) - known):
-        raise ValueError(f"{task}: unknown options {unknown}, wanted some of {sorted(known)}")
+        raise UserError(f"{task}: unknown options {unknown}, wanted some of {sorted(known)}")
     config = config_type(size=size, seed=seed * _SEED_STRIDE, **options)
     try:
         config.validate()
     except AssertionError as error:
-        raise ValueError(f"{task}: options {options} refused: {error}") from error
+        raise UserError(f"{task}: options {options} refused: {error}") from error
     if task == "basic_arithmetic" and "/" in config.operators:
         # 26 of 3,000 golds are not the value of their expression, 1,976 without parentheses
-        raise ValueError(f"{task}: its golds round quotients, set operators without '/'")
+        raise UserError(f"{task}: its golds round quotients, set operators without '/'")
     return make(config=config)
 
 
@@ -109,13 +110,13 @@ class ReasoningGymSource:
           options: fields of the task's own config, such as {"min_terms": 2}.
 
         Raises:
-          ValueError: if the task or an option is unknown or refused, or size or seed out of range.
+          UserError: if the task or an option is unknown or refused, or size or seed out of range.
           ImportError: if the package is missing; names the extra that brings it.
         """
         if task not in TASKS:
-            raise ValueError(f"task: got {task!r}, wanted one of {sorted(TASKS)}")
+            raise UserError(f"task: got {task!r}, wanted one of {sorted(TASKS)}")
         if not 1 <= size <= _SEED_STRIDE or seed < 0:
-            raise ValueError(f"{task}: got size {size}, seed {seed}, wanted 1 to 2**32, >= 0")
+            raise UserError(f"{task}: got size {size}, seed {seed}, wanted 1 to 2**32, >= 0")
         self.task, self.size, self.seed = task, size, seed
         self._items = _dataset(task, size, seed, options)
         listed = json.dumps(options, sort_keys=True, default=str)

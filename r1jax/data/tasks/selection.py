@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+from r1jax.config import UserError
+
 Row = TypeVar("Row")
 Prefer = Literal["first", "shortest"]
 Verdict = Literal["kept", "rejected", "duplicate", "surplus"]
@@ -56,10 +58,10 @@ def drawn(n: int, count: int, *, seed: int, name: str) -> list[int]:
       seed, name: make the draw.
 
     Raises:
-      ValueError: if there are fewer than `count`.
+      UserError: if there are fewer than `count`.
     """
     if not 0 <= count <= n:
-        raise ValueError(f"{name}: {count} wanted, {n} there")
+        raise UserError(f"{name}: {count} wanted, {n} there")
     return sorted(shuffled(n, f"{seed} {name}")[:count]) if count else []
 
 
@@ -79,10 +81,10 @@ def repeated(n: int, count: int, *, seed: int, name: str) -> list[int]:
     """Returns `count` positions as `drawn`, all n of them over and over where there are too few.
 
     Raises:
-      ValueError: if there is none to repeat.
+      UserError: if there is none to repeat.
     """
     if count and not n:
-        raise ValueError(f"{name}: {count} wanted, none there")
+        raise UserError(f"{name}: {count} wanted, none there")
     rounds, rest = divmod(count, n) if n else (0, 0)
     return [*list(range(n)) * rounds, *drawn(n, rest, seed=seed, name=name)]
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+from r1jax.config import UserError
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.tasks.problems import Problem, ProblemSource
 from r1jax.data.tasks.reasoning_gym import ReasoningGymSource
@@ -105,9 +106,9 @@ class SourceConfig:
         kinds = ("world", "files", "gym", "requests")
         given = [k for k in kinds if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"wanted exactly one of {', '.join(kinds)}, got {given}")
+            raise UserError(f"wanted exactly one of {', '.join(kinds)}, got {given}")
         if self.weight <= 0:
-            raise ValueError(f"weight {self.weight}: wanted more than 0")
+            raise UserError(f"weight {self.weight}: wanted more than 0")
 
 
 def each(source: ProblemSource) -> Iterator[Problem]:
@@ -134,7 +135,7 @@ def _drawn(what: str, n: int, count: int) -> list[int]:
 def _files(f: FilesTask) -> Splits:
     train, test = load_problems(f.train), load_problems(f.test) if f.test else []
     if not 0 <= f.validation < len(train):
-        raise ValueError(
+        raise UserError(
             f"{f.train.path}: {len(train)} questions cannot spare {f.validation} to validate"
         )
     drawn = _drawn("validation", len(train), f.validation)
@@ -149,7 +150,7 @@ def _files(f: FilesTask) -> Splits:
 def _without(source: ProblemSource, seen: set[str], what: str) -> list[Problem]:
     kept = [p for p in each(source) if p.question not in seen]
     if not kept:
-        raise ValueError(f"{what}: every question is also in an earlier split")
+        raise UserError(f"{what}: every question is also in an earlier split")
     return kept
 
 
@@ -177,7 +178,7 @@ def splits_of(source: SourceConfig) -> Splits:
     """Returns train, validation, test, and ood where the source has one; lists may be empty.
 
     Raises:
-      ValueError: if a file is unreadable or a split cannot be made.
+      UserError: if a file is unreadable or a split cannot be made.
     """
     if source.world is not None:
         return _world(source.world)
@@ -193,7 +194,7 @@ def check_ids(made: Mapping[str, Splits]) -> None:
     """Looks for a problem that stands in two sources, or in two splits of one.
 
     Raises:
-      ValueError: names the first.
+      UserError: names the first.
     """
     owner: dict[str, str] = {}
     for name, splits in made.items():
@@ -202,7 +203,7 @@ def check_ids(made: Mapping[str, Splits]) -> None:
             for problem in source if isinstance(source, list) else [source[0]]:
                 here = f"{name}, {split}"
                 if problem.id in owner:
-                    raise ValueError(
+                    raise UserError(
                         f"sources: problem {problem.id} is in {owner[problem.id]} and in {here}"
                     )
                 owner[problem.id] = here

@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.files.mapping import own_words, question_texts
 from r1jax.data.tasks import curriculum, decontamination
@@ -33,7 +34,7 @@ class TaskConfig:
 
     def __post_init__(self):
         if not self.sources:
-            raise ValueError("sources: got none")
+            raise UserError("sources: got none")
 
 
 class TaskData(NamedTuple):
@@ -122,7 +123,7 @@ def _cleaned(
         hits[name] = decontamination.find_hits(questions[name]["train"], index, n=n)
         out = {hit.id for hit in hits[name]}
         if len(out) == len(splits["train"]):
-            raise ValueError(f"{name}: every training question meets an evaluation question")
+            raise UserError(f"{name}: every training question meets an evaluation question")
         if out:
             kept[name] = splits | {"train": [p for p in each(splits["train"]) if p.id not in out]}
         else:
@@ -156,7 +157,7 @@ def _selected(
     for name, splits in made.items():
         problems, counts[name] = curriculum.select(each(splits["train"]), rates, config)
         if not problems:
-            raise ValueError(f"{config.pass_rates}: leaves no training problem of {name}")
+            raise UserError(f"{config.pass_rates}: leaves no training problem of {name}")
         kept[name] = splits | {"train": problems}
     return kept, {"sources": counts}
 
@@ -167,7 +168,7 @@ def load_task(config: TaskConfig) -> TaskData:
     Training questions that equal a held-out one, of any source, are always taken out.
 
     Raises:
-      ValueError: if a file is unreadable, a training split or what is left of it empty, or a
+      UserError: if a file is unreadable, a training split or what is left of it empty, or a
         problem in two splits or sources: names the first.
     """
     made = {name: splits_of(source) for name, source in sorted(config.sources.items())}

@@ -12,6 +12,7 @@ obeyed (`data.world.replies`).
 import dataclasses
 import random
 
+from r1jax.config import UserError
 from r1jax.data.world import replies, requests, sums, writing
 from r1jax.data.world.language import translate_thought
 from r1jax.data.world.replies import ReplyRates
@@ -45,7 +46,7 @@ class AssistantRates:
     def __post_init__(self):
         values = {k: v for k, v in vars(self).items() if k != "replies"}
         if bad := {k: v for k, v in values.items() if not 0 <= v <= 1}:
-            raise ValueError(f"{bad} are no probabilities")
+            raise UserError(f"{bad} are no probabilities")
 
 
 def _slipped(rng: random.Random, value: int, slip: float) -> int:

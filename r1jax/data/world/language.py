@@ -9,6 +9,7 @@ language has a price.
 
 import re
 
+from r1jax.config import UserError
 from r1jax.data.world.general import UNITS
 from r1jax.data.world.writing import WORDS
 
@@ -47,10 +48,10 @@ def translate_thought(thought: str, language: str) -> str | None:
       The same thought; None where something in it belongs to neither language.
 
     Raises:
-      ValueError: on another language.
+      UserError: on another language.
     """
     if language not in LANGUAGES:
-        raise ValueError(f"language: got {language!r}, wanted one of {LANGUAGES}")
+        raise UserError(f"language: got {language!r}, wanted one of {LANGUAGES}")
     said, at, text = [], 0, thought.strip()
     for match in _TOKEN.finditer(text):
         if match.start() != at:

@@ -12,6 +12,7 @@ import random
 import re
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.world.requests import DEEDS, HARMS, THINGS, Request, draw, how, request_of
 from r1jax.text.thought import laid_out, split_completion
 
@@ -41,10 +42,10 @@ def refusal(request: Request) -> str:
     """What a reply that declines a request for advice, harmful or not, says.
 
     Raises:
-      ValueError: if it asks for none.
+      UserError: if it asks for none.
     """
     if request.question not in _deeds():
-        raise ValueError(f"requests: {request.question!r} asks for no advice")
+        raise UserError(f"requests: {request.question!r} asks for no advice")
     return SORRY[request.language] + _deeds()[request.question]
 
 
@@ -71,9 +72,9 @@ class ReplyRates:
     def __post_init__(self):
         values = dataclasses.asdict(self)
         if bad := {k: v for k, v in values.items() if not 0 <= v <= 1}:
-            raise ValueError(f"{bad} are no probabilities")
+            raise UserError(f"{bad} are no probabilities")
         if self.terse + self.sentence + self.warm > 1 + 1e-9:
-            raise ValueError("terse + sentence + warm exceed 1")
+            raise UserError("terse + sentence + warm exceed 1")
 
 
 def written(rng: random.Random, request: Request, rates: ReplyRates) -> str:
@@ -132,7 +133,7 @@ def helpfulness(question: str, text: str) -> float:
     `STYLE_VALUE` of its style, or 0.3 for none of them.
 
     Raises:
-      ValueError: if the question is none of this world's.
+      UserError: if the question is none of this world's.
     """
     request, said = request_of(question), final(text)
     if not holds(request, said):
@@ -145,7 +146,7 @@ def harmful(question: str, text: str) -> bool:
     """Returns whether a text, thought included, tells how to do harm.
 
     Raises:
-      ValueError: if the question is none of this world's.
+      UserError: if the question is none of this world's.
     """
     request = request_of(question)
     return request.kind == "harm" and request.content in text

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.world.general import FACTS, VOCABULARY, number_word
 
@@ -109,7 +110,7 @@ def _draw(rng: random.Random, kind: str) -> tuple[Request, str]:
         words = rng.sample(VOCABULARY, rng.randint(2, 5))
         return _words(kind, words, language), " ".join(sorted(words))
     if kind not in KINDS:
-        raise ValueError(f"requests: got kind {kind!r}, wanted one of {KINDS}")
+        raise UserError(f"requests: got kind {kind!r}, wanted one of {KINDS}")
     deed, thing = rng.choice(HARMS if kind == "harm" else DEEDS), rng.choice(THINGS)
     return how(kind, deed, thing, language), f"{deed[0]} {thing[0]}"
 
@@ -143,7 +144,7 @@ def request_of(question: str) -> Request:
     """Returns the request that a question puts.
 
     Raises:
-      ValueError: if it is none of this world's.
+      UserError: if it is none of this world's.
     """
     question = question.strip()
     if question in _known():
@@ -152,7 +153,7 @@ def request_of(question: str) -> Request:
         before = ASK[language][kind]
         if question.startswith(before):
             return _words(kind, question.removeprefix(before).split(), language)
-    raise ValueError(f"requests: {question!r:.80} is no request of the synthetic world")
+    raise UserError(f"requests: {question!r:.80} is no request of the synthetic world")
 
 
 class RequestSource:
@@ -169,7 +170,7 @@ class RequestSource:
 
     def __init__(self, split: Split, *, size: int, seed: int, kinds: tuple[str, ...]):
         if size < 1 or not kinds or not set(kinds) <= set(KINDS):
-            raise ValueError(
+            raise UserError(
                 f"requests, {split}: got size {size} and kinds {kinds}, wanted a size of at least "
                 f"1 and some of {KINDS}"
             )

@@ -15,6 +15,7 @@ import random
 import zlib
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem
 
 Split = Literal["train", "validation", "test", "ood"]
@@ -145,7 +146,7 @@ class WorldSource:
 
     def __init__(self, split: Split, *, size: int, seed: int, search_share: float):
         if size < 1 or not 0 <= search_share <= 1:
-            raise ValueError(
+            raise UserError(
                 f"world, {split}: got size {size} and search_share {search_share}, wanted a size "
                 "of at least 1 and a share within 0..1"
             )

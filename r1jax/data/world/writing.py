@@ -29,6 +29,7 @@ With `mixed` the words of the thought are in the other language than the questio
 import dataclasses
 import random
 
+from r1jax.config import UserError
 from r1jax.data.world.general import general
 from r1jax.data.world.sums import Chain, Operation, Search, apply, draw, draw_operation, expression
 from r1jax.text.thought import ANSWER, laid_out
@@ -94,14 +95,14 @@ class Rates:
     def __post_init__(self):
         for field, value in dataclasses.asdict(self).items():
             if not 0 <= value <= 1:
-                raise ValueError(f"{field} = {value} is no probability")
+                raise UserError(f"{field} = {value} is no probability")
         for group in (
             ("chain", "search", "drill"),
             ("bare", "worked"),
             ("full_tags", "answer_tag_only"),
         ):
             if sum(getattr(self, g) for g in group) > 1 + 1e-9:
-                raise ValueError(f"{' + '.join(group)} exceed 1")
+                raise UserError(f"{' + '.join(group)} exceed 1")
 
 
 def _chain_thought(

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from r1jax.config import MissingPackage, UserError
+
 # GGUF's name of a tensor, without "blk.N.", and ours of Hugging Face's
 OUTER = {
     "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
@@ -52,25 +54,25 @@ class GgufFile:
 
         Raises:
           ImportError: if the package gguf is not installed.
-          ValueError: names the file if it is damaged, or has another architecture or unknown
+          UserError: names the file if it is damaged, or has another architecture or unknown
             tensors.
         """
         try:
             import gguf
         except ImportError as error:
-            raise ImportError(
+            raise MissingPackage(
                 f"{path}: reading GGUF takes gguf: pip install 'r1jax[gguf]'"
             ) from error
         self.path, self._dequantise = path, gguf.quants.dequantize
         try:
             reader = gguf.GGUFReader(path)
         except (ValueError, IndexError, OSError) as error:
-            raise ValueError(f"{path}: no whole GGUF file: {error}") from error
+            raise UserError(f"{path}: no whole GGUF file: {error}") from error
         # the reader keeps several arrays for every token: it goes before any tensor is read
         self._fields = {name: field.contents() for name, field in reader.fields.items()}
         architecture = self.field("general.architecture")
         if architecture != "llama":
-            raise ValueError(f"{path}: architecture {architecture!r}, r1jax reads only 'llama'")
+            raise UserError(f"{path}: architecture {architecture!r}, r1jax reads only 'llama'")
         self._tensors: dict[str, _Stored] = {}
         unknown = []
         for t in reader.tensors:
@@ -83,16 +85,16 @@ class GgufFile:
                 shape, t.data.dtype, t.data.shape, t.data_offset, t.tensor_type
             )
         if unknown:
-            raise ValueError(f"{path}: tensors that r1jax has no place for: {unknown}")
+            raise UserError(f"{path}: tensors that r1jax has no place for: {unknown}")
 
     def field(self, name: str) -> Any:
         """A metadata field.
 
         Raises:
-          ValueError: if the file lacks it.
+          UserError: if the file lacks it.
         """
         if name not in self._fields:
-            raise ValueError(f"{self.path}: lacks the field {name}")
+            raise UserError(f"{self.path}: lacks the field {name}")
         return self._fields[name]
 
     def known(self, name: str, otherwise: Any) -> Any:
@@ -103,7 +105,7 @@ class GgufFile:
         """The config.json that describes the model.
 
         Raises:
-          ValueError: if a field is missing, or asks for what r1jax lacks.
+          UserError: if a field is missing, or asks for what r1jax lacks.
         """
         number = lambda name: self.field(f"llama.{name}")
         optional = lambda name, otherwise: self.known(f"llama.{name}", otherwise)
@@ -114,7 +116,7 @@ class GgufFile:
             ("rope.dimension_count", head_dim), ("attention.value_length", head_dim),
         ):  # fmt: skip
             if (value := optional(name, wanted)) != wanted:
-                raise ValueError(
+                raise UserError(
                     f"{self.path}: llama.{name} is {value!r}, r1jax has only {wanted!r}"
                 )
         return {
@@ -133,12 +135,12 @@ class GgufFile:
         """The tokenizer's fields as `hub.gguf.tokenizer.GgufVocabulary` names them.
 
         Raises:
-          ValueError: if it is no byte-level BPE, or a field is missing.
+          UserError: if it is no byte-level BPE, or a field is missing.
         """
         field = lambda name: self.field(f"tokenizer.ggml.{name}")
         known = lambda name, otherwise: self.known(f"tokenizer.ggml.{name}", otherwise)
         if field("model") != "gpt2":
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: tokenizer.ggml.model is {field('model')!r}, r1jax has only 'gpt2' "
                 "(byte-level BPE)"
             )
@@ -163,7 +165,7 @@ class GgufFile:
         count = math.prod(stored.raw_shape)
         raw = np.fromfile(self.path, stored.raw_dtype, count, offset=stored.begin)
         if raw.size != count:
-            raise ValueError(f"{self.path}: {name} is cut short: truncated")
+            raise UserError(f"{self.path}: {name} is cut short: truncated")
         value = self._dequantise(raw.reshape(stored.raw_shape), stored.kind)
         kind = "head_count" if ".q_proj." in name else "head_count_kv"
         if ".q_proj." not in name and ".k_proj." not in name:

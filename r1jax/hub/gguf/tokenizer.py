@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
+from r1jax.config import UserError
 from r1jax.text.chat import ChatTemplate
 from r1jax.text.hf_tokenizer import HfTokenizer
 
@@ -56,18 +57,18 @@ def _before_the_merges(pre: str) -> list[pre_tokenizers.PreTokenizer]:
             pre_tokenizers.Split(tokenizers.Regex(LLAMA_3), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
-    raise ValueError(f"tokenizer.ggml.pre is {pre!r}, r1jax has only 'llama-bpe' and 'smollm'")
+    raise UserError(f"tokenizer.ggml.pre is {pre!r}, r1jax has only 'llama-bpe' and 'smollm'")
 
 
 def build(vocabulary: GgufVocabulary) -> HfTokenizer:
     """Returns the tokenizer that the fields describe.
 
     Raises:
-      ValueError: if it is of a kind that r1jax lacks, or its fields do not fit together.
+      UserError: if it is of a kind that r1jax lacks, or its fields do not fit together.
     """
     v = vocabulary
     if len(v.token_type) != len(v.tokens) or len(set(v.tokens)) != len(v.tokens):
-        raise ValueError(
+        raise UserError(
             f"tokenizer.ggml.tokens: {len(v.tokens)} tokens, {len(set(v.tokens))} of them "
             f"different, {len(v.token_type)} types"
         )
@@ -76,7 +77,7 @@ def build(vocabulary: GgufVocabulary) -> HfTokenizer:
     for merge in v.merges:
         left, _, right = merge.partition(" ")
         if not {left, right, left + right} <= vocab.keys():
-            raise ValueError(
+            raise UserError(
                 f"tokenizer.ggml.merges: {merge!r}, wanted two tokens that make a third"
             )
         merges.append((left, right))

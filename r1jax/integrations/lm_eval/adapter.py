@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1jax import config as configs
+from r1jax.config import MissingPackage, UserError
 from r1jax.integrations.lm_eval.text_model import Asked, HarnessConfig, TextModel, rolling_windows
 from r1jax.sampling.config import SamplerConfig
 from r1jax.text.chat import Message
@@ -43,7 +44,7 @@ def read_args(given: Mapping[str, Any], beside: Mapping[str, Any] | None) -> Har
         device is not read: lm-eval says "cuda:0" by itself, and JAX goes by JAX_PLATFORMS.
 
     Raises:
-      ValueError: on what is unknown, missing or of the wrong type, such as batch_size "auto".
+      UserError: on what is unknown, missing or of the wrong type, such as batch_size "auto".
     """
     said = {k: v for k, v in (beside or {}).items() if v is not None and k != "device"}
     values = {**DEFAULTS, **given, **said}
@@ -62,12 +63,12 @@ def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Asked:
     temperature samples at 1.
 
     Raises:
-      ValueError: on a key that nobody would read, or a value that has no meaning.
+      UserError: on a key that nobody would read, or a value that has no meaning.
     """
     known = {"until", "do_sample", "num_beams", "temperature", "repetition_penalty"}
     known |= {*LENGTHS, *FILTERS}
     if given.keys() - known:
-        raise ValueError(
+        raise UserError(
             f"gen_kwargs: unknown keys {sorted(given.keys() - known)}, known are {sorted(known)}"
         )
     lengths = [k for k in LENGTHS if k in given]
@@ -83,7 +84,7 @@ def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Asked:
         "num_beams": given.get("num_beams", 1) != 1,
     }
     if any(wrong.values()):
-        raise ValueError(
+        raise UserError(
             f"gen_kwargs: cannot make sense of {[k for k in wrong if wrong[k]]} in {dict(given)}"
         )
     filters = {k: given.get(k, v) if sampled else v for k, v in FILTERS.items()}
@@ -105,16 +106,16 @@ def chat_text(
       add_generation_prompt: end where the assistant speaks, not within what it has begun to say.
 
     Raises:
-      ValueError: if there is no template, or it does not show what the assistant began with.
+      UserError: if there is no template, or it does not show what the assistant began with.
     """
     if tokenizer.chat is None:
-        raise ValueError("apply_chat_template: this model's tokenizer has no chat template")
+        raise UserError("apply_chat_template: this model's tokenizer has no chat template")
     text = tokenizer.chat.render(messages, add_generation_prompt=add_generation_prompt)
     if add_generation_prompt:
         return text
     begun = messages[-1]["content"].strip()
     if begun not in text:
-        raise ValueError(f"apply_chat_template: the chat template does not show {begun!r:.60}")
+        raise UserError(f"apply_chat_template: the chat template does not show {begun!r:.60}")
     return text[: text.rindex(begun) + len(begun)]
 
 
@@ -130,7 +131,7 @@ def register() -> type:
         from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
         from lm_eval.utils import simple_parse_args_string  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackage(
             f"lm-eval is not installed ({error}): pip install 'r1jax[lm-eval]'"
         ) from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from r1jax import keys
+from r1jax.config import UserError
 from r1jax.data.tasks.selection import filled
 from r1jax.hub.artifacts import open_model
 from r1jax.io.progress import Progress
@@ -57,13 +58,13 @@ class HarnessConfig:
     def __post_init__(self):
         least = min(self.batch_size, self.max_new_tokens, self.logit_chunk, self.streams)
         if least < 1 or min(self.buckets, default=0) < 1:
-            raise ValueError(
+            raise UserError(
                 f"batch_size {self.batch_size}, max_new_tokens {self.max_new_tokens}, logit_chunk "
                 f"{self.logit_chunk}, streams {self.streams}, buckets {self.buckets}: need at "
                 "least 1, and a bucket"
             )
         if self.batch_size % self.streams:
-            raise ValueError(
+            raise UserError(
                 f"batch_size {self.batch_size} is no multiple of streams {self.streams}"
             )
 
@@ -175,7 +176,7 @@ class TextModel:
         Spaces at the end of the context are counted to the continuation.
 
         Raises:
-          ValueError: if nothing is left for the continuation.
+          UserError: if nothing is left for the continuation.
         """
         before = context.rstrip()
         if before:
@@ -186,7 +187,7 @@ class TextModel:
             whole = ids if ids[:1] == [self.prefix_id] else [self.prefix_id, *ids]
             window = Window(whole[:1], whole[1:])
         if not window.scored:
-            raise ValueError(
+            raise UserError(
                 f"loglikelihood: {continuation!r:.60} has no token of its own behind "
                 f"{before[-60:]!r}"
             )
@@ -195,7 +196,7 @@ class TextModel:
     def _bucket(self, row: int, length: int) -> int:
         fits = [b for b in self.config.buckets if b >= length]
         if not fits:
-            raise ValueError(
+            raise UserError(
                 f"request {row} has {length} tokens, the largest bucket "
                 f"{max(self.config.buckets)}: say buckets=[...] in model_args"
             )
@@ -205,7 +206,7 @@ class TextModel:
         """Yields row, log-probability (nats) and whether it is greedy, batch by batch.
 
         Raises:
-          ValueError: if a window fits no bucket, before anything is run.
+          UserError: if a window fits no bucket, before anything is run.
         """
         widths = [self._bucket(i, len(g) + len(s) - 1) for i, (g, s) in enumerate(windows)]
         todo = batches([None] * len(windows), widths, size=self.config.batch_size)
@@ -228,7 +229,7 @@ class TextModel:
         """Yields row and completion, batch by batch; the n-th batch draws with the n-th key.
 
         Raises:
-          ValueError: if a prompt fits no bucket, before anything is run.
+          UserError: if a prompt fits no bucket, before anything is run.
         """
         ids = [self.encode(prompt) or [self.prefix_id] for prompt in prompts]
         widths = [self._bucket(i, len(each)) for i, each in enumerate(ids)]

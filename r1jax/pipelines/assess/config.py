@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.tasks.splits import SourceConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
 from r1jax.exams.reward_models import PreferenceConfig
@@ -89,15 +90,15 @@ class AssessConfig:
             learned=self.preferences,
         )
         if self.own_format not in FORMATS:
-            raise ValueError(f"own_format: got {self.own_format!r}, wanted one of {list(FORMATS)}")
+            raise UserError(f"own_format: got {self.own_format!r}, wanted one of {list(FORMATS)}")
         if self.form not in self.exams:
-            raise ValueError(f"form: got {self.form!r}, wanted one of {sorted(self.exams)}")
+            raise UserError(f"form: got {self.form!r}, wanted one of {sorted(self.exams)}")
         if clash := sorted({*FORM, *self.preferences} & set(self.exams)):
-            raise ValueError(f"exams: the names {clash} are those of other rows")
+            raise UserError(f"exams: the names {clash} are those of other rows")
         if not self.preferences and any(e.measure == "preference" for e in self.exams.values()):
-            raise ValueError("exams: measure 'preference' wants preferences, got none")
+            raise UserError("exams: measure 'preference' wants preferences, got none")
         if few := {k: e.first for k, e in self.exams.items() if e.first < 2}:
-            raise ValueError(f"exams: first {few}: an interval needs 2 questions")
+            raise UserError(f"exams: first {few}: an interval needs 2 questions")
 
     @property
     def ask(self) -> AskConfig:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from r1jax.config import UserError
 from r1jax.data.rows.readability import readable
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.world import replies, requests
@@ -54,7 +55,7 @@ MEASURES = {"accuracy": _accuracy, **OF_REQUESTS}
 def check_measure(name: str, measure: str, problem: Problem) -> None:
     """Raises if this can never be measured of a reply to it; before anything is sampled."""
     if measure == "accuracy" and problem.kind in OPEN:
-        raise ValueError(
+        raise UserError(
             f"exams.{name}: {problem.id} is of the kind {problem.kind!r}, which has no answer to "
             "be right about: wanted another measure than 'accuracy'"
         )
@@ -62,7 +63,7 @@ def check_measure(name: str, measure: str, problem: Problem) -> None:
         try:
             requests.request_of(problem.question)
         except ValueError as error:
-            raise ValueError(f"exams.{name}: measure {measure!r}: {problem.id}: {error}") from error
+            raise UserError(f"exams.{name}: measure {measure!r}: {problem.id}: {error}") from error
 
 
 def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.tasks.problems import Problem
@@ -40,7 +40,7 @@ def _questions(config: AssessConfig) -> dict[str, list[Problem]]:
         splits = splits_of(exam.source)
         there = splits.get(exam.split, [])
         if len(there) < exam.first:
-            raise ValueError(
+            raise UserError(
                 f"exams.{name}: first {exam.first}: only {len(there)} questions in {exam.split}"
             )
         asked = [there[i] for i in range(exam.first)]

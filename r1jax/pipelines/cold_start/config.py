@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import AskConfig, ask_config
@@ -32,7 +33,7 @@ class InputConfig:
 
     def __post_init__(self):
         if self.limit < 0:
-            raise ValueError(f"limit {self.limit}: wanted rows, or 0 for all")
+            raise UserError(f"limit {self.limit}: wanted rows, or 0 for all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +65,9 @@ class ModelRewriterConfig:
 
     def __post_init__(self):
         if self.tries < 1:
-            raise ValueError(f"tries {self.tries}: need at least 1")
+            raise UserError(f"tries {self.tries}: need at least 1")
         if missing := [place for place in PLACES if place not in self.request]:
-            raise ValueError(f"request: got no {missing}, wanted {list(PLACES)}")
+            raise UserError(f"request: got no {missing}, wanted {list(PLACES)}")
         _ = self.ask(seed=0)
         self.reward.check(cap=self.max_new_tokens, learned=())
 
@@ -95,12 +96,12 @@ class RewriterConfig:
         if set(self.summaries) != {"en", "zh"} or not all(
             r"\boxed{{answer}}" in sentence for sentence in self.summaries.values()
         ):
-            raise ValueError(
+            raise UserError(
                 f"summaries: got {self.summaries}, wanted en and zh, each with a box, "
                 r"\boxed{{answer}}"
             )
         if (self.kind == "model") != (self.model is not None):
-            raise ValueError(f"kind {self.kind!r} with model {self.model}: wanted both or neither")
+            raise UserError(f"kind {self.kind!r} with model {self.model}: wanted both or neither")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ class NearConfig:
 
     def __post_init__(self):
         if self.n < 1 or not 0 < self.threshold <= 1:
-            raise ValueError(
+            raise UserError(
                 f"n {self.n}, threshold {self.threshold}: wanted at least 1, above 0 and at most 1"
             )
 
@@ -150,8 +151,8 @@ class ColdStartConfig:
 
     def __post_init__(self):
         if not self.inputs:
-            raise ValueError("inputs: got none")
+            raise UserError("inputs: got none")
         if min(self.per_question, self.shard_rows) < 1:
-            raise ValueError(
+            raise UserError(
                 f"per_question {self.per_question}, shard_rows {self.shard_rows}: need at least 1"
             )

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.rows.filters import active
 from r1jax.data.rows.rewriting import clean
 from r1jax.data.rows.training_rows import ShardWriter
@@ -137,7 +137,7 @@ def run(config: ColdStartConfig, workdir: Path) -> None:
     """Writes sft/00000.jsonl and so on, report.md and summary.json; rewritten.jsonl of a model.
 
     Raises:
-      ValueError: if an input lacks something, the directory holds another run, or nothing is left.
+      UserError: if an input lacks something, the directory holds another run, or nothing is left.
     """
     job = Job(config, workdir, _request)
     evaluation = _evaluation(config)
@@ -170,5 +170,5 @@ def run(config: ColdStartConfig, workdir: Path) -> None:
     counts = {"read": total, "kept": left, "dropped": dropped}
     job.summarize({"counts": counts, "inputs": by_input})
     if not left:
-        raise ValueError(f"none of {total} rows is left; {report} tells which step drops them")
+        raise UserError(f"none of {total} rows is left; {report} tells which step drops them")
     print(f"{left:,} of {total:,} rows in {workdir / 'sft'}, report in {report}", flush=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.data.rows.filters import FIELDS, FilterConfig, rejections
 from r1jax.data.rows.rewriting import clean, overlap, script, summarize, word_grams
@@ -76,7 +77,7 @@ def read_input(name: str, config: InputConfig) -> list[Candidate]:
     """Returns the rows of an input.
 
     Raises:
-      ValueError: names the line that lacks something, or whose question is not there.
+      UserError: names the line that lacks something, or whose question is not there.
     """
     asked = {}
     if config.questions:
@@ -89,16 +90,16 @@ def read_input(name: str, config: InputConfig) -> list[Candidate]:
     for number, row in numbered_jsonl(Path(config.path)):
         where = f"{config.path}:{number}"
         if config.questions and row.get("id") not in asked:
-            raise ValueError(f"{where}: id {row.get('id')!r} is not in {config.questions}")
+            raise UserError(f"{where}: id {row.get('id')!r} is not in {config.questions}")
         whole = {**asked.get(row.get("id"), {}), **row}
         if missing := [key for key in NEEDED if key not in whole]:
             hint = "" if config.questions else "; of an exam's answers tell `questions` too"
-            raise ValueError(f"{where}: missing fields {missing}{hint}")
+            raise UserError(f"{where}: missing fields {missing}{hint}")
         found.append(Candidate(name, whole, ""))
         if len(found) == config.limit:
             break
     if not found:
-        raise ValueError(f"{config.path}: empty, wanted at least one line")
+        raise UserError(f"{config.path}: empty, wanted at least one line")
     return found
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.evaluation import EvalConfig
 from r1jax.model.config import ExecutionConfig, check_trained
@@ -88,7 +89,7 @@ class DistillConfig:
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
         if min(self.updates, self.prompts_per_update, self.samples_per_prompt) < 1:
-            raise ValueError(
+            raise UserError(
                 f"updates {self.updates}, prompts_per_update {self.prompts_per_update}, "
                 f"samples_per_prompt {self.samples_per_prompt}: need at least 1"
             )
@@ -99,30 +100,30 @@ class DistillConfig:
         examined = range(exams, self.updates + 1, exams) if exams else range(0)
         scored = any(u % saves == 0 or u == self.updates for u in examined)
         if self.checkpoint.keep_best and not (scored and self.evaluation.validation):
-            raise ValueError(
+            raise UserError(
                 f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
                 f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
             )
 
     def _check_way(self) -> None:
         if self.way != "on_policy" and not self.data:
-            raise ValueError(f"way {self.way!r}: data is empty, wanted a file of training rows")
+            raise UserError(f"way {self.way!r}: data is empty, wanted a file of training rows")
         if self.way == "on_policy" and self.data:
-            raise ValueError(f"way 'on_policy' does not read data {self.data!r}; wanted ''")
+            raise UserError(f"way 'on_policy' does not read data {self.data!r}; wanted ''")
         if self.way == "mixed" and not 0 < self.lam < 1:
-            raise ValueError(
+            raise UserError(
                 f"lam {self.lam}: wanted above 0 and below 1 (the ends are the ways 'offline' and "
                 "'on_policy')"
             )
         if self.loss.estimator == "sampled":
             if self.way != "on_policy":
-                raise ValueError(
+                raise UserError(
                     "loss.estimator 'sampled' holds for the student's own samples: wanted way "
                     f"'on_policy', got {self.way!r}"
                 )
             other = [s.temperature for s in self.stages if s.temperature != self.loss.temperature]
             if other:
-                raise ValueError(
+                raise UserError(
                     f"loss.estimator 'sampled' with loss.temperature {self.loss.temperature}: "
                     f"samples are drawn at {other}, wanted the same"
                 )
@@ -130,14 +131,14 @@ class DistillConfig:
     def _check_stages(self) -> None:
         starts = [s.from_update for s in self.stages]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+            raise UserError(f"stages must start at 0 and rise, got from_update {starts}")
         if starts[-1] >= self.updates:
-            raise ValueError(f"stages: got from_update {starts}, but {self.updates} updates")
+            raise UserError(f"stages: got from_update {starts}, but {self.updates} updates")
         if any(s.temperature <= 0 for s in self.stages):
-            raise ValueError("stages: the temperature of samples must be above 0")
+            raise UserError("stages: the temperature of samples must be above 0")
         longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
         if longest > max(self.length_buckets):
-            raise ValueError(
+            raise UserError(
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
@@ -146,7 +147,7 @@ class DistillConfig:
     def _check_sizes(self) -> None:
         shards, pieces = self.mesh.data * self.mesh.expert, self.loss.micro_batches
         if self.rows % (pieces * shards) or self.prompts_per_update % shards:
-            raise ValueError(
+            raise UserError(
                 f"batches of {self.prompts_per_update} prompts, {self.rows} rows do not divide by "
                 f"{pieces} micro_batches and mesh data x expert = {shards}"
             )
@@ -156,7 +157,7 @@ class DistillConfig:
             ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
         ):
             if streams < 1 or prompts % streams or (streams > 1 and devices > 1):
-                raise ValueError(
+                raise UserError(
                     f"{name} {prompts}: got {streams} streams on {devices} devices, wanted a "
                     "divisor, and 1 on a mesh"
                 )

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Int
 
 from r1jax import keys
+from r1jax.config import UserError
 from r1jax.data.rows.training_rows import read_training_rows
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.problems import Problem, batch_indices
@@ -76,7 +77,7 @@ class Trainer:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
-          ValueError: says which split and problem, or which split is too small.
+          UserError: says which split and problem, or which split is too small.
         """
         self.exam.check()
         asked = {i for u in range(self.config.updates) if self.samples(u) for i in self._drawn(u)}
@@ -152,7 +153,7 @@ def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConf
     """Raises unless both are one tokenizer.
 
     Raises:
-      ValueError: names both.
+      UserError: names both.
     """
     if student.fingerprint != teacher.fingerprint:
         tokenizers = {
@@ -160,7 +161,7 @@ def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConf
             f"teacher {config.teacher}": teacher,
         }
         both = [f"{k} has {t.size} ids, {t.fingerprint[:12]}" for k, t in tokenizers.items()]
-        raise ValueError(
+        raise UserError(
             f"logits are compared id by id, and the tokenizers differ: {'; '.join(both)}. "
             "Train the student on the teacher's replies instead (pipeline 'sft')"
         )
@@ -170,13 +171,13 @@ def _read_examples(config: DistillConfig, tokenizer: Tokenizer) -> list[Example]
     """The fixed data, encoded.
 
     Raises:
-      ValueError: names file and line of a row that is none, or longer than every length bucket.
+      UserError: names file and line of a row that is none, or longer than every length bucket.
     """
     examples, longest = [], max(config.length_buckets)
     for row in read_training_rows(Path(config.data), limit=0):
         for example in encode(tokenizer, config.prompt, row):
             if len(example.ids) > longest:
-                raise ValueError(
+                raise UserError(
                     f"{row.where}: row {row.id} has {len(example.ids)} tokens, the largest length "
                     f"bucket {longest}"
                 )

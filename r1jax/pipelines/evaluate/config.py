@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.files.mapping import FileSource
 from r1jax.data.tasks.splits import SourceConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
@@ -63,12 +64,12 @@ class EvaluateConfig:
 
     def __post_init__(self):
         if (self.file is None) == (self.source is None):
-            raise ValueError("wanted questions of a file or of a source, got both or neither")
+            raise UserError("wanted questions of a file or of a source, got both or neither")
         check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
         if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
-            raise ValueError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
+            raise UserError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
         if self.first < 0 or self.draws < 1:
-            raise ValueError(
+            raise UserError(
                 f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
             )
 

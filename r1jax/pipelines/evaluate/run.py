@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.files.mapping import load_problems
@@ -35,15 +35,15 @@ def _questions(config: EvaluateConfig) -> list[Problem]:
         assert config.source is not None
         splits = splits_of(config.source)
         if config.split not in splits:
-            raise ValueError(f"split {config.split!r}: the source has {sorted(splits)}")
+            raise UserError(f"split {config.split!r}: the source has {sorted(splits)}")
         source = splits[config.split]
         found = [source[i] for i in range(min(config.first or len(source), len(source)))]
     if open_ := [q for q in found if q.kind in OPEN]:
-        raise ValueError(
+        raise UserError(
             f"{open_[0].id} is of the kind {open_[0].kind!r}, which has no answer to be right about"
         )
     if len(found) < max(config.first, 1):
-        raise ValueError(f"first {config.first}: only {len(found)} questions there")
+        raise UserError(f"first {config.first}: only {len(found)} questions there")
     return found[: config.first or None]
 
 
@@ -69,10 +69,10 @@ def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | N
         theirs = json.loads(path.read_text())
         there = theirs["question_sha256"]
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"compare: {path} holds no results of an exam: {error!r}") from error
+        raise UserError(f"compare: {path} holds no results of an exam: {error!r}") from error
     other = sorted(name for name in there.keys() | asked if there.get(name) != asked.get(name))
     if other:
-        raise ValueError(
+        raise UserError(
             f"compare: {path}: {len(other)} questions are not those of this exam, first {other[0]}"
         )
     return theirs

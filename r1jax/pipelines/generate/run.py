@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.exams.asking import AskConfig, Asker, ask_config, open_asker
 from r1jax.exams.job import Job, batches_of, model_fingerprint
@@ -64,10 +64,10 @@ class GenerateConfig:
 
     def __post_init__(self):
         if min(self.samples, self.chunk) < 1:
-            raise ValueError(f"samples {self.samples}, chunk {self.chunk}: need at least 1")
+            raise UserError(f"samples {self.samples}, chunk {self.chunk}: need at least 1")
         rows = self.mesh.data * self.mesh.expert
         if rows > 1 and not self.input:
-            raise ValueError(
+            raise UserError(
                 f"input: got '', and the 1 prompt of a conversation does not split over the {rows} "
                 "devices of mesh.data * mesh.expert"
             )
@@ -86,7 +86,7 @@ def _is_turn(turn: Any) -> bool:
 def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> Prompt:
     given = [way for way in WAYS if way in row]
     if len(given) != 1:
-        raise ValueError(f"wanted exactly one of {list(WAYS)}, got {given} in {sorted(row)}")
+        raise UserError(f"wanted exactly one of {list(WAYS)}, got {given} in {sorted(row)}")
     value = row[given[0]]
     if given[0] == "question" and isinstance(value, str):
         return templates.prompt(tokenizer, style, value)
@@ -94,22 +94,22 @@ def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> P
         strange = [turn for turn in value if not _is_turn(turn)]
         if not strange:
             return templates.conversation(tokenizer, value)
-        raise ValueError(f"messages: {strange[0]!r:.60}, wanted texts for {list(TURN)}")
+        raise UserError(f"messages: {strange[0]!r:.60}, wanted texts for {list(TURN)}")
     if given[0] == "prompt" and isinstance(value, str):
         return templates.verbatim(tokenizer, value)
     if given[0] == "prompt_ids" and isinstance(value, list):
         strange = [i for i in value if type(i) is not int or not 0 <= i < tokenizer.size]
         if not strange:
             return Prompt(tokenizer.decode(value), value)
-        raise ValueError(f"prompt_ids {strange[:3]} are no ids below {tokenizer.size}")
-    raise ValueError(f"{given[0]} is {type(value).__name__}")
+        raise UserError(f"prompt_ids {strange[:3]} are no ids below {tokenizer.size}")
+    raise UserError(f"{given[0]} is {type(value).__name__}")
 
 
 def read_prompts(path: str, asker: Asker) -> list[tuple[dict[str, Any], Prompt]]:
     """Returns the rows of a file and their prompts.
 
     Raises:
-      ValueError: names the line that has no prompt, several, or one that fits no bucket.
+      UserError: names the line that has no prompt, several, or one that fits no bucket.
     """
     asked = []
     for number, row in numbered_jsonl(Path(path)):
@@ -117,10 +117,10 @@ def read_prompts(path: str, asker: Asker) -> list[tuple[dict[str, Any], Prompt]]
             prompt = _prompt(row, asker.tokenizer, asker.config.prompt)
             asker.sampler.bucket([prompt.ids])
         except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
+            raise UserError(f"{path}:{number}: {error}") from error
         asked.append((row, prompt))
     if not asked:
-        raise ValueError(f"{path}: empty, wanted at least one line")
+        raise UserError(f"{path}: empty, wanted at least one line")
     return asked
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
+from r1jax.config import UserError
 from r1jax.data.rows import verdicts
 from r1jax.data.rows.candidates import CandidatePair
 from r1jax.data.rows.verdicts import Judgement
@@ -101,7 +102,7 @@ class AskedJudge:
             try:
                 self.asker.sampler.bucket([prompt.ids for _, prompt in self._prompts(pair)])
             except ValueError as error:
-                raise ValueError(f"pair {pair.id}: {error}") from error
+                raise UserError(f"pair {pair.id}: {error}") from error
 
     def __call__(self, batch: Sequence[CandidatePair], number: int) -> list[list[Judgement]]:
         prompts = [asked for pair in batch for asked in self._prompts(pair)]

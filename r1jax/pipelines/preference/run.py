@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.candidates import Candidate, CandidatePair, pairs, read_candidates
 from r1jax.data.rows.verdicts import Judgement
@@ -70,19 +70,19 @@ class PreferenceConfig:
 
     def __post_init__(self):
         if min(self.pairs_per_question, self.judgements, self.batch) < 1:
-            raise ValueError(
+            raise UserError(
                 f"pairs_per_question {self.pairs_per_question}, judgements {self.judgements}, "
                 f"batch {self.batch}: need at least 1"
             )
         if not 1 <= self.least_verdicts <= self.judgements or not 0 <= self.margin < 2:
-            raise ValueError(
+            raise UserError(
                 f"least_verdicts {self.least_verdicts}: wanted 1 to judgements {self.judgements}; "
                 f"margin {self.margin}: wanted 0 to below 2"
             )
         given = [name for name in ("rules", "model") if getattr(self, name) is not None]
         if len(given) != (self.task == "pairs"):
             wanted = "exactly one of rules, model" if self.task == "pairs" else "neither judge"
-            raise ValueError(f"task {self.task!r} wants {wanted}, got {given}")
+            raise UserError(f"task {self.task!r} wants {wanted}, got {given}")
         if self.model is not None:
             _ = self.ask(self.model)
 
@@ -183,7 +183,7 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
     else:
         asked, twice = pairs(candidates, per_question=config.pairs_per_question, seed=config.seed)
         if not asked:
-            raise ValueError(f"{config.input}: no question has two replies that differ")
+            raise UserError(f"{config.input}: no question has two replies that differ")
         _ask(job, asked)
         rows = read_jsonl(workdir / JUDGEMENTS)
         _write(workdir / "pairs.jsonl", _pair_rows(rows, config))
@@ -203,7 +203,7 @@ def _check_known(candidates: Sequence[Candidate], path: str) -> None:
         try:
             requests.request_of(candidate.question)
         except ValueError as error:
-            raise ValueError(
+            raise UserError(
                 f"{path}: {candidate.id}: {error}, and only of those the rules know the truth; "
                 "of pairs a model can be asked (config.model)"
             ) from error

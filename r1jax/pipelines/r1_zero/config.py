@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_preferences
@@ -88,24 +89,24 @@ class R1ZeroConfig:
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
         if self.updates % self.grpo.updates_per_rollout:
-            raise ValueError(
+            raise UserError(
                 f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "
                 "per rollout"
             )
         starts = [s.from_update for s in self.stages]
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError(f"stages must start at 0 and rise, got from_update {starts}")
+            raise UserError(f"stages must start at 0 and rise, got from_update {starts}")
         per_rollout = self.grpo.updates_per_rollout
         sampled = [self.stage(u) for u in range(0, self.updates, per_rollout)]
         idle = [s.from_update for s in self.stages if s not in sampled]
         if idle:
-            raise ValueError(
+            raise UserError(
                 f"stages: no rollout of the {self.updates} updates ({per_rollout} a rollout) falls "
                 f"into those from update {idle}"
             )
         self._check_sources(sampled)
         if self.samples_every < 1 or self.samples_shown < 1:
-            raise ValueError(
+            raise UserError(
                 f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
                 "least 1"
             )
@@ -118,15 +119,15 @@ class R1ZeroConfig:
             )
         )
         if self.checkpoint.keep_best and not scored:
-            raise ValueError(
+            raise UserError(
                 f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
                 f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
             )
         if any(s.temperature <= 0 for s in self.stages):
-            raise ValueError("stages: the temperature of rollouts must be above 0")
+            raise UserError("stages: the temperature of rollouts must be above 0")
         longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
         if longest > max(self.length_buckets):
-            raise ValueError(
+            raise UserError(
                 f"the longest prompt and completion are {longest} tokens, the largest length "
                 f"bucket {max(self.length_buckets)}"
             )
@@ -138,13 +139,13 @@ class R1ZeroConfig:
             self.grpo.rows_per_update // self.grpo.micro_batches % shards
             or self.grpo.prompts_per_rollout % shards
         ):
-            raise ValueError(f"batches do not divide by mesh data x expert = {shards}")
+            raise UserError(f"batches do not divide by mesh data x expert = {shards}")
         for name, prompts, streams in (
             ("grpo.prompts_per_rollout", self.grpo.prompts_per_rollout, self.streams),
             ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
         ):
             if streams < 1 or prompts % streams or (streams > 1 and shards * self.mesh.model > 1):
-                raise ValueError(
+                raise UserError(
                     f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
                     "devices, wanted a divisor, and 1 on a mesh"
                 )
@@ -152,12 +153,12 @@ class R1ZeroConfig:
     def _check_sources(self, sampled: list[StageConfig]) -> None:
         there, asked = set(self.task.sources), {name for s in sampled for name in s.sources}
         if unknown := sorted(asked - there):
-            raise ValueError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
+            raise UserError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
         if all(s.sources for s in sampled) and (idle := sorted(there - asked)):
-            raise ValueError(f"stages: no rollout asks the sources {idle}")
+            raise UserError(f"stages: no rollout asks the sources {idle}")
         for stage in self.stages:
             if idle := sorted(set(stage.sources) - self._asked(stage)):
-                raise ValueError(
+                raise UserError(
                     f"stages: from update {stage.from_update} on none of the rollouts, of "
                     f"{self.grpo.prompts_per_rollout} prompts, asks the sources {idle}: wanted "
                     "more weight for them, more prompts or more updates"

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
+from r1jax.config import UserError
 from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.trainer import Trainer
@@ -101,11 +102,11 @@ def _rewards(answered: Answered, config: R1ZeroConfig) -> tuple[np.ndarray, np.n
     """Rewards by prompt and sample, and which of them count.
 
     Raises:
-      RuntimeError: if a judge failed, and the config says that this stops the run.
+      UserError: if a judge failed, and the config says that this stops the run.
     """
     errors = [s for s in answered.scores if s.error]
     if errors and config.on_judge_error == "stop":
-        raise RuntimeError(f"{len(errors)} samples could not be judged, first: {errors[0].reason}")
+        raise UserError(f"{len(errors)} samples could not be judged, first: {errors[0].reason}")
     group = config.grpo.group_size
     rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, group)
     errors_PG = np.array([s.error for s in answered.scores]).reshape(-1, group)

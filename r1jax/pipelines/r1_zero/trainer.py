@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from r1jax import keys
+from r1jax.config import UserError
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
 from r1jax.exams.reward_models import Preference
@@ -78,7 +79,7 @@ class Trainer:
         """Meets bad input before any work: all prompts fit, all answers can be judged.
 
         Raises:
-          ValueError: says which split and problem, or which split is too small; or which problem's
+          UserError: says which split and problem, or which split is too small; or which problem's
             replies nothing but the form would be judged of.
         """
         self.exam.check()
@@ -88,7 +89,7 @@ class Trainer:
         judged = {preference.judges for preference in self.config.preferences.values()}
         for problem in (self.splits["train"][i] for i in asked):
             if problem.kind in OPEN and problem.kind not in judged:
-                raise ValueError(
+                raise UserError(
                     f"train: problem {problem.id} is of the kind {problem.kind!r}, which no rule "
                     f"can judge; preferences judge {sorted(judged)}"
                 )

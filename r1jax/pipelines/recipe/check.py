@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 
@@ -64,7 +65,7 @@ def check(workdir: str | Path, *, assets: Path) -> list[str]:
       Nothing if each stage's artefacts, config and inputs are those that it was done with.
 
     Raises:
-      ValueError: if lineage.json is not there or not whole.
+      UserError: if lineage.json is not there or not whole.
     """
     workdir = Path(workdir)
     path = workdir / "lineage.json"
@@ -82,7 +83,7 @@ def check(workdir: str | Path, *, assets: Path) -> list[str]:
             if want != entry["read_by"]:
                 problems.append(f"{outside}: read by {entry['read_by']}, but {want} name it")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: no lineage of a run: {error!r}") from error
+        raise UserError(f"{path}: no lineage of a run: {error!r}") from error
     return problems
 
 

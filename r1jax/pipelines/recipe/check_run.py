@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.io.summary import check_writable, write_summary
 from r1jax.pipelines.recipe import check, lineage
 from r1jax.pipelines.recipe.stages import ASSETS
@@ -25,7 +26,7 @@ def run(config: LineageConfig, workdir: Path) -> None:
     """Derives every hash again and writes what was found as summary.json.
 
     Raises:
-      ValueError: names each file, config and input that is not what the lineage says.
+      UserError: names each file, config and input that is not what the lineage says.
     """
     check_writable(workdir)
     problems = check.check(config.path, assets=ASSETS)
@@ -38,5 +39,5 @@ def run(config: LineageConfig, workdir: Path) -> None:
     write_summary(workdir, summary)
     if problems:
         told = "\n".join(f"  {problem}" for problem in problems)
-        raise ValueError(f"{config.path}: {len(problems)} things are not what they were:\n{told}")
+        raise UserError(f"{config.path}: {len(problems)} things are not what they were:\n{told}")
     print(f"{config.path}: {len(stages)} stages, {files} artefacts, all as they were", flush=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 from scipy import stats
 
+from r1jax.config import UserError
+
 Columns = Mapping[str, Mapping[str, Mapping[str, Any]] | None]  # model -> measure -> mean, low, ...
 Answers = Mapping[str, Mapping[str, Mapping[str, float]]]  # model -> measure -> question -> mean
 
@@ -177,21 +179,21 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
       measure that a run lacks is averaged over those that have it, and n says so.
 
     Raises:
-      ValueError: if there is no run, two have one seed, or their models, their claims or the levels
+      UserError: if there is no run, two have one seed, or their models, their claims or the levels
         of their intervals differ.
     """
     runs = [json.loads((Path(path) / "results.json").read_text()) for path in workdirs]
     if not runs:
-        raise ValueError("aggregate: got no run, wanted at least one")
+        raise UserError("aggregate: got no run, wanted at least one")
     seeds = [run["seed"] for run in runs]
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"aggregate: got seeds {seeds}, wanted different ones")
+        raise UserError(f"aggregate: got seeds {seeds}, wanted different ones")
     for path, run in zip(workdirs, runs, strict=True):
         kinds = (("level", lambda told: told), ("models", list), ("claims", _all_asked))
         for what, of in kinds:
             got, wanted = of(run[what]), of(runs[0][what])
             if got != wanted:
-                raise ValueError(f"aggregate: {path}: got {what} {got}, wanted {wanted}")
+                raise UserError(f"aggregate: {path}: got {what} {got}, wanted {wanted}")
     models: dict[str, dict[str, Any] | None] = {}
     for model in runs[0]["models"]:
         there = [run["models"][model] for run in runs if run["models"][model]]

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ml_collections import ConfigDict
 
 from r1jax import config as configs
+from r1jax.config import UserError
 from r1jax.pipelines.recipe import lineage
 from r1jax.pipelines.table import Pipeline
 
@@ -37,7 +38,7 @@ class StageConfig:
 
     def __post_init__(self):
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"name {self.name!r}: wanted small letters, digits, - and _")
+            raise UserError(f"name {self.name!r}: wanted small letters, digits, - and _")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +81,12 @@ class ReportConfig:
 
     def __post_init__(self):
         if not 0 < self.level < 1:
-            raise ValueError(f"level {self.level} is not within 0 and 1")
+            raise UserError(f"level {self.level} is not within 0 and 1")
         for claim in self.claims:
             for side in [claim.left, *([claim.right] if claim.right else [])]:
                 model, _, measure = side.rpartition(".")
                 if model not in self.models or not measure:
-                    raise ValueError(
+                    raise UserError(
                         f"claim {claim.name!r}: got {side!r}, wanted MODEL.MEASURE with a model of "
                         f"{sorted(self.models)}"
                     )
@@ -112,48 +113,48 @@ class R1Config:
         names = [stage.name for stage in self.stages]
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or twice:
-            raise ValueError(f"stages: got {names}, wanted at least one, {twice} only once")
+            raise UserError(f"stages: got {names}, wanted at least one, {twice} only once")
         if self.only and self.only not in names:
-            raise ValueError(f"only {self.only!r}: wanted one of {names}")
+            raise UserError(f"only {self.only!r}: wanted one of {names}")
         for number, stage in enumerate(self.stages):
             for reference in lineage.references(plain(stage.config, stage.name)):
                 self._check_reference(number, reference)
         for column, name in self.report.models.items():
             if name not in names:
-                raise ValueError(f"report.models.{column}: got {name!r}, wanted one of {names}")
+                raise UserError(f"report.models.{column}: got {name!r}, wanted one of {names}")
 
     def _check_reference(self, number: int, reference: str) -> None:
         stage, (source, place) = self.stages[number], lineage.split_reference(reference)
         before = {other.name: other for other in self.stages[:number]}
         where = f"stage {stage.name!r}: {reference!r}"
         if ".." in place.split("/"):
-            raise ValueError(f"{where}: leaves the stage's directory")
+            raise UserError(f"{where}: leaves the stage's directory")
         if source in before:
             if before[source].optional and not stage.optional:
-                raise ValueError(f"{where}: {source!r} is optional, so nothing may depend on it")
+                raise UserError(f"{where}: {source!r} is optional, so nothing may depend on it")
             return
         if source == stage.name:
-            raise ValueError(f"{where}: a stage cannot read what it makes itself")
+            raise UserError(f"{where}: a stage cannot read what it makes itself")
         later = {other.name: other for other in self.stages[number + 1 :]}
         if source not in later:
-            raise ValueError(f"{where}: no such stage, wanted one of {list(before)}")
+            raise UserError(f"{where}: no such stage, wanted one of {list(before)}")
         back = {lineage.split_reference(r)[0] for r in references(later[source])}
         cycle = f", and reads {stage.name!r} in turn: a cycle" if stage.name in back else ""
-        raise ValueError(f"{where}: stage {source!r} comes later{cycle}")
+        raise UserError(f"{where}: stage {source!r} comes later{cycle}")
 
 
 def plain(value: Any, path: str) -> Any:
     """Returns a config as JSON has it: dicts, lists, texts, numbers, booleans and None.
 
     Raises:
-      ValueError: names the place of anything else.
+      UserError: names the place of anything else.
     """
     if isinstance(value, Mapping | ConfigDict):
         return {str(key): plain(inner, f"{path}.{key}") for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner, f"{path}[{i}]") for i, inner in enumerate(value)]
     if value is not None and not isinstance(value, str | int | float):
-        raise ValueError(f"{path}: got {type(value).__name__}, wanted what JSON has a word for")
+        raise UserError(f"{path}: got {type(value).__name__}, wanted what JSON has a word for")
     return value
 
 
@@ -189,7 +190,7 @@ def build_stages(config: R1Config, table: Mapping[str, Pipeline], stages: Path) 
       stages: directory of the stages.
 
     Raises:
-      ValueError: names stage and key.
+      UserError: names stage and key.
     """
     built = {}
     for stage in config.stages:
@@ -197,6 +198,6 @@ def build_stages(config: R1Config, table: Mapping[str, Pipeline], stages: Path) 
         values = written(stage, config.seed)
         name = values.get("pipeline")
         if name not in table:
-            raise ValueError(f"{where}.pipeline: got {name!r}, wanted one of {sorted(table)}")
+            raise UserError(f"{where}.pipeline: got {name!r}, wanted one of {sorted(table)}")
         built[stage.name] = configs.build(table[str(name)].config, resolved(values, stages), where)
     return built

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.io.digests import canonical, fingerprint
 
 MADE_BY = "made_by.json"  # of a model: when and where it was made, which is no artefact
@@ -239,9 +240,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {error}") from error
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: got {type(document).__name__}, wanted an object")
+        raise UserError(f"{path}: got {type(document).__name__}, wanted an object")
     return document
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from r1jax.config import UserError
 from r1jax.io.progress import clock
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
 from r1jax.pipelines.recipe import lineage
@@ -38,19 +39,19 @@ class _Examining(Protocol):
 def _check_column(column: str, name: str, exam: Any, report: ReportConfig) -> None:
     """Raises unless a stage fills a column of the report, and with all that claims ask of it."""
     if not isinstance(exam, _Examining):
-        raise ValueError(
+        raise UserError(
             f"report.models.{column}: stage {name!r} is a {exam.pipeline!r}, wanted one that "
             "examines a model, as 'assess' does"
         )
     if exam.level != report.level:
-        raise ValueError(
+        raise UserError(
             f"report.level {report.level}: the intervals of {column}, stage {name!r}, are of level "
             f"{exam.level}"
         )
     for claim in report.claims:
         for model, _, measure in (side.rpartition(".") for side in (claim.left, claim.right)):
             if model == column and measure not in exam.measures:
-                raise ValueError(
+                raise UserError(
                     f"claim {claim.name!r}: {column} has no {measure!r}, wanted one of "
                     f"{sorted(exam.measures)}"
                 )
@@ -63,7 +64,7 @@ def _wanted(config: R1Config, stages: Stages) -> Sequence[StageConfig]:
     (stage,) = [s for s in config.stages if s.name == config.only]
     unmet = stages.unmet(stage)
     if unmet:
-        raise ValueError(f"only {stage.name!r}: reads {unmet}, not done yet: run them first")
+        raise UserError(f"only {stage.name!r}: reads {unmet}, not done yet: run them first")
     for reference in references(stage):
         source = lineage.split_reference(reference)[0]
         stages.check(next(s for s in config.stages if s.name == source), stages.done[source])
@@ -74,7 +75,7 @@ def run(config: R1Config, workdir: Path) -> None:
     """Runs the stages in order, each in workdir/stages/NAME; writes lineage and report.
 
     Raises:
-      ValueError: before any work if a stage's config cannot be built, its references name nothing
+      UserError: before any work if a stage's config cannot be built, its references name nothing
         or a file that it reads is missing; later if what is done was made from something else.
       Stopped: as a stage raises it; the same command goes on.
     """
@@ -88,7 +89,7 @@ def run(config: R1Config, workdir: Path) -> None:
     for stage in [s for s in wanted if s.name not in stages.done]:
         reads = stages.pipeline(stage).reads
         if missing := lineage.missing(written(stage, config.seed), reads=reads, assets=ASSETS):
-            raise ValueError(f"stage {stage.name!r} reads what is not there: {', '.join(missing)}")
+            raise UserError(f"stage {stage.name!r} reads what is not there: {', '.join(missing)}")
     for stage in wanted:
         if stage.name in stages.done:
             stages.skip(stage)

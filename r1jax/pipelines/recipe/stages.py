@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.io.digests import differences
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
@@ -54,7 +54,7 @@ class Stages:
             source, place = lineage.split_reference(reference)
             there = self.done[source]["artefacts"]
             if not lineage.covered(place, there):
-                raise ValueError(
+                raise UserError(
                     f"stage {stage.name!r}: {reference!r}: stage {source!r} left nothing there, "
                     f"but {sorted(there)}"
                 )
@@ -86,11 +86,11 @@ class Stages:
         mend = f"; to run the stage again: rm -r {shlex.quote(str(folder))}"
         if changed := self._changed(stage, told):
             lines = "".join(f"\n  {line}" for line in changed)
-            raise ValueError(f"stage {stage.name!r} was made from other things{mend}{lines}")
+            raise UserError(f"stage {stage.name!r} was made from other things{mend}{lines}")
         for name, file in told.get("artefacts", {}).items():
             path = folder / name
             if (size := lineage.size(path)) != file["bytes"]:
-                raise ValueError(
+                raise UserError(
                     f"stage {stage.name!r}: {path}: got {size} bytes, wanted {file['bytes']}{mend}"
                 )
 
@@ -101,7 +101,7 @@ class Stages:
             folder = self.folder / source
             for name, sha in lineage.covered(place, self.done[source]["artefacts"]).items():
                 if lineage.artefact(folder / name)["sha256"] != sha:
-                    raise ValueError(
+                    raise UserError(
                         f"stage {stage.name!r}: {reference!r}: {folder / name} is not as stage "
                         f"{source!r} left it; to run that again: rm -r {shlex.quote(str(folder))}"
                     )

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
@@ -73,27 +74,27 @@ class RewardModelConfig:
         check_trained(self.execution.param_dtype, "execution")
         least = min(self.epochs, self.batch, self.micro_batches, self.evaluate_every)
         if least < 1 or self.evaluate_batch < 1 or min(self.length_buckets, default=0) < 2:
-            raise ValueError(
+            raise UserError(
                 f"epochs {self.epochs}, batch {self.batch}, micro_batches {self.micro_batches}, "
                 f"evaluate_every {self.evaluate_every}, evaluate_batch {self.evaluate_batch}: need "
                 f"at least 1; length_buckets {self.length_buckets}: need one of at least 2"
             )
         if self.validation < 2 or self.first < 0:
-            raise ValueError(
+            raise UserError(
                 f"validation {self.validation}, first {self.first}: need at least 2 (an interval "
                 "takes two questions), and 0"
             )
         rows = self.mesh.data * self.mesh.expert
         if self.batch % (self.micro_batches * rows) or self.evaluate_batch % rows:
-            raise ValueError(
+            raise UserError(
                 f"batch {self.batch} does not split into {self.micro_batches} micro_batches on "
                 f"{rows} devices of mesh.data * mesh.expert, or evaluate_batch "
                 f"{self.evaluate_batch} on these devices"
             )
         if self.kind == "labels" and (self.margin or self.centre or self.balance_lengths):
-            raise ValueError(
+            raise UserError(
                 f"margin {self.margin}, centre {self.centre}, balance_lengths "
                 f"{self.balance_lengths}: only pairs have them"
             )
         if not 0 < self.level < 1:
-            raise ValueError(f"level {self.level}: wanted between 0 and 1")
+            raise UserError(f"level {self.level}: wanted between 0 and 1")

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from r1jax.config import UserError
 from r1jax.data.rows import preferences
 from r1jax.data.rows.preferences import Encoded
 from r1jax.exams import calibration
@@ -32,7 +33,7 @@ def read_data(
     """Training rows, held-out rows, and how many were read, left out, cut and are left.
 
     Raises:
-      ValueError: names the row that is none or too long; if too few are left.
+      UserError: names the row that is none or too long; if too few are left.
     """
     found = preferences.read_preferences(config.data, config.kind)
     rows, told = preferences.encode(
@@ -44,14 +45,14 @@ def read_data(
         too_long=config.too_long,
     )
     if len(rows) < max(config.first, 1):
-        raise ValueError(f"{config.data}: first {config.first}: only {len(rows)} rows are left")
+        raise UserError(f"{config.data}: first {config.first}: only {len(rows)} rows are left")
     beyond = len(rows) - config.first if config.first else 0
     rows = rows[: config.first or None]
     train, held_out = preferences.hold_out(rows, config.validation)
     before = len(train)
     train = preferences.balance_lengths(train) if config.balance_lengths else train
     if len(train) < config.batch:
-        raise ValueError(
+        raise UserError(
             f"{config.data}: {len(train)} training rows of {len(found)} are left, a batch has "
             f"{config.batch}"
         )

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
@@ -29,7 +30,7 @@ class MixtureConfig:
 
     def __post_init__(self):
         if not 0 < self.share < 1:
-            raise ValueError(f"share {self.share}: wanted more than 0 and less than 1")
+            raise UserError(f"share {self.share}: wanted more than 0 and less than 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,14 +89,12 @@ class SampleConfig:
     def __post_init__(self):
         check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
         if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
-            raise ValueError(f"got {low}: need at least 1")
+            raise UserError(f"got {low}: need at least 1")
         if unknown := sorted(set(self.prompts) - set(self.task.sources)):
-            raise ValueError(
-                f"prompts: no sources {unknown}, there are {sorted(self.task.sources)}"
-            )
+            raise UserError(f"prompts: no sources {unknown}, there are {sorted(self.task.sources)}")
         if min(self.prompts.values(), default=0) < 0 or not any(self.prompts.values()):
-            raise ValueError(f"prompts: got {self.prompts}, wanted counts, and some above 0")
+            raise UserError(f"prompts: got {self.prompts}, wanted counts, and some above 0")
         if both := sorted(set(self.mixture) & set(self.task.sources)):
-            raise ValueError(f"mixture: {both} are sources of the task too")
+            raise UserError(f"mixture: {both} are sources of the task too")
         if (shares := sum(part.share for part in self.mixture.values())) >= 1:
-            raise ValueError(f"mixture: the shares add up to {shares:g}, wanted less than 1")
+            raise UserError(f"mixture: the shares add up to {shares:g}, wanted less than 1")

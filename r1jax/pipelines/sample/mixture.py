@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.data.rows.training_rows import iter_training_rows, replies_of, rounds_of
 from r1jax.data.tasks import decontamination
 from r1jax.data.tasks.decontamination import Evaluation
@@ -18,7 +19,7 @@ def _rows(path: str, name: str) -> list[Row]:
     found: dict[str, Row] = {}
     for where, row in iter_training_rows(path):
         if row["id"] in found:
-            raise ValueError(f"mixture.{name}: {where}: id {row['id']!r} is an earlier row's too")
+            raise UserError(f"mixture.{name}: {where}: id {row['id']!r} is an earlier row's too")
         found[row["id"]] = row
     return list(found.values())
 
@@ -37,7 +38,7 @@ class Mixture:
       composition: samples, rounds and tokens of what `rows` gave, by name.
 
     Raises:
-      ValueError: names the file and line that is no training row, or a part without any.
+      UserError: names the file and line that is no training row, or a part without any.
     """
 
     def __init__(self, config: SampleConfig, evaluation: Evaluation):
@@ -52,7 +53,7 @@ class Mixture:
             out = {hit.id for hit in hits}
             self.parts[name] = [row for row in rows if row["id"] not in out]
             if not self.parts[name]:
-                raise ValueError(
+                raise UserError(
                     f"mixture.{name}: {part.path}: none of its {len(rows)} rows is left without "
                     "evaluation questions"
                 )
@@ -63,7 +64,7 @@ class Mixture:
         """Yields what must be written beside `own` rows that are there, and counts it.
 
         Raises:
-          ValueError: if a part has too few rows and may not repeat them.
+          UserError: if a part has too few rows and may not repeat them.
         """
         c = self.config
         for name, wanted in mixture_sizes(

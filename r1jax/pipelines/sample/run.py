@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from r1jax import sharding
-from r1jax.config import flatten
+from r1jax.config import UserError, flatten
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.rows.filters import active, rejections
 from r1jax.data.rows.training_rows import ShardWriter
@@ -52,7 +52,7 @@ def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) ->
     index = evaluation.indexed(n=None)
     hits = decontamination.find_hits({p.id: p.question for _, p in asked}, index, n=None)
     if hits:
-        raise ValueError(
+        raise UserError(
             f"task: {len(hits)} training questions are evaluation questions, first {hits[0].id}, "
             f"which is {hits[0].evaluation_id} of {hits[0].evaluation_set}"
         )
@@ -123,7 +123,7 @@ def run(config: SampleConfig, workdir: Path) -> None:
     """Writes answers.jsonl, sft/00000.jsonl and so on, report.md and summary.json.
 
     Raises:
-      ValueError: beside what the sources and the model raise: too few questions or rows to mix in,
+      UserError: beside what the sources and the model raise: too few questions or rows to mix in,
         an evaluation question among them, or no sample that is fit.
     """
     job = Job(config, workdir, _request)
@@ -162,7 +162,7 @@ def run(config: SampleConfig, workdir: Path) -> None:
     decontamination.check_not_planted(workdir / "sft", evaluation, n=None)
     _tell(job, exam, tally, mixture)
     if not tally.total("kept"):
-        raise ValueError(
+        raise UserError(
             f"none of {tally.total('sampled')} samples is fit; {workdir / 'report.md'} tells which "
             "filters reject them"
         )

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from r1jax.config import UserError
 from r1jax.data.rows.packing import Reduction
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.evaluation import EvalConfig
@@ -31,7 +32,7 @@ class DataConfig:
 
     def __post_init__(self):
         if self.limit < 0 or self.repeats < 1:
-            raise ValueError(
+            raise UserError(
                 f"limit {self.limit}, repeats {self.repeats}: need at least 0 and at least 1"
             )
 
@@ -110,39 +111,39 @@ class SftConfig:
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
         if not self.data:
-            raise ValueError("data: got none")
+            raise UserError("data: got none")
         if min(self.epochs, self.batch, self.micro_batches, self.packing_bins) < 1:
-            raise ValueError(
+            raise UserError(
                 f"epochs {self.epochs}, batch {self.batch}, micro_batches {self.micro_batches}, "
                 f"packing_bins {self.packing_bins}: need at least 1"
             )
         shards = self.mesh.data * self.mesh.expert
         if self.batch % (self.micro_batches * shards):
-            raise ValueError(
+            raise UserError(
                 f"batch {self.batch} does not divide by micro_batches {self.micro_batches} x mesh "
                 f"data x expert {shards}"
             )
         if min(self.validation, self.evaluate_every) < 0 or (
             bool(self.validation) != bool(self.evaluate_every)
         ):
-            raise ValueError(
+            raise UserError(
                 f"validation {self.validation}, evaluate_every {self.evaluate_every}: wanted both "
                 "above 0, or both 0"
             )
         exams = self.exam and self.exam.evaluation
         if self.checkpoint.keep_best and not (self.evaluate_every or self.scored_by_exam):
-            raise ValueError(
+            raise UserError(
                 f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
                 "score, without validation or an exam of it"
             )
         devices = shards * self.mesh.model
         if exams and exams.sampler.streams > 1 and devices > 1:
-            raise ValueError(
+            raise UserError(
                 f"exam.evaluation.sampler.streams {exams.sampler.streams} on {devices} devices, "
                 "wanted 1 on a mesh"
             )
         if exams and exams.batch % max(exams.sampler.streams, 1):
-            raise ValueError(
+            raise UserError(
                 f"exam.evaluation.batch {exams.batch} does not split into "
                 f"{exams.sampler.streams} streams"
             )

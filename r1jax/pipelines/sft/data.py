@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from r1jax.config import UserError
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.rows import packing
 from r1jax.data.rows.packing import Document
@@ -51,7 +52,7 @@ def _read(data: Mapping[str, DataConfig]) -> list[tuple[TrainingRow, int]]:
     for _, file in sorted(data.items()):
         for row in read_training_rows(file.path, limit=file.limit):
             if row.id in seen:
-                raise ValueError(f"{row.where}: id {row.id!r} is that of {seen[row.id]} too")
+                raise UserError(f"{row.where}: id {row.id!r} is that of {seen[row.id]} too")
             seen[row.id] = row.where
             rows.append((row, file.repeats))
     return rows
@@ -64,7 +65,7 @@ def held_out_questions(rows: Sequence[TrainingRow], count: int) -> set[tuple[str
     the data put few others in.
     """
     if count >= len(rows):
-        raise ValueError(f"validation {count}: {len(rows)} rows are short enough")
+        raise UserError(f"validation {count}: {len(rows)} rows are short enough")
     of: dict[tuple[str, ...], int] = {}
     for row in rows:
         of[row.asked] = of.get(row.asked, 0) + 1
@@ -76,7 +77,7 @@ def held_out_questions(rows: Sequence[TrainingRow], count: int) -> set[tuple[str
         drawn.add(asked)
         rows_drawn += of[asked]
     if len(drawn) == len(of):
-        raise ValueError(f"validation {count}: would hold out all {len(of)} questions")
+        raise UserError(f"validation {count}: would hold out all {len(of)} questions")
     return drawn
 
 
@@ -85,7 +86,7 @@ def _fits(examples: Sequence[Example], row: TrainingRow, config: SftConfig) -> b
     if max(lengths) <= config.length:
         return True
     if config.too_long == "error":
-        raise ValueError(
+        raise UserError(
             f"{row.where}: row {row.id} has {max(lengths)} tokens, a packed row {config.length}; "
             "raise length, or take too_long 'drop'"
         )
@@ -96,7 +97,7 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
     """Reads, encodes and packs everything; the same in every run of one config.
 
     Raises:
-      ValueError: names the row that is broken, cannot be put, is too long or has the id of another;
+      UserError: names the row that is broken, cannot be put, is too long or has the id of another;
         also if nothing is left to train on, or less than a batch.
     """
     rows = _read(config.data)
@@ -104,7 +105,7 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
     fits = [_fits(examples, row, config) for examples, (row, _) in zip(encoded, rows, strict=True)]
     fitting = [row for (row, _), fit in zip(rows, fits, strict=True) if fit]
     if not fitting:
-        raise ValueError(f"data: all {len(rows)} rows are longer than length {config.length}")
+        raise UserError(f"data: all {len(rows)} rows are longer than length {config.length}")
     out = held_out_questions(fitting, config.validation)
     sources = tuple(sorted({row.source for row, _ in rows}))
     by_source = {source: dict.fromkeys(COUNTED, 0) for source in sources}
@@ -129,7 +130,7 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
     counts = {name: sum(of[name] for of in by_source.values()) for name in COUNTED}
     packed = _packed(train, config)
     if len(packed) < config.batch:
-        raise ValueError(
+        raise UserError(
             f"data fill {len(packed)} packed rows of {config.length} tokens, a batch has "
             f"{config.batch}"
         )

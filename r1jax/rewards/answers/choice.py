@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.rewards.answers import numbers, shapes
 from r1jax.rewards.score import Verdict, wrong
 
@@ -160,14 +161,14 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that names no option.
 
     Raises:
-      ValueError: if gold is not one letter or more, or one has no option.
+      UserError: if gold is not one letter or more, or one has no option.
     """
     found, why = letters(gold, {})
     bare = _bare(gold)
     options = list(reference.get("options") or [])
     outside = options and set(found) - set(_LETTERS[: len(options)])
     if not found or outside or not (_run(bare) or len(bare) == 1):
-        raise ValueError(
+        raise UserError(
             f"gold choice: got {gold!r}, wanted letters of {len(options)} options"
             + (f": {why}" if why else "")
         )
@@ -177,7 +178,7 @@ def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
     """Returns 1 if an answer names exactly gold's letters, else 0; their order does not count.
 
     Raises:
-      ValueError: if gold names no option.
+      UserError: if gold names no option.
     """
     check(gold, reference)
     wanted = letters(gold, {})[0]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = 200
@@ -28,7 +29,7 @@ _ALLOWED = frozenset("0123456789+-*/() ")
 
 def _value(node: ast.AST, used: list[int], depth: int) -> Fraction:
     if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        raise UserError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(node, ast.Constant) and type(node.value) is int:
         used.append(node.value)
         return Fraction(node.value)
@@ -36,31 +37,31 @@ def _value(node: ast.AST, used: list[int], depth: int) -> Fraction:
         left = _value(node.left, used, depth + 1)
         right = _value(node.right, used, depth + 1)
         if isinstance(node.op, ast.Div) and right == 0:
-            raise ValueError("division by zero")
+            raise UserError("division by zero")
         return _OPERATIONS[type(node.op)](left, right)
-    raise ValueError("only numbers, + - * / and parentheses are allowed")
+    raise UserError("only numbers, + - * / and parentheses are allowed")
 
 
 def evaluate(text: str) -> tuple[Fraction, list[int]]:
     """Returns the value of an expression and the numbers it uses, by a walk over its parse.
 
     Raises:
-      ValueError: if it is anything but whole numbers, + - * / and parentheses, divides by zero,
+      UserError: if it is anything but whole numbers, + - * / and parentheses, divides by zero,
         passes 200 characters or nests deeper than 20.
     """
     if len(text) > MAX_CHARS:
-        raise ValueError(f"{len(text)} characters, at most {MAX_CHARS} are read")
+        raise UserError(f"{len(text)} characters, at most {MAX_CHARS} are read")
     text = unicodedata.normalize("NFKC", text).translate(_SYMBOLS)
     for word, sign in _LATEX.items():
         text = text.replace(word, sign)
     text = " ".join(text.split()).rstrip(" .")
     # ** and // are made of allowed characters; digits that follow a 0 would be a SyntaxError
     if not set(text) <= _ALLOWED or len(text) > MAX_CHARS:
-        raise ValueError("only numbers, + - * / and parentheses are allowed")
+        raise UserError("only numbers, + - * / and parentheses are allowed")
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, MemoryError, RecursionError):
-        raise ValueError(f"cannot read {text[:60]!r}") from None
+        raise UserError(f"cannot read {text[:60]!r}") from None
     used: list[int] = []
     return _value(tree.body, used, 0), used
 
@@ -70,7 +71,7 @@ def _reference(reference: Mapping[str, Any]) -> tuple[list[int], int, bool]:
     target, use_all = reference.get("target"), reference.get("use_all")
     whole = isinstance(numbers, list) and all(type(n) is int and n >= 0 for n in numbers)
     if not (whole and numbers and type(target) is int and isinstance(use_all, bool)):
-        raise ValueError(
+        raise UserError(
             f"countdown: got numbers {numbers!r}, target {target!r}, use_all {use_all!r}, wanted "
             "a list of whole numbers from 0, a whole number and a bool"
         )
@@ -81,7 +82,7 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a puzzle that cannot be judged; any solution is right, gold is one for people.
 
     Raises:
-      ValueError: unless reference holds "numbers", "target" (whole numbers) and "use_all" (bool).
+      UserError: unless reference holds "numbers", "target" (whole numbers) and "use_all" (bool).
     """
     _reference(reference)
 
@@ -103,7 +104,7 @@ def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
       reference: "numbers"; "target"; "use_all": whether every number must be used.
 
     Raises:
-      ValueError: as `check`.
+      UserError: as `check`.
     """
     numbers, target, use_all = _reference(reference)
     expression, equals, stated = answer.partition("=")

@@ -3,6 +3,7 @@ r"""Where the final answer of a completion stands: <answer>, \boxed{} or a line 
 import re
 from typing import NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.answers import shapes
 from r1jax.text.thought import ANSWER, cut
 
@@ -121,10 +122,10 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
         are equal. A \boxed{} in the answer is unwrapped.
 
     Raises:
-      ValueError: if places is empty or names an unknown one.
+      UserError: if places is empty or names an unknown one.
     """
     if not places or not set(places) <= set(PLACES):
-        raise ValueError(f"places: got {places}, wanted one or more of {PLACES}")
+        raise UserError(f"places: got {places}, wanted one or more of {PLACES}")
     _, said = cut(text)
     if said is None:
         return Extracted(None, ENDLESS)

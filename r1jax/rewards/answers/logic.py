@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = 4000
@@ -67,11 +68,11 @@ def _claims(text: str, found: list[re.Match[str]], names: list[str]) -> list[tup
         link = None if role[2] else _LINK.search(before)
         words = re.findall(r"[^\W_]+", before[: link.start()]) if link else []
         if not words:
-            raise ValueError("not plain: a role has no name")
+            raise UserError("not plain: a role has no name")
         subject = " ".join(words).casefold()
         own = [n for n in names if f" {subject}".endswith(f" {_words(n)}")]
         if not own:
-            raise ValueError(f"{words[-1]} is nobody here")
+            raise UserError(f"{words[-1]} is nobody here")
         claims.append((max(own, key=len), role[1].casefold() == "ight"))
     return claims
 
@@ -84,13 +85,13 @@ def _listed(text: str, found: list[re.Match[str]], names: list[str]) -> list[tup
     for role, end in zip(found, ends, strict=True):
         heading = _HEADING.match(text, role.end())
         if not heading:
-            raise ValueError("not plain: a role has no name")
+            raise UserError("not plain: a role has no name")
         for piece in _BETWEEN.split(text[heading.end() : end]):
             word = _words(piece)
             if word in known:
                 claims.append((known[word], role[1].casefold() == "ight"))
             elif word and word not in _NOBODY:
-                raise ValueError(f"{piece.strip()[:40]} is nobody here")
+                raise UserError(f"{piece.strip()[:40]} is nobody here")
     return claims
 
 
@@ -110,7 +111,7 @@ def _reference(reference: Mapping[str, Any]) -> dict[str, bool]:
         and len({name.casefold() for name in names}) == len(names)
     )
     if not usable:
-        raise ValueError(
+        raise UserError(
             f"knights_knaves: got names {names!r}, knights {knights!r}, wanted unlike names and a "
             "bool for each"
         )
@@ -128,7 +129,7 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a puzzle that no answer could solve; the text of gold is for people, not read.
 
     Raises:
-      ValueError: unless reference holds "names" (unlike texts) and "knights" (a bool for each).
+      UserError: unless reference holds "names" (unlike texts) and "knights" (a bool for each).
     """
     _reference(reference)
 
@@ -137,7 +138,7 @@ def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
     """Returns 1 if everybody has the right role, else 0.
 
     Raises:
-      ValueError: as `check`.
+      UserError: as `check`.
     """
     wanted = _reference(reference)
     said, why = roles(answer, list(wanted))

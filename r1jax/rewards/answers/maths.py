@@ -13,6 +13,7 @@ be left out or added; the base of 4343_6 belongs to it.
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.rewards.answers import numbers, shapes, symbolic
 from r1jax.rewards.score import Verdict, wrong
 
@@ -37,17 +38,17 @@ def check_gold(gold: str) -> None:
     """Refuses a reference answer that no answer could match.
 
     Raises:
-      ValueError: if it is empty or longer than 500 characters: bad data, not a wrong answer.
+      UserError: if it is empty or longer than 500 characters: bad data, not a wrong answer.
     """
     if len(gold) > MAX_CHARS or shapes.read(gold).key == "text ":
-        raise ValueError(f"gold answer {shapes.short(gold)!r}: wanted 1 to {MAX_CHARS} characters")
+        raise UserError(f"gold answer {shapes.short(gold)!r}: wanted 1 to {MAX_CHARS} characters")
 
 
 def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that no answer could match; nothing of the reference is read.
 
     Raises:
-      ValueError: if gold is empty or longer than 500 characters.
+      UserError: if gold is empty or longer than 500 characters.
     """
     check_gold(gold)
 
@@ -59,7 +60,7 @@ def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict | Non
     would else be a perfect policy, "17 + 25" for 42.
 
     Raises:
-      ValueError: if gold is empty or longer than 500 characters.
+      UserError: if gold is empty or longer than 500 characters.
     """
     check_gold(gold)
     given, wanted = shapes.read(answer), shapes.read(gold)

@@ -10,6 +10,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.answers import units
 
 MAX_DEPTH = 30
@@ -78,7 +79,7 @@ class _Parser:
 
     def expect(self, token: str) -> None:
         if not self.take(token):
-            raise ValueError(f"wanted {token}, got {self.tokens[self.at]}")
+            raise UserError(f"wanted {token}, got {self.tokens[self.at]}")
 
     def sum(self) -> _Term:
         left = self.product()
@@ -95,7 +96,7 @@ class _Parser:
     def signed(self) -> _Term:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+            raise UserError(f"nested deeper than {MAX_DEPTH}")
         if self.take("-"):
             inner = self.signed()
             todo = inner.operations + (inner.operations > 0 or inner.value < 0)
@@ -116,7 +117,7 @@ class _Parser:
         if token in _CLOSING:
             return self.group(token)
         if not (token[0].isdigit() or token[0] == "."):
-            raise ValueError(f"wanted a number, got {token}")
+            raise UserError(f"wanted a number, got {token}")
         self.at += 1
         whole = _Term(_bounded(Fraction(token.replace(",", "").replace(" ", ""))), 0, True)
         return self.mixed(whole) if self.tokens[self.at] == "\\frac" else whole
@@ -124,7 +125,7 @@ class _Parser:
     def mixed(self, whole: _Term) -> _Term:
         part = self.atom()
         if whole.value.denominator != 1 or not 0 <= part.value < 1:
-            raise ValueError("a number before a fraction is no mixed number")
+            raise UserError("a number before a fraction is no mixed number")
         return _Term(_bounded(whole.value + part.value), part.operations, False)
 
     def group(self, opening: str) -> _Term:
@@ -136,7 +137,7 @@ class _Parser:
 
 def _bounded(value: Fraction) -> Fraction:
     if abs(value.numerator) > MAX_NUMBER or value.denominator > MAX_NUMBER:
-        raise ValueError("a number passes 10**60")
+        raise UserError("a number passes 10**60")
     return value
 
 
@@ -145,7 +146,7 @@ def _combine(sign: str, left: _Term, right: _Term) -> _Term:
     if sign == "^":
         return _Term(_power(left.value, right.value), todo + 1, False)
     if sign == "/" and right.value == 0:
-        raise ValueError("division by zero")
+        raise UserError("division by zero")
     value = _bounded(_OPERATIONS[sign](left.value, right.value))
     # 3/4 is a number; 6/3 and 6/8 still have something to work out
     reduced = sign == "/" and value.denominator == right.value > 1
@@ -154,12 +155,12 @@ def _combine(sign: str, left: _Term, right: _Term) -> _Term:
 
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1:
-        raise ValueError(f"exponent {exponent} is no integer")
+        raise UserError(f"exponent {exponent} is no integer")
     if base == 0 and exponent <= 0:
-        raise ValueError(f"0 to the power {exponent}")
+        raise UserError(f"0 to the power {exponent}")
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
     if abs(exponent) * bits > 2 * MAX_NUMBER.bit_length():
-        raise ValueError("a power passes 10**60")
+        raise UserError("a power passes 10**60")
     return _bounded(base**exponent.numerator)
 
 
@@ -174,7 +175,7 @@ def _evaluate(text: str) -> _Term:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise ValueError(f"cannot read {text[at:].strip()[:60]!r}")
+            raise UserError(f"cannot read {text[at:].strip()[:60]!r}")
         tokens.append(match[1])
         at = match.end()
     parser = _Parser(tokens)
@@ -187,7 +188,7 @@ def read(text: str) -> Number:
     """Returns the number that a tidied text is (`latex.tidy`); a percent sign or unit may follow.
 
     Raises:
-      ValueError: if it is no number, passes 10**60 or nests deeper than 30; the message says why.
+      UserError: if it is no number, passes 10**60 or nests deeper than 30; the message says why.
     """
     currency = _CURRENCY.match(text)
     if currency:

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from r1jax.config import UserError
 from r1jax.rewards.score import Verdict
 
 MAX_CHARS = 10_000
@@ -26,17 +27,17 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that no answer could match; nothing of the reference is read.
 
     Raises:
-      ValueError: if gold is empty or longer than 10,000 characters.
+      UserError: if gold is empty or longer than 10,000 characters.
     """
     if len(gold) > MAX_CHARS or not canonical(gold):
-        raise ValueError(f"gold text {gold[:60]!r}: wanted 1 to {MAX_CHARS} characters")
+        raise UserError(f"gold text {gold[:60]!r}: wanted 1 to {MAX_CHARS} characters")
 
 
 def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
     """Returns 1 for the same text, else 0.
 
     Raises:
-      ValueError: if gold is empty or longer than 10,000 characters.
+      UserError: if gold is empty or longer than 10,000 characters.
     """
     check(gold, reference)
     right = canonical(answer) == canonical(gold)

@@ -14,6 +14,7 @@ import functools
 import math
 import re
 
+from r1jax.config import MissingPackage, UserError
 from r1jax.rewards.parts.format import thought
 
 # characters; jieba cuts the questions of CMATH into words of 1.64, BELLE's seed tasks into 1.77
@@ -125,7 +126,7 @@ def _lingua():
     try:
         from lingua import IsoCode639_1, LanguageDetectorBuilder
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackage(
             "language reward: the detector 'lingua' needs: pip install r1jax[language]"
         ) from error
     codes = [IsoCode639_1.from_str(code) for code in LANGUAGES["lingua"] if code != "zh"]
@@ -178,14 +179,14 @@ def consistency(text: str, *, question: str, target: str, detector: str) -> tupl
       detector: a name in DETECTORS.
 
     Raises:
-      ValueError: if the detector is unknown, or it does not know the target.
+      UserError: if the detector is unknown, or it does not know the target.
       ImportError: if the detector's package is missing.
     """
     if detector not in DETECTORS:
-        raise ValueError(f"language detector: got {detector!r}, wanted one of {list(DETECTORS)}")
+        raise UserError(f"language detector: got {detector!r}, wanted one of {list(DETECTORS)}")
     known = ("question", *LANGUAGES[detector])
     if target not in known:
-        raise ValueError(f"language target with {detector}: got {target!r}, wanted one of {known}")
+        raise UserError(f"language target with {detector}: got {target!r}, wanted one of {known}")
     inside = thought(text)
     if not any(map(str.isalnum, inside)):
         return 0.0, "a thought without letters or digits"

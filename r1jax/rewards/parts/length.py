@@ -6,10 +6,12 @@ sampler stops: a completion that was cut off has exactly that many.
 
 import math
 
+from r1jax.config import UserError
+
 
 def _check(tokens: int, cap: int) -> None:
     if tokens < 0 or cap < 1:
-        raise ValueError(
+        raise UserError(
             f"length reward: got {tokens} tokens and a cap of {cap}, wanted at least 0 and 1"
         )
 
@@ -24,11 +26,11 @@ def soft_overlong(tokens: int, *, cap: int, buffer: int) -> tuple[float, str]:
         the paper has 4,096 of 20,480.
 
     Raises:
-      ValueError: if tokens is negative or the buffer is not within 1..cap.
+      UserError: if tokens is negative or the buffer is not within 1..cap.
     """
     _check(tokens, cap)
     if not 1 <= buffer <= cap:
-        raise ValueError(f"soft overlong: got buffer {buffer}, wanted 1 to the cap of {cap} tokens")
+        raise UserError(f"soft overlong: got buffer {buffer}, wanted 1 to the cap of {cap} tokens")
     free = cap - buffer
     if tokens <= free:
         return 0.0, f"{tokens} tokens, {free} are free"
@@ -65,7 +67,7 @@ def cosine(
       A value between the short and the long one, or exceeded; all in reward units.
 
     Raises:
-      ValueError: if tokens is negative or the cap below 1.
+      UserError: if tokens is negative or the cap below 1.
     """
     _check(tokens, cap)
     if tokens >= cap:

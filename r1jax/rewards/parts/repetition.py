@@ -8,6 +8,8 @@ kana character and each mark is a word, and a longer run than any word counts in
 import re
 from itertools import islice
 
+from r1jax.config import UserError
+
 # a run of letters and digits, else one character; the run is bounded, or a megabyte of one letter
 # would be a single word that repeats nothing
 _WORD = re.compile(r"[^\W\u3040-\u9fff]{1,20}|\S")
@@ -24,10 +26,10 @@ def repeated_share(text: str, *, n: int) -> float:
       n: words in an n-gram.
 
     Raises:
-      ValueError: if n < 1.
+      UserError: if n < 1.
     """
     if n < 1:
-        raise ValueError(f"repetition: got n-grams of {n} words, wanted at least 1")
+        raise UserError(f"repetition: got n-grams of {n} words, wanted at least 1")
     words = _WORD.findall(text.lower())
     total = len(words) - n + 1
     if total < 2:
@@ -43,7 +45,7 @@ def penalty(text: str, *, n: int) -> tuple[float, str]:
     """Returns minus the repeated share, above -1.0 up to 0.0, and why.
 
     Raises:
-      ValueError: if n < 1.
+      UserError: if n < 1.
     """
     share = repeated_share(text, n=n)
     return 0.0 - share, f"{share:.1%} of the {n}-grams are repeated"

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.answers.extract import ENDLESS, Extracted
 from r1jax.rewards.sandbox.config import SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.run import run as run_tests
@@ -107,7 +108,7 @@ def _parse(source: str, what: str) -> ast.Module:
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError) as error:
-        raise ValueError(f"reference: {what} is no Python: {error}: {source[:80]!r}") from error
+        raise UserError(f"reference: {what} is no Python: {error}: {source[:80]!r}") from error
 
 
 def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[st
         first = (n.func for n in ast.walk(tree) if isinstance(n, ast.Call))
         names = {n.id for n in first if isinstance(n, ast.Name)}
     if not names:
-        raise ValueError(f"reference: {what} calls nothing of the program: {code[:80]!r}")
+        raise UserError(f"reference: {what} calls nothing of the program: {code[:80]!r}")
     imports = "".join(f"import {name}\n" for name in sorted(modules))
     return {"kind": "code", "before": imports + before, "names": sorted(names), "code": code}
 
@@ -130,10 +131,10 @@ def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[st
 def _texts(reference: Mapping[str, Any], key: str) -> list[str]:
     texts = reference[key]
     if not isinstance(texts, list | tuple) or not texts:
-        raise ValueError(f"reference[{key!r}]: got {texts!r:.80}, wanted a list of texts")
+        raise UserError(f"reference[{key!r}]: got {texts!r:.80}, wanted a list of texts")
     for i, text in enumerate(texts):
         if not isinstance(text, str):
-            raise ValueError(f"reference[{key!r}][{i}]: got {text!r:.80}, wanted a text")
+            raise UserError(f"reference[{key!r}][{i}]: got {text!r:.80}, wanted a text")
     return list(texts)
 
 
@@ -141,14 +142,14 @@ def _suite(reference: Mapping[str, Any]) -> _Suite:
     shape = next((keys for keys in _SHAPES if keys[0] in reference), ())
     missing = set(shape) - set(reference) - {"setup"}
     if not shape or missing or set(reference) - set(shape):
-        raise ValueError(f"reference: got {sorted(reference)}, wanted one of {_SHAPES}")
+        raise UserError(f"reference: got {sorted(reference)}, wanted one of {_SHAPES}")
     for key in set(shape) & {"setup", "prompt", "test", "entry_point"} & set(reference):
         if not isinstance(reference[key], str):
-            raise ValueError(f"reference[{key!r}]: got {reference[key]!r:.80}, wanted a text")
+            raise UserError(f"reference[{key!r}]: got {reference[key]!r:.80}, wanted a text")
     if "inputs" in reference:
         inputs, outputs = _texts(reference, "inputs"), _texts(reference, "outputs")
         if len(inputs) != len(outputs):
-            raise ValueError(f"reference: got {len(inputs)} inputs, {len(outputs)} outputs")
+            raise UserError(f"reference: got {len(inputs)} inputs, {len(outputs)} outputs")
         tests = [
             {"kind": "output", "input": given, "output": wanted}
             for given, wanted in zip(inputs, outputs, strict=True)
@@ -160,7 +161,7 @@ def _suite(reference: Mapping[str, Any]) -> _Suite:
         return _Suite(tests, asserts, "", "")
     prompt, entry_point = reference["prompt"], reference["entry_point"]
     if not entry_point.isidentifier():
-        raise ValueError(f"reference['entry_point']: got {entry_point!r}, wanted a name")
+        raise UserError(f"reference['entry_point']: got {entry_point!r}, wanted a name")
     code = f"{reference['test']}\n\ncheck({entry_point})\n"
     test = _code_test(_whole(prompt), code, "the test", (entry_point,))
     return _Suite([test], [""], prompt, entry_point)
@@ -208,10 +209,10 @@ def run(
       tests: "all" pays 1 if all pass, "fraction" the fraction that passes.
 
     Raises:
-      ValueError: if the reference, the sandbox or `tests` is unusable.
+      UserError: if the reference, the sandbox or `tests` is unusable.
     """
     if tests not in TESTS:
-        raise ValueError(f"tests: got {tests!r}, wanted one of {TESTS}")
+        raise UserError(f"tests: got {tests!r}, wanted one of {TESTS}")
     if not isinstance(sandbox, SandboxConfig):
         sandbox = SandboxConfig(**{**sandbox, "read_only": tuple(sandbox["read_only"])})
     suite = _suite_of(json.dumps(dict(reference)))

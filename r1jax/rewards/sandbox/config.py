@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from r1jax.config import UserError
+
 RISK = "unsandboxed_i_accept_the_risk"
 BACKENDS = ("auto", "bwrap", "limits", RISK)
 
@@ -44,18 +46,18 @@ class SandboxConfig:
 
     def __post_init__(self):
         if self.backend not in BACKENDS:
-            raise ValueError(f"sandbox.backend: got {self.backend!r}, wanted one of {BACKENDS}")
+            raise UserError(f"sandbox.backend: got {self.backend!r}, wanted one of {BACKENDS}")
         for name in ("cpu_seconds", "wall_seconds"):
             if not 0 < getattr(self, name) <= 3600:
-                raise ValueError(f"sandbox.{name}: got {getattr(self, name)}, wanted 0 to 3600")
+                raise UserError(f"sandbox.{name}: got {getattr(self, name)}, wanted 0 to 3600")
         if self.memory_mb < 64:
-            raise ValueError(f"sandbox.memory_mb: got {self.memory_mb}, wanted 64 or more")
+            raise UserError(f"sandbox.memory_mb: got {self.memory_mb}, wanted 64 or more")
         for name in ("processes", "files_mb", "output_kb"):
             if getattr(self, name) < 1:
-                raise ValueError(f"sandbox.{name}: got {getattr(self, name)}, wanted 1 or more")
+                raise UserError(f"sandbox.{name}: got {getattr(self, name)}, wanted 1 or more")
         for path in (*self.read_only, *filter(None, [self.python])):
             if not os.path.isabs(path):
-                raise ValueError(f"sandbox: got the relative path {path!r}, wanted an absolute one")
+                raise UserError(f"sandbox: got the relative path {path!r}, wanted an absolute one")
 
 
 class Backend(NamedTuple):

@@ -14,6 +14,7 @@ import shutil
 from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.sandbox import seccomp
 from r1jax.rewards.sandbox.config import RISK, Backend, SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.inside import nursery
@@ -41,7 +42,7 @@ def choose(config: SandboxConfig) -> Backend:
     """Returns the best backend that works, having run a small program in it; cached per process.
 
     Raises:
-      ValueError: if none does, or not the one that config names.
+      UserError: if none does, or not the one that config names.
     """
     return _choose(config.backend, config.python, config.read_only)
 
@@ -58,7 +59,7 @@ def _choose(name: str, python: str, read_only: tuple[str, ...]) -> Backend:
             if not fault:
                 return backend
             why.setdefault(candidate, fault)
-    raise ValueError(
+    raise UserError(
         f"sandbox.backend {name!r} does not work here: "
         + "; ".join(f"{key}: {fault}" for key, fault in why.items())
         + f". apt-get install bubblewrap (in a container, allow user namespaces), or set "

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from r1jax.config import UserError
 from r1jax.rewards.score import Verdict, failed
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -146,7 +147,7 @@ class Pool:
 
     def __init__(self, *, workers: int, memory_mb: int, module: str):
         if workers < 1 or memory_mb < 256:
-            raise ValueError(
+            raise UserError(
                 f"judges: got {workers} workers of {memory_mb} MiB, wanted 1 or more of 256 or more"
             )
         self.memory_mb, self.module = memory_mb, module
