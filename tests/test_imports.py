@@ -15,7 +15,7 @@ BELOW = {
     "types": set(),
     "config": {"types"},
     "keys": {"types"},
-    "sharding": {"types"},
+    "sharding": {"types", "config"},
     "model": TRUNK,
     "rl": TRUNK | {"model"},
     "sampling": TRUNK | {"model"},

@@ -20,7 +20,7 @@ class ExportConfig:
     """What is written.
 
     Attributes:
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       dtype: of the tensors in the files.
       template: of `text.templates`, made the chat template of the directory; "chat" keeps the
         model's own, or none.

@@ -42,7 +42,7 @@ class AssessConfig:
     Attributes:
       seed: of the sampling.
       name: of the model, for the report.
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       prompt: how questions are put.
       exams: by name, which is a row of the table.
       form: the exam whose completions tell format, readability and language.

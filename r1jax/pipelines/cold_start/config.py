@@ -41,7 +41,7 @@ class ModelRewriterConfig:
     """A model of ours that rewrites.
 
     Attributes:
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       prompt: how it is asked; its examples show what is wanted.
       request: what it is asked, a text with {question}, {thought} and {answer}.
       tries: rewrites drawn of each; the first that is right and passes the filters is kept.

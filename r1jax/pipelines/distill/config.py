@@ -37,7 +37,7 @@ class DistillConfig:
     Attributes:
       seed: of the order of the data and of the sampling.
       updates: optimizer updates, each on one batch.
-      student, teacher: models of one tokenizer: a directory of ours or of Hugging Face's, a GGUF
+      student, teacher: models of one tokenizer: a model directory, a GGUF
         file, or "package:NAME".
       prompt: how questions are put, to the sampling student and in the fixed data alike.
       task: questions to sample on, and those of the exams.

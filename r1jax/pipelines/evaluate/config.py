@@ -21,7 +21,7 @@ class EvaluateConfig:
     Attributes:
       seed: of the sampling and of the permutation test.
       name: of the exam, for the report.
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       prompt: how questions are put.
       file: questions in a file; None where `source` has them.
       source: one whose `split` is asked; None where `file` has them.

@@ -36,7 +36,7 @@ class GenerateConfig:
 
     Attributes:
       seed: of the sampling.
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       prompt: how questions are put, of a file or typed.
       input: JSON lines, each with one of `question` (put as `prompt` says), `messages` (a list of
         role and content, by the model's chat template), `prompt` (text as it stands) or

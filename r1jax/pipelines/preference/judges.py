@@ -38,7 +38,7 @@ class ModelJudge:
     """A model of ours that is asked which reply is better.
 
     Attributes:
-      model: a directory of ours or of Hugging Face's, a GGUF file, or "package:NAME".
+      model: a model directory, a GGUF file, or "package:NAME".
       prompt: how it is put to the model.
       max_new_tokens: length cap of what it writes.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.

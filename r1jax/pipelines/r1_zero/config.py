@@ -43,8 +43,8 @@ class R1ZeroConfig:
     Attributes:
       seed: of the questions, the sampling and the order of the minibatches.
       updates: optimizer updates; a multiple of the updates per rollout.
-      base: the model to start from: a directory of ours
-        or of Hugging Face's, a GGUF file, or "package:NAME".
+      base: the model to start from: a model
+        directory, a GGUF file, or "package:NAME".
       prompt: how questions are put.
       reward: what a completion is paid.
       preferences: reward models by name; each is a part of the reward and has a weight there.

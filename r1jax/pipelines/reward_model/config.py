@@ -17,7 +17,7 @@ class RewardModelConfig:
 
     Attributes:
       seed: of the order of the rows.
-      base: the model that it starts from: a directory of ours or of Hugging Face's, a GGUF file,
+      base: the model that it starts from: a model directory, a GGUF file,
         or "package:NAME".
       kind: "pairs" (Bradley-Terry) or "labels" (binary cross-entropy).
       data: JSON lines; pairs have question, chosen and rejected (or, as in HH-RLHF, dialogues

@@ -39,7 +39,7 @@ class SampleConfig:
 
     Attributes:
       seed: of the questions that are taken and of the sampling.
-      model: that is sampled: a directory of ours or of Hugging Face's, a GGUF file, or
+      model: that is sampled: a model directory, a GGUF file, or
         "package:NAME".
       prompt: how questions are put; few-shot examples make it a prompted base.
       task: sources of training questions; their names are the domains. Questions that equal

@@ -67,7 +67,7 @@ class SftConfig:
 
     Attributes:
       seed: of the order of the rows and of the sampling of the exam.
-      base: the model to start from: a directory of ours or of Hugging Face's, a GGUF file, or
+      base: the model to start from: a model directory, a GGUF file, or
         "package:NAME".
       prompt: how questions are put, in training and in the exam.
       data: training rows, by name; no two rows may have one id.
