@@ -95,9 +95,7 @@ def test_every_room_has_its_place():
 
 def test_no_folder_has_more_than_18_entries():
     for folder in {path.parent for path in MODULES}:
-        entries = {
-            p for p in folder.iterdir() if p.name not in ("__init__.py", "__pycache__", "assets")
-        }
+        entries = {p for p in folder.iterdir() if p.name not in ("__init__.py", "__pycache__")}
         assert len(entries) <= 18, folder
 
 

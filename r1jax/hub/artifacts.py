@@ -29,7 +29,7 @@ OLD_WEIGHTS = "weights.safetensors"
 def resolve(name: str) -> Path:
     """Returns where a model is: a path, or "package:NAME" for one that ships with r1jax."""
     if name.startswith(PACKAGED):
-        return Path(str(importlib.resources.files("r1jax") / "assets" / name[len(PACKAGED) :]))
+        return Path(str(importlib.resources.files("r1jax.hub") / "assets" / name[len(PACKAGED) :]))
     return Path(name)
 
 

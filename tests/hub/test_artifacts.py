@@ -70,7 +70,7 @@ def test_missing_weights_are_named(directory):
 
 
 def test_a_packaged_model_is_looked_for_in_the_package():
-    assert resolve("package:tiny_base").parts[-3:] == ("r1jax", "assets", "tiny_base")
+    assert resolve("package:tiny_base").parts[-3:] == ("hub", "assets", "tiny_base")
     with pytest.raises(ValueError, match=r"model package:nothing: .*assets/nothing lacks"):
         load_model("package:nothing")
 

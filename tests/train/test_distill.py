@@ -97,7 +97,7 @@ def stepped(pair, config, opt, train_state, weights):
     return of
 
 
-def close(got, want, tolerance=1e-5):
+def assert_close(got, want, tolerance=1e-5):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=tolerance, atol=1e-6), got, want)
 
 
@@ -140,9 +140,9 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(pair, config, batch,
 
 def test_the_number_of_micro_batches_is_without_effect(stepped, batch):
     (state, metrics), (pieced, merged) = stepped(batch), stepped(batch, micro_batches=4)
-    close(pieced, state)
+    assert_close(pieced, state)
     assert merged.keys() == metrics.keys()
-    close(merged, metrics)
+    assert_close(merged, metrics)
 
 
 def test_padding_and_what_stands_on_it_are_without_effect(graded, batch):
@@ -150,7 +150,7 @@ def test_padding_and_what_stands_on_it_are_without_effect(graded, batch):
         tokens_BT=jnp.where(batch.segments_BT > 0, batch.tokens_BT, 59),
         positions_BT=jnp.where(batch.segments_BT > 0, batch.positions_BT, 7),
     )
-    close(graded(spoilt), graded(batch))
+    assert_close(graded(spoilt), graded(batch))
 
 
 def test_repeated_updates_bring_the_student_closer(stepped, batch):
@@ -188,7 +188,7 @@ def test_sharded_equals_one_device(graded, pair, config, batch, weights):
             student.params, student, teacher, sharding.spread_batch(batch, mesh)
         )
     np.testing.assert_allclose(got, want, rtol=1e-5)
-    close(jax.device_get(sharded), grads, tolerance=1e-4)
+    assert_close(jax.device_get(sharded), grads, tolerance=1e-4)
 
 
 def test_networks_of_other_vocabularies_are_refused(models, config, batch, weights):

@@ -25,7 +25,7 @@ from r1jax.pipelines.recipe.config import (
 )
 
 PACKAGE = Path(__file__).parents[2]
-ASSETS = PACKAGE / "assets"
+ASSETS = PACKAGE / "hub" / "assets"
 MADE_BY = ("pipeline", "seed", "config", "config_sha256", "inputs", "externals")
 
 

@@ -41,7 +41,7 @@ def without_root(script: str) -> str:
     root = Path(sandbox.__file__).parents[3]
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         os.chmod(place, 0o755)
-        for path in root.glob("r1jax/rewards/**/*.py"):
+        for path in (root / "r1jax/config.py", *root.glob("r1jax/rewards/**/*.py")):
             (copy := Path(place, path.relative_to(root))).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
