@@ -104,3 +104,9 @@ def test_the_core_can_be_read_in_a_day():
         p for p in MODULES if p.parent == ROOT or room(p) in {"model", "rl", "sampling", "train"}
     ]
     assert sum(len(p.read_text().splitlines()) for p in core) < 5000
+
+
+def test_every_folder_of_modules_is_a_package():
+    """setuptools leaves others out of the wheel."""
+    folders = {folder for p in MODULES for folder in p.parents if folder.is_relative_to(ROOT)}
+    assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
