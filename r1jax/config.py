@@ -6,6 +6,7 @@ the nearest.
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ def _fail(path: str, message: str) -> typing.NoReturn:
 def _scalar(kind: Any, value: Any, path: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        _fail(path, f"got {value}, wanted a finite number")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         _fail(path, f"got {value!r} ({type(value).__name__}), wanted {kind.__name__}")
     return value

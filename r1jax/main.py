@@ -82,6 +82,10 @@ def main(argv: list[str]) -> None:
         _run(argv)
     except Stopped as stopped:
         print(stopped, flush=True)
+    except RuntimeError as error:
+        if "Unable to initialize backend" not in str(error):
+            raise
+        _fail(error, INPUT)  # of JAX_PLATFORMS
     except (UserError, FloatingPointError, OSError) as error:
         if flags.FLAGS.verbosity > 0:
             raise

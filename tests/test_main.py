@@ -81,6 +81,7 @@ def test_a_config_file_that_is_not_there_is_named(fails):
         (MissingPackage("this"), 2),
         (OSError(errno.ENOSPC, "this"), 1),
         (FloatingPointError("this"), 1),
+        (RuntimeError("Unable to initialize backend 'cuda': this"), 2),
     ],
 )
 def test_the_exit_code_says_whose_fault_it_was(error, code, monkeypatch, capsys):
@@ -137,6 +138,7 @@ def test_arguments_that_nobody_reads_are_told(fails):
         ("checkpoint.every_updates=0", "config.checkpoint: every_updates 0"),
         ("optimizer.max_skipped_in_a_row=0", "max_skipped_in_a_row 0: need at least 1"),
         ("reward.kind=rules", "config.reward.kind: got 'rules', wanted one of ['rule'"),
+        ("optimizer.lr=nan", "config.optimizer.lr: got nan, wanted a finite number"),
     ],
 )
 def test_what_cannot_run_is_told_before_any_work(fails, override, message):

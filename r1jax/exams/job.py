@@ -21,7 +21,7 @@ def model_fingerprint(model: str) -> str:
     """Returns the fingerprint of the files of a model, named as `hub.artifacts.resolve` takes it.
 
     Raises:
-      ValueError: if there is no such model.
+      UserError: if there is no such model.
     """
     return fingerprint(resolve(model))
 
@@ -96,7 +96,7 @@ class Job(Generic[C]):
       request: what the rows are a function of, read from the config.
 
     Raises:
-      ValueError: if nothing can be written there, or the directory holds rows of another request:
+      UserError: if nothing can be written there, or the directory holds rows of another request:
         names the keys that differ.
     """
 

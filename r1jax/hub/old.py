@@ -8,6 +8,7 @@ and a tokenizer; its sha256 stood in the metadata of the weights.
 
 import argparse
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,7 +75,11 @@ def main() -> None:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     arguments = parser.parse_args()
-    convert(arguments.old, arguments.new)
+    try:
+        convert(arguments.old, arguments.new)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     print(f"model in {arguments.new}")
 
 

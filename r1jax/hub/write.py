@@ -60,7 +60,7 @@ def hugging_face_tokenizer(tokenizer: Tokenizer, template: str) -> HfTokenizer:
       template: ours, made the chat template of a tokenizer that has none; "chat" keeps to that.
 
     Raises:
-      ValueError: if the template is unknown.
+      UserError: if the template is unknown.
     """
     own = template == templates.CHAT
     if isinstance(tokenizer, SentencePieceTokenizer):
@@ -142,7 +142,7 @@ def export_model(
       shard_bytes: of a file at the most; a larger tensor gets a file of its own.
 
     Raises:
-      ValueError: if transformers has no such architecture.
+      UserError: if transformers has no such architecture.
     """
     document = documents.document(model, dtype=dtype, max_positions=max_positions)
     table, copies = convert.pieces(model, interleaved=True), convert.copies(model)

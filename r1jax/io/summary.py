@@ -57,7 +57,7 @@ def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
       The path written.
 
     Raises:
-      UserError: if a number is NaN or infinite: JSON has no word for it.
+      ValueError: if a number is NaN or infinite: JSON has no word for it.
       TypeError: if a value is no JSON.
     """
     path = Path(workdir) / "summary.json"

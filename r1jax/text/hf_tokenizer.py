@@ -71,7 +71,7 @@ class HfTokenizer:
         self.bos_id, self.eos_id, self.pad_id = bos_id if add_bos else None, eos_id, pad_id
         self.stop_ids = tuple(dict.fromkeys(stop_ids))
         self._silent = {bos_id, eos_id, pad_id, *stop_ids}
-        self.size = max(core.get_vocab(with_added_tokens=True).values()) + 1
+        self.size = max(core.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         strangers = [i for i in (bos_id, eos_id, pad_id, *stop_ids) if i and not 0 <= i < self.size]
         if strangers:
             raise UserError(f"tokenizer: ids {strangers} are not within its {self.size}")
@@ -211,7 +211,10 @@ def _chat(
 ) -> ChatTemplate | None:
     path, source = directory / TEMPLATE, settings.get("chat_template")
     if path.is_file():
-        source = path.read_text(encoding="utf-8")
+        try:
+            source = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: no UTF-8: {error}") from error
     if isinstance(source, list):  # several by name, such as one for tools
         named = [t for t in source if isinstance(t, dict) and t.get("name") == "default"]
         source = named[0].get("template") if named else None

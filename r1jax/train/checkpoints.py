@@ -13,6 +13,7 @@ from jax.experimental import multihost_utils
 
 from r1jax.config import UserError
 from r1jax.io.digests import canonical, check_digest, differences, digest, seal, structure, unseal
+from r1jax.io.disk import write_failures
 from r1jax.train.retention import NewestAndBest
 from r1jax.types import Tree
 
@@ -167,7 +168,8 @@ class Checkpointer:
         if stored := {k: a for k, a in extra.items() if a.size}:
             items["extra"] = ocp.args.PyTreeSave(stored)
         self._scores[step] = score
-        self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        with write_failures(self._directory):
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     def restore(self, like: Tree) -> Restored | None:
         """Returns the newest checkpoint that is whole, or None if none was ever finished.
@@ -211,11 +213,13 @@ class Checkpointer:
 
     def wait(self) -> None:
         """Blocks until the save under way is on disk; raises what it failed with."""
-        self._manager.wait_until_finished()
+        with write_failures(self._directory):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, then stops the background threads."""
-        self._manager.close()
+        with write_failures(self._directory):
+            self._manager.close()
 
     def _tell_damage(self, step: int, error: BaseException) -> str:
         self._damaged.add(step)

@@ -115,3 +115,11 @@ def test_what_cannot_be_converted_is_refused(damage, message, before, tmp_path):
     damage(before)
     with pytest.raises(ValueError, match=message):
         old.convert(before, tmp_path / "new")
+
+
+def test_the_command_tells_wrong_input_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["old", str(tmp_path / "nowhere"), str(tmp_path / "new")])
+    with pytest.raises(SystemExit) as stop:
+        old.main()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.startswith("error: ") and "nowhere" in said

@@ -349,3 +349,16 @@ def test_document_on_disk_names_config_and_digests(saved):
     document = json.loads(sealed["text"])
     assert document["config"]["grpo.lr"] == 1e-3 and document["format"] == 1
     assert document["state"]["sha256"] == digest(make_state(30))
+
+
+def test_a_save_that_cannot_be_written_is_an_os_error(tmp_path, monkeypatch):
+    """tensorstore calls a full disk a ValueError."""
+    checkpointer, _ = opener(tmp_path)
+
+    def full(*args, **kwargs):
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing local file [OS error 28]")
+
+    monkeypatch.setattr(checkpointer._manager, "save", full)
+    with pytest.raises(OSError, match="the save failed: RESOURCE_EXHAUSTED"):
+        checkpointer.save(1, make_state(0), {}, {}, None)
+    checkpointer.close()

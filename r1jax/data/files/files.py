@@ -39,7 +39,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         try:
             for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ValueError) as error:  # or a cell that is no Python object
             raise UserError(f"{path}: no readable Parquet file: {error}") from error
 
 
@@ -50,7 +50,7 @@ def _arrow(path: Path) -> Iterator[dict[str, Any]]:
             for batch in pa.ipc.open_stream(file):
                 for start in range(0, batch.num_rows, _BATCH):
                     yield from batch.slice(start, _BATCH).to_pylist()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ValueError) as error:
             raise UserError(f"{path}: no readable Arrow stream: {error}") from error
 
 
@@ -74,15 +74,26 @@ def _matching(path: Path, format: str) -> list[Path]:
     return sorted(f for f in folder.glob(pattern) if f.name.endswith(SUFFIXES[format]))
 
 
+def _value(path: Path, key: str) -> Any:
+    """The value of a key of a JSON file of `save_to_disk`."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: no JSON: {error}") from error
+    if not isinstance(document, dict) or key not in document:
+        raise UserError(f"{path}: wanted an object with the key {key!r}")
+    return document[key]
+
+
 def _hugging_face(path: Path) -> list[Path]:
     if (path / "dataset_dict.json").exists():
-        splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
+        splits = _value(path / "dataset_dict.json", "splits")
         raise UserError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
     if (path / "state.json").exists():
-        state = json.loads((path / "state.json").read_text())
-        if state.get("_indices_data_files"):
+        files = _value(path / "state.json", "_data_files")
+        if json.loads((path / "state.json").read_text()).get("_indices_data_files"):
             raise UserError(f"{path}: has an indices mapping, save it after flatten_indices()")
-        return [path / file["filename"] for file in state["_data_files"]]
+        return [path / file["filename"] for file in files]
     found = {format: _matching(path, format) for format in ("jsonl", "parquet")}
     given = [format for format, files in found.items() if files]
     if len(given) != 1:

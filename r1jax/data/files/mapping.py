@@ -90,7 +90,7 @@ def _options(source: FileSource, row: dict[str, Any], where: str) -> list[str]:
     return options
 
 
-def _letter(source: FileSource, answer: Any, options: list[str], where: str) -> Any:
+def _letter(answer: Any, options: list[str], where: str) -> Any:
     """A choice's answer with indices turned to letters, and all letters known to be options."""
     letters = [chr(65 + i) for i in range(len(options))]
     if isinstance(answer, int) and not isinstance(answer, bool):
@@ -108,7 +108,7 @@ def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: 
         return WITHOUT_ANSWER[source.kind]
     value = lookup(row, source.answer, where)
     if source.kind == "choice" and not source.answer_pattern:
-        value = _letter(source, value, options, where)
+        value = _letter(value, options, where)
     text = as_text(value, source.answer, where, joint=", ")
     if source.answer_pattern:
         match = re.search(source.answer_pattern, text)
@@ -118,7 +118,7 @@ def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: 
             )
         text = match[1]
         if source.kind == "choice":
-            _letter(source, text, options, where)
+            _letter(text, options, where)
     # a program's first line may be indented
     return text.strip("\r\n") if source.kind == "code" else text.strip()
 

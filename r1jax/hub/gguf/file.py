@@ -166,7 +166,10 @@ class GgufFile:
         raw = np.fromfile(self.path, stored.raw_dtype, count, offset=stored.begin)
         if raw.size != count:
             raise UserError(f"{self.path}: {name} is cut short: truncated")
-        value = self._dequantise(raw.reshape(stored.raw_shape), stored.kind)
+        try:
+            value = self._dequantise(raw.reshape(stored.raw_shape), stored.kind)
+        except NotImplementedError as error:
+            raise UserError(f"{self.path}: {name}: {error}") from error
         kind = "head_count" if ".q_proj." in name else "head_count_kv"
         if ".q_proj." not in name and ".k_proj." not in name:
             return value

@@ -72,6 +72,8 @@ class RewardModelConfig:
 
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
+        if self.seed < 0:
+            raise UserError(f"seed {self.seed}: wanted at least 0")
         least = min(self.epochs, self.batch, self.micro_batches, self.evaluate_every)
         if least < 1 or self.evaluate_batch < 1 or min(self.length_buckets, default=0) < 2:
             raise UserError(

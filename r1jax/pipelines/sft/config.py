@@ -110,6 +110,8 @@ class SftConfig:
 
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
+        if self.seed < 0:
+            raise UserError(f"seed {self.seed}: wanted at least 0")
         if not self.data:
             raise UserError("data: got none")
         if min(self.epochs, self.batch, self.micro_batches, self.packing_bins) < 1:

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import json
+import re
 import sys
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
 
+from r1jax.config import UserError
 from r1jax.data.files.files import add_to_digest, data_files, read_rows
 
 ROWS = [
@@ -175,3 +177,18 @@ def test_a_digest_is_that_of_all_bytes_in_order(tmp_path):
     add_to_digest(digest, tmp_path, "jsonl")
     want = hashlib.sha256(gzip.compress(b"one\n", mtime=0) + b"two\n")
     assert digest.hexdigest() == want.hexdigest()
+
+
+@pytest.mark.parametrize("name", ["dataset_dict.json", "state.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_saved_dataset_is_named(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / name}: ")):
+        data_files(tmp_path, "hugging_face")
+
+
+def test_a_cell_that_is_no_python_object_is_named(tmp_path):
+    path = tmp_path / "times.parquet"
+    pq.write_table(pa.table({"at": pa.array([1], pa.timestamp("ns"))}), path)
+    with pytest.raises(UserError, match=r"times\.parquet: no readable Parquet file"):
+        list(read_rows(path, "parquet"))
