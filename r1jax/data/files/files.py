@@ -74,26 +74,26 @@ def _matching(path: Path, format: str) -> list[Path]:
     return sorted(f for f in folder.glob(pattern) if f.name.endswith(SUFFIXES[format]))
 
 
-def _value(path: Path, key: str) -> Any:
-    """The value of a key of a JSON file of `save_to_disk`."""
+def _document(path: Path, key: str) -> dict[str, Any]:
+    """A JSON file of `save_to_disk`, which must have a key."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: no JSON: {error}") from error
     if not isinstance(document, dict) or key not in document:
         raise UserError(f"{path}: wanted an object with the key {key!r}")
-    return document[key]
+    return document
 
 
 def _hugging_face(path: Path) -> list[Path]:
     if (path / "dataset_dict.json").exists():
-        splits = _value(path / "dataset_dict.json", "splits")
+        splits = _document(path / "dataset_dict.json", "splits")["splits"]
         raise UserError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
     if (path / "state.json").exists():
-        files = _value(path / "state.json", "_data_files")
-        if json.loads((path / "state.json").read_text()).get("_indices_data_files"):
+        state = _document(path / "state.json", "_data_files")
+        if state.get("_indices_data_files"):
             raise UserError(f"{path}: has an indices mapping, save it after flatten_indices()")
-        return [path / file["filename"] for file in files]
+        return [path / file["filename"] for file in state["_data_files"]]
     found = {format: _matching(path, format) for format in ("jsonl", "parquet")}
     given = [format for format, files in found.items() if files]
     if len(given) != 1:
