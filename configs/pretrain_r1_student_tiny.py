@@ -16,17 +16,11 @@ def get_config() -> ml_collections.ConfigDict:
         d_model=96, n_layers=3, n_dense_layers=3, mlp_dim=256, tie_embeddings=False, mtp=False
     )
     c.model.attention = dict(
-        kind="gqa",
         n_heads=4,
         n_kv_heads=2,
         head_dim=24,
         qkv_bias=True,
         qk_norm=False,
-        q_lora_rank=0,
-        kv_lora_rank=0,
-        nope_dim=0,
-        rope_dim=0,
-        v_dim=0,
     )
     c.model.moe = None
     c.loss.update(balance=0.0, mtp=0.0)

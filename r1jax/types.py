@@ -29,7 +29,7 @@ class Weights(NamedTuple):
 
 
 class LayerCache(NamedTuple):
-    """What one layer remembers of the S positions behind it.
+    """What one layer remembers of the S positions behind it, which stand on the last axis but one.
 
     GQA: `first` is the rotated keys [B, M, S, H], `second` the values [B, M, S, H].
     MLA: `first` is the normed latent [B, S, R], `second` the rotated shared key [B, S, X].

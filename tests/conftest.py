@@ -31,7 +31,7 @@ from configs import pretrain_tiny  # noqa: E402
 from r1jax.data.world import writing  # noqa: E402
 from r1jax.hub.artifacts import save_model  # noqa: E402
 from r1jax.model import forward  # noqa: E402
-from r1jax.model.config import AttentionConfig, ModelConfig, MoeConfig, RopeConfig  # noqa: E402
+from r1jax.model.config import Gqa, Mla, ModelConfig, MoeConfig, RopeConfig  # noqa: E402
 from r1jax.sampling.config import SamplerConfig  # noqa: E402
 from r1jax.text.tokenizer import train_sentencepiece  # noqa: E402
 from r1jax.train import optimizer  # noqa: E402
@@ -69,31 +69,20 @@ V3_ROPE = dataclasses.replace(
     mscale=1.0,
     mscale_all_dim=1.0,
 )
-MLA = AttentionConfig(
-    kind="mla",
+MLA = Mla(
     n_heads=4,
-    n_kv_heads=4,
-    head_dim=0,
-    qkv_bias=False,
-    qk_norm=False,
     q_lora_rank=32,
     kv_lora_rank=16,
     nope_dim=16,
     rope_dim=8,
     v_dim=24,
 )
-GQA = AttentionConfig(
-    kind="gqa",
+GQA = Gqa(
     n_heads=8,
     n_kv_heads=4,
     head_dim=8,
     qkv_bias=False,
     qk_norm=False,
-    q_lora_rank=0,
-    kv_lora_rank=0,
-    nope_dim=0,
-    rope_dim=0,
-    v_dim=0,
 )
 V3_MOE = MoeConfig(
     n_experts=8,

@@ -95,6 +95,57 @@ def test_errors_name_the_path_and_what_was_wanted(change, message):
         config.build(Outer, good() | change)
 
 
+@dataclasses.dataclass(frozen=True)
+class Square:
+    side: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Oblong:
+    width: float
+    height: float
+
+    def __post_init__(self):
+        if self.width <= self.height:
+            raise config.UserError(f"width {self.width} is not above height {self.height}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    shape: Square | Oblong | None
+
+
+@pytest.mark.parametrize("wrap", [dict, ml_collections.ConfigDict])
+@pytest.mark.parametrize("shape", [Square(2.0), Oblong(3.0, 1.0)], ids=["Square", "Oblong"])
+def test_of_several_groups_the_keys_say_which_is_meant(shape, wrap):
+    values = {"shape": dataclasses.asdict(shape)}
+    assert config.build(Plan, wrap(values)) == Plan(shape)
+    assert config.build(Plan, wrap({"shape": None})) == Plan(None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            {"width": 3.0, "heigth": 1.0},
+            "config.shape: unknown keys ['heigth'], missing keys ['height'] of Oblong, the nearest "
+            "of ['Square', 'Oblong']; did you mean 'height' for 'heigth'?",
+        ),
+        (
+            {"side": 3.0, "colour": 1.0},
+            "config.shape: unknown keys ['colour'], missing keys [] of Square, the nearest of "
+            "['Square', 'Oblong']",
+        ),
+        ({"width": 1, "height": 2}, "config.shape: width 1.0 is not above height 2.0"),
+        ({"width": 1, "height": "x"}, "config.shape.height: got 'x' (str), wanted float"),
+        (3, "config.shape: got 3, wanted a group of keys"),
+    ],
+)
+def test_errors_speak_of_the_nearest_of_several_groups(shape, message):
+    with pytest.raises(config.UserError, match=f"^{re.escape(message)}$"):
+        config.build(Plan, {"shape": shape})
+
+
 def test_a_missing_key_is_named():
     values = good()
     del values["name"]
@@ -147,6 +198,8 @@ def test_impossible_attention_raises(models):
         dataclasses.replace(models["gqa_norm"].attention, n_kv_heads=3)
     with pytest.raises(ValueError, match="rotary width 7 is odd"):
         dataclasses.replace(models["mla_moe"].attention, rope_dim=7)
+    with pytest.raises(ValueError, match="rotary width 9 is odd"):
+        dataclasses.replace(models["gqa_norm"].attention, head_dim=9)
 
 
 @pytest.mark.parametrize(
@@ -160,5 +213,5 @@ def test_an_impossible_sampler_raises(changes, sampler: SamplerConfig):
 def test_flatten_names_leaves_by_their_path(models, opt: OptimizerConfig):
     flat = config.flatten(models["mla_moe"])
     assert flat["moe.n_experts"] == 8
-    assert flat["attention.kind"] == "mla"
+    assert flat["attention.kv_lora_rank"] == 16
     assert config.flatten({"opt": dataclasses.asdict(opt)})["opt.lr"] == 1e-2

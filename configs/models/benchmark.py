@@ -21,17 +21,11 @@ def _common(*, vocab_size: int, theta: float) -> ml_collections.ConfigDict:
 
 def _grouped(*, n_heads: int, n_kv_heads: int, head_dim: int) -> dict:
     return dict(
-        kind="gqa",
         n_heads=n_heads,
         n_kv_heads=n_kv_heads,
         head_dim=head_dim,
         qkv_bias=False,
         qk_norm=False,
-        q_lora_rank=0,
-        kv_lora_rank=0,
-        nope_dim=0,
-        rope_dim=0,
-        v_dim=0,
     )
 
 
@@ -65,12 +59,7 @@ def _moe_tiny() -> ml_collections.ConfigDict:
     m.norm_eps = 1e-6
     m.tie_embeddings = False
     m.attention = dict(
-        kind="mla",
         n_heads=8,
-        n_kv_heads=8,
-        head_dim=0,
-        qkv_bias=False,
-        qk_norm=False,
         q_lora_rank=128,
         kv_lora_rank=64,
         nope_dim=32,
@@ -105,7 +94,6 @@ def _smoke() -> ml_collections.ConfigDict:
         n_dense_layers=0,
         attention=dict(
             n_heads=2,
-            n_kv_heads=2,
             q_lora_rank=16,
             kv_lora_rank=16,
             nope_dim=8,

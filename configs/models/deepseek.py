@@ -91,12 +91,7 @@ def get_model(name: str) -> ml_collections.ConfigDict:
             mscale_all_dim=scales,
         )
     m.attention = dict(
-        kind="mla",
         n_heads=heads,
-        n_kv_heads=heads,
-        head_dim=0,
-        qkv_bias=False,
-        qk_norm=False,
         q_lora_rank=q_rank,
         kv_lora_rank=kv_rank,
         nope_dim=nope,

@@ -46,17 +46,11 @@ def get_model(name: str) -> ml_collections.ConfigDict:
             high_freq_factor=4.0,
         )
     m.attention = dict(
-        kind="gqa",
         n_heads=heads,
         n_kv_heads=kv,
         head_dim=width,
         qkv_bias="qwen2_5" in name or "distill_qwen" in name,
         qk_norm="qwen3" in name,
-        q_lora_rank=0,
-        kv_lora_rank=0,
-        nope_dim=0,
-        rope_dim=0,
-        v_dim=0,
     )
     m.moe = None
     return m

@@ -40,12 +40,7 @@ def get_model() -> ml_collections.ConfigDict:
     m.remat = False
     m.rope = no_rope_scaling(10000.0)
     m.attention = dict(
-        kind="mla",
         n_heads=4,
-        n_kv_heads=4,
-        head_dim=32,
-        qkv_bias=False,
-        qk_norm=False,
         q_lora_rank=0,
         kv_lora_rank=32,
         nope_dim=16,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from r1jax.model import forward
-from r1jax.model.config import ModelConfig
+from r1jax.model.config import Gqa, Mla, ModelConfig
 
 WIDTH = {"float32": 4, "bfloat16": 2}  # bytes of a number
 
@@ -43,7 +43,7 @@ def seconds(passes: list[Work], machine: Machine) -> float:
 
 def _attention_weights(model: ModelConfig) -> int:
     a, d = model.attention, model.d_model
-    if a.kind == "gqa":
+    if isinstance(a, Gqa):
         return d * a.head_dim * (2 * a.n_heads + 2 * a.n_kv_heads)
     query = a.n_heads * (a.nope_dim + a.rope_dim)
     return (
@@ -81,14 +81,15 @@ def pair_flops(model: ModelConfig) -> int:
     `cache_bytes` counts that one's.
     """
     a = model.attention
-    widths = 2 * a.head_dim if a.kind == "gqa" else a.nope_dim + a.rope_dim + a.v_dim
+    mla = isinstance(a, Mla)
+    widths = a.nope_dim + a.rope_dim + a.v_dim if mla else 2 * a.head_dim
     return model.n_layers * 2 * a.n_heads * widths
 
 
 def cache_bytes(model: ModelConfig) -> int:
     """Bytes that the cache keeps of one token: keys and values, or MLA's latent and rotary key."""
     a = model.attention
-    mla = a.kind == "mla"
+    mla = isinstance(a, Mla)
     numbers = a.kv_lora_rank + a.rope_dim if mla else 2 * a.n_kv_heads * a.head_dim
     return model.n_layers * numbers * WIDTH[model.compute_dtype]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from r1jax.model.config import ModelConfig
+from r1jax.model.config import Gqa, Mla, ModelConfig
 
 STACKED = ("dense_layers", "moe_layers", "router_bias")  # arrays whose first axis counts layers
 Block = tuple[int | slice, ...]
@@ -84,10 +84,8 @@ def _vector(name: str, path: str, *axes: int, at: Block = ()) -> _Row:
     return _Row(name, path, at, axes, (), tuple(range(len(axes))))
 
 
-def _gqa(c: ModelConfig) -> list[_Row]:
-    a, d = c.attention, c.d_model
-    m, h = a.n_kv_heads, a.head_dim
-    j = a.n_heads // m
+def _gqa(a: Gqa, d: int) -> list[_Row]:
+    m, j, h = a.n_kv_heads, a.queries_per_kv, a.head_dim
     rows = []
     for name, heads, at in (("q", (m, j), slice(j)), ("k", (m,), j), ("v", (m,), j + 1)):
         n = len(heads) + 1
@@ -106,8 +104,8 @@ def _gqa(c: ModelConfig) -> list[_Row]:
     return [*rows, out]
 
 
-def _mla(c: ModelConfig, *, interleaved: bool) -> list[_Row]:
-    a, d, n = c.attention, c.d_model, c.attention.n_heads
+def _mla(a: Mla, d: int, *, interleaved: bool) -> list[_Row]:
+    n = a.n_heads
     pairs = lambda axis, first: (axis, first) if interleaved else None
     query = a.q_lora_rank or d
     rows = [
@@ -142,9 +140,9 @@ def _mlp(name: str, path: str, d: int, width: int, at: Block = ()) -> list[_Row]
 
 
 def _layer(c: ModelConfig, *, is_moe: bool, interleaved: bool) -> list[_Row]:
-    d = c.d_model
+    a, d = c.attention, c.d_model
     rows = [
-        *(_mla(c, interleaved=interleaved) if c.attention.kind == "mla" else _gqa(c)),
+        *(_mla(a, d, interleaved=interleaved) if isinstance(a, Mla) else _gqa(a, d)),
         _vector("input_layernorm.weight", "norms/attention", d),
         _vector("post_attention_layernorm.weight", "norms/mlp", d),
     ]
@@ -249,7 +247,8 @@ def spares(config: ModelConfig) -> set[str]:
     """
     names = {"lm_head.weight"} if config.tie_embeddings else set()
     names |= set(copies(config))
-    if config.attention.kind == "mla" and config.moe is not None and config.moe.score == "sigmoid":
+    sigmoid = config.moe is not None and config.moe.score == "sigmoid"
+    if isinstance(config.attention, Mla) and sigmoid:
         whole = dataclasses.replace(config, mtp=True)
         names |= set(copies(whole))
         if not config.mtp:

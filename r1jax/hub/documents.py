@@ -8,7 +8,7 @@ from typing import Any
 from r1jax.config import UserError
 from r1jax.hub import families
 from r1jax.hub.families import FAMILIES
-from r1jax.model.config import ExecutionConfig, ModelConfig, RopeConfig
+from r1jax.model.config import ExecutionConfig, Mla, ModelConfig, RopeConfig
 from r1jax.text.files import OURS, saved_as
 from r1jax.text.tokenizer import Tokenizer
 
@@ -20,7 +20,7 @@ def family(model: ModelConfig) -> str:
       UserError: if transformers has no such architecture.
     """
     a = model.attention
-    if a.kind == "mla":
+    if isinstance(a, Mla):
         if model.moe is None:
             raise UserError("transformers has no architecture with latent attention and no MoE")
         v3, moe = model.moe.score == "sigmoid", model.moe
@@ -55,8 +55,8 @@ def _rope_document(rope: RopeConfig) -> dict[str, Any]:
     return {"rope_theta": rope.theta, "rope_scaling": {**scaling, "type": rope.kind}}
 
 
-def _latent_document(model: ModelConfig) -> dict[str, Any]:
-    a, moe = model.attention, model.moe
+def _latent_document(model: ModelConfig, a: Mla) -> dict[str, Any]:
+    moe = model.moe
     assert moe is not None
     v3 = moe.score == "sigmoid"
     limited = "noaux_tc" if v3 else "group_limited_greedy" if moe.n_groups > 1 else "greedy"
@@ -94,17 +94,17 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> di
                 f"max_positions {max_positions}: YaRN stretches {model.rope.original_length} to "
                 f"{window}, and some readers take the factor from these two numbers"
             )
-    own = (
-        _latent_document(model)
-        if a.kind == "mla"
-        else {"head_dim": a.head_dim, **({"use_sliding_window": False} if kind == "qwen2" else {})}
-    )
+    if isinstance(a, Mla):
+        kv_heads, own = a.n_heads, _latent_document(model, a)
+    else:
+        kv_heads, own = a.n_kv_heads, {"head_dim": a.head_dim}
+        own |= {"use_sliding_window": False} if kind == "qwen2" else {}
     return {
         "architectures": [FAMILIES[kind]], "model_type": kind, "torch_dtype": dtype,
         "vocab_size": model.vocab_size, "hidden_size": model.d_model,
         "intermediate_size": model.mlp_dim, "num_hidden_layers": model.n_layers,
         "num_attention_heads": a.n_heads,
-        "num_key_value_heads": a.n_heads if a.kind == "mla" else a.n_kv_heads,
+        "num_key_value_heads": kv_heads,
         "hidden_act": "silu", "rms_norm_eps": model.norm_eps,
         **({} if max_positions is None else {"max_position_embeddings": max_positions}),
         "initializer_range": model.init_std or 0.02,

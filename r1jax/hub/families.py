@@ -18,7 +18,7 @@ from typing import Any
 
 from r1jax import config as configs
 from r1jax.config import UserError
-from r1jax.model.config import AttentionConfig, ExecutionConfig, ModelConfig, MoeConfig, RopeConfig
+from r1jax.model.config import ExecutionConfig, Gqa, Mla, ModelConfig, MoeConfig, RopeConfig
 from r1jax.text.files import OURS
 
 Document = Mapping[str, Any]
@@ -118,31 +118,34 @@ def _yarn(f: _Fields, inner: _Fields) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _grouped(f: _Fields) -> AttentionConfig:
+def _grouped(f: _Fields) -> Gqa:
     heads = int(f.need("num_attention_heads"))
     f.refuse("use_sliding_window", False)
     f.refuse("attention_bias", False)
     f.refuse("mlp_bias", False)
     share = int(f.need("hidden_size")) // heads
     width = f.need("head_dim") if f.kind == "qwen3" else f.get("head_dim", share)
-    return AttentionConfig(
-        kind="gqa", n_heads=heads, n_kv_heads=int(f.get("num_key_value_heads", heads)),
+    return Gqa(
+        n_heads=heads,
+        n_kv_heads=int(f.get("num_key_value_heads", heads)),
         head_dim=int(width),
-        qkv_bias=f.kind == "qwen2", qk_norm=f.kind == "qwen3",
-        q_lora_rank=0, kv_lora_rank=0, nope_dim=0, rope_dim=0, v_dim=0,
-    )  # fmt: skip
+        qkv_bias=f.kind == "qwen2",
+        qk_norm=f.kind == "qwen3",
+    )
 
 
-def _latent(f: _Fields) -> AttentionConfig:
+def _latent(f: _Fields) -> Mla:
     heads = int(f.need("num_attention_heads"))
     f.refuse("attention_bias", False)
     f.refuse("num_key_value_heads", heads)
-    return AttentionConfig(
-        kind="mla", n_heads=heads, n_kv_heads=heads, head_dim=0, qkv_bias=False, qk_norm=False,
-        q_lora_rank=int(f.get("q_lora_rank", 0)), kv_lora_rank=int(f.need("kv_lora_rank")),
-        nope_dim=int(f.need("qk_nope_head_dim")), rope_dim=int(f.need("qk_rope_head_dim")),
+    return Mla(
+        n_heads=heads,
+        q_lora_rank=int(f.get("q_lora_rank", 0)),
+        kv_lora_rank=int(f.need("kv_lora_rank")),
+        nope_dim=int(f.need("qk_nope_head_dim")),
+        rope_dim=int(f.need("qk_rope_head_dim")),
         v_dim=int(f.need("v_head_dim")),
-    )  # fmt: skip
+    )
 
 
 def _moe(f: _Fields, how: ExecutionConfig) -> MoeConfig:
@@ -224,6 +227,27 @@ def _merged(fields: Document, changes: Document) -> dict[str, Any]:
     return merged
 
 
+def one_attention(fields: Any, kind: type[Mla | Gqa] | None) -> Any:
+    """The fields of a ModelConfig without those that its attention does not have.
+
+    Models were once saved with the fields of both kinds of attention; a key `kind` said which
+    were read.
+
+    Args:
+      fields: as saved then or now, nested.
+      kind: of the attention; None where only the key `kind` says it.
+    """
+    attention = fields.get("attention") if isinstance(fields, Mapping) else None
+    if not isinstance(attention, Mapping):
+        return fields
+    kind = kind or {"mla": Mla, "gqa": Gqa}.get(str(attention.get("kind")))
+    if kind is None:
+        return fields
+    names = {k: {f.name for f in dataclasses.fields(k)} for k in (Mla, Gqa)}
+    unread = {"kind"} | (names[Mla] ^ names[Gqa]) - names[kind]
+    return {**fields, "attention": {k: v for k, v in attention.items() if k not in unread}}
+
+
 def model_config(
     document: Document, where: str, *, n_tokens: int, how: ExecutionConfig
 ) -> ModelConfig:
@@ -241,6 +265,7 @@ def model_config(
     changes = _ours(document, where, "model")
     try:
         if document.get("model_type") == OURS:
+            changes = one_attention(changes, None)
             fields = execution_fields(how, has_experts=changes.get("moe") is not None)
             fields["vocab_size"] = document.get("vocab_size")
         else:
@@ -248,6 +273,7 @@ def model_config(
             if not changes:
                 return model
             fields = dataclasses.asdict(model)
+            changes = one_attention(changes, type(model.attention))
     except ValueError as error:
         text = str(error)
         raise UserError(text if text.startswith(where) else f"{where}: {text}") from error

@@ -18,7 +18,7 @@ import numpy as np
 
 from r1jax import config as configs
 from r1jax.config import UserError
-from r1jax.hub import read, safetensors
+from r1jax.hub import families, read, safetensors
 from r1jax.hub.artifacts import OLD_WEIGHTS, is_old, save_model
 from r1jax.model.config import ModelConfig
 from r1jax.text.files import CONFIG, NAMES, read_tokenizer
@@ -57,7 +57,8 @@ def convert(old: Path, new: Path) -> None:
         raise UserError(f"{old}: no model in the old format, with {CONFIG} and {OLD_WEIGHTS}")
     if new.exists() and any(new.iterdir()):
         raise UserError(f"{new}: holds files already")
-    model = configs.build(ModelConfig, document.get("model", {}), f"{old / CONFIG}: model")
+    fields = families.one_attention(document.get("model", {}), None)
+    model = configs.build(ModelConfig, fields, f"{old / CONFIG}: model")
     tensors, metadata = safetensors.read_header(old / OLD_WEIGHTS)
     tokenizer = read_tokenizer(old)
     if metadata.get("tokenizer") != tokenizer.fingerprint:

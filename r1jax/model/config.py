@@ -36,31 +36,19 @@ class RopeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class AttentionConfig:
-    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434) or grouped-query attention.
-
-    MLA does not read what is marked "gqa", nor GQA what is marked "mla".
+class Mla:
+    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434).
 
     Attributes:
-      kind: "mla" or "gqa".
-      n_heads: query heads.
-      n_kv_heads: gqa: heads of keys and values, a divisor of n_heads.
-      head_dim: gqa: width of a head, even.
-      qkv_bias: gqa: whether queries, keys and values have a bias (Qwen2).
-      qk_norm: gqa: whether queries and keys are normed per head (Qwen3).
-      q_lora_rank: mla: width of the compressed query; 0 for no compression.
-      kv_lora_rank: mla: width of the latent that keys and values come from.
-      nope_dim: mla: width of a head's query and key without position.
-      rope_dim: mla: width of the rotary key that all heads share, even.
-      v_dim: mla: width of a head's value.
+      n_heads: heads.
+      q_lora_rank: width of the compressed query; 0 for no compression.
+      kv_lora_rank: width of the latent that keys and values come from.
+      nope_dim: width of a head's query and key without position.
+      rope_dim: width of the rotary key that all heads share, even.
+      v_dim: width of a head's value.
     """
 
-    kind: Literal["mla", "gqa"]
     n_heads: int
-    n_kv_heads: int
-    head_dim: int
-    qkv_bias: bool
-    qk_norm: bool
     q_lora_rank: int
     kv_lora_rank: int
     nope_dim: int
@@ -68,16 +56,51 @@ class AttentionConfig:
     v_dim: int
 
     def __post_init__(self):
-        if self.kind == "gqa" and self.n_heads % self.n_kv_heads:
-            raise UserError(
-                f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}"
-            )
-        if self.rotary_dim % 2:
-            raise UserError(f"rotary width {self.rotary_dim} is odd")
+        _check_rotary(self.rotary_dim)
 
     @property
     def rotary_dim(self) -> int:
-        return self.rope_dim if self.kind == "mla" else self.head_dim
+        return self.rope_dim
+
+
+@dataclasses.dataclass(frozen=True)
+class Gqa:
+    """Grouped-query attention (arXiv:2305.13245).
+
+    Attributes:
+      n_heads: query heads.
+      n_kv_heads: heads of keys and values, a divisor of n_heads.
+      head_dim: width of a head, even.
+      qkv_bias: whether queries, keys and values have a bias (Qwen2).
+      qk_norm: whether queries and keys are normed per head (Qwen3).
+    """
+
+    n_heads: int
+    n_kv_heads: int
+    head_dim: int
+    qkv_bias: bool
+    qk_norm: bool
+
+    def __post_init__(self):
+        if self.n_heads % self.n_kv_heads:
+            raise UserError(
+                f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}"
+            )
+        _check_rotary(self.rotary_dim)
+
+    @property
+    def rotary_dim(self) -> int:
+        return self.head_dim
+
+    @property
+    def queries_per_kv(self) -> int:
+        """Query heads that share a head of keys and values."""
+        return self.n_heads // self.n_kv_heads
+
+
+def _check_rotary(width: int) -> None:
+    if width % 2:
+        raise UserError(f"rotary width {width} is odd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +177,7 @@ class ModelConfig:
       scan_layers: run equal layers as a scan (compile time) instead of one after the other (speed
         on CPU).
       remat: recompute each layer's activations in the backward pass.
+      attention: latent or grouped-query attention; its keys say which.
       moe: the experts; None for a dense model.
     """
 
@@ -172,7 +196,7 @@ class ModelConfig:
     scan_layers: bool
     remat: bool
     rope: RopeConfig
-    attention: AttentionConfig
+    attention: Mla | Gqa
     moe: MoeConfig | None
 
     def __post_init__(self):

@@ -251,13 +251,10 @@ def extend(
     return rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps), caches, stacked
 
 
-def grow_cache(cache: list[LayerCache], length: int, *, config: ModelConfig) -> list[LayerCache]:
-    """Pads the cache with zeros to `length` positions."""
-    axis = 1 if config.attention.kind == "mla" else 2
+def grow_cache(cache: list[LayerCache], length: int) -> list[LayerCache]:
+    """Pads the cache with zeros to `length` positions, its last axis but one."""
 
     def pad(x: Array) -> Array:
-        widths = [(0, 0)] * x.ndim
-        widths[axis] = (0, length - x.shape[axis])
-        return jnp.pad(x, widths)
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, length - x.shape[-2]), (0, 0)])
 
     return jax.tree.map(pad, cache)

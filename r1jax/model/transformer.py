@@ -5,6 +5,7 @@ axis, so a checkpoint does not depend on whether they are run as a scan or one a
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from r1jax.model import attention, moe, rotary
-from r1jax.model.config import AttentionConfig, ModelConfig
+from r1jax.model.config import Gqa, Mla, ModelConfig
 from r1jax.model.layers import project, rms_norm, swiglu
 from r1jax.sharding import constrain, out
 from r1jax.types import LayerCache, Tree
@@ -22,10 +23,10 @@ Shape = tuple[int, ...]
 Axes = tuple[str, ...]
 
 
-def _attention_shapes(a: AttentionConfig, d: int) -> dict[str, tuple[Shape, Axes]]:
+def _attention_shapes(a: Mla | Gqa, d: int) -> dict[str, tuple[Shape, Axes]]:
     """Weights of one attention layer: {name: (shape, logical axes)}."""
-    if a.kind == "gqa":
-        group = a.n_heads // a.n_kv_heads
+    if isinstance(a, Gqa):
+        group = a.queries_per_kv
         fused = (a.n_kv_heads, group + 2, a.head_dim)  # per kv head: its queries, key, value
         shapes: dict[str, tuple[Shape, Axes]] = {
             "qkv": ((d, *fused), ("embed", "heads", "none", "head_dim")),
@@ -163,15 +164,22 @@ class Routing(NamedTuple):
     balance: Float[Array, ""]
 
 
-def _write(old: Array, new: Array, slot: Array, axis: int) -> Array:
-    return jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), slot, axis)
+def _cached(past: Past | None, new: LayerCache) -> LayerCache:
+    """The cache with the new positions, which stand on the last axis but one."""
+    if past is None:
+        return new
+
+    def write(old: Array, new: Array) -> Array:
+        axis = old.ndim - 2
+        return jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), past.slot, axis)
+
+    return jax.tree.map(write, past.cache, new)
 
 
 def _gqa(
-    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig
+    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig, *, a: Gqa
 ) -> tuple[Array, LayerCache]:
-    a = c.attention
-    group = a.n_heads // a.n_kv_heads
+    group = a.queries_per_kv
     qkv = project(x_BTD, p["qkv"], 1, "batch", "seq", "heads", "none", "head_dim")
     if a.qkv_bias:
         qkv = qkv + p["qkv_bias"].astype(qkv.dtype)[None, None]
@@ -179,20 +187,15 @@ def _gqa(
     if a.qk_norm:
         q, k = rms_norm(q, p["q_norm"], eps=c.norm_eps), rms_norm(k, p["k_norm"], eps=c.norm_eps)
     q, k = rotary.rotate(q, cos, sin), rotary.rotate(k, cos, sin)[:, :, :, 0]
-    new = LayerCache(k.swapaxes(1, 2), v[:, :, :, 0].swapaxes(1, 2))
-    if past is not None:
-        new = LayerCache(
-            *(_write(old, n, past.slot, 2) for old, n in zip(past.cache, new, strict=True))
-        )
+    new = _cached(past, LayerCache(k.swapaxes(1, 2), v[:, :, :, 0].swapaxes(1, 2)))
     o = attention.attend_grouped(q, *new, mask_BTS, scale=rotary.softmax_scale(c.rope, a.head_dim))
     return project(o, p["out"], 3, "batch", "seq", "act_embed"), new
 
 
 def _mla(
-    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig
+    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig, *, a: Mla
 ) -> tuple[Array, LayerCache]:
     """Expanded without a past (training, prefill), absorbed with one (decoding)."""
-    a, dtype = c.attention, x_BTD.dtype
     # DeepSeek's checkpoints fix 1e-6 for the two latent norms whatever rms_norm_eps says.
     cq = x_BTD
     if a.q_lora_rank:
@@ -204,7 +207,7 @@ def _mla(
     ckv = project(x_BTD, p["kv_down"], 1, "batch", "seq", "latent")
     latent = rms_norm(ckv[:, :, : a.kv_lora_rank], p["kv_norm"], eps=1e-6)
     kr = rotary.rotate(ckv[:, :, None, a.kv_lora_rank :], cos, sin)[:, :, 0]
-    new, kv_up = LayerCache(latent, kr), p["kv_up"].astype(dtype)
+    new, kv_up = _cached(past, LayerCache(latent, kr)), p["kv_up"].astype(x_BTD.dtype)
     scale = rotary.softmax_scale(c.rope, a.nope_dim + a.rope_dim)
     if past is None:
         kv = project(latent, kv_up, 1, *per_head)
@@ -216,9 +219,6 @@ def _mla(
         q = jnp.concatenate([qn, qr], axis=-1)[:, :, :, None]
         o = attention.attend_grouped(q, k, v, mask_BTS, scale=scale)[:, :, :, 0]
     else:
-        new = LayerCache(
-            *(_write(old, n, past.slot, 1) for old, n in zip(past.cache, new, strict=True))
-        )
         q_latent = jnp.einsum(
             "btnh,rnh->btnr",
             qn,
@@ -243,8 +243,8 @@ def block(
     config: ModelConfig,
 ) -> tuple[Float[Array, "B T D"], LayerCache, Routing | None]:
     """One pre-norm layer: x + attention(norm x), then x + ffn(norm x); MoE if `p` has experts."""
-    c, p = config, gathered(p, config=config)
-    attend = _mla if c.attention.kind == "mla" else _gqa
+    c, a, p = config, config.attention, gathered(p, config=config)
+    attend = partial(_mla, a=a) if isinstance(a, Mla) else partial(_gqa, a=a)
     a_BTD, cache = attend(
         p["attention"],
         rms_norm(x_BTD, p["norms"]["attention"], eps=c.norm_eps),

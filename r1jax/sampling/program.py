@@ -209,7 +209,7 @@ def go_on(
     def is_going(state: Drawing) -> Array:
         return (state.step < until) & ~state.done_B.all()
 
-    grown = forward.grow_cache(state.cache, n_prompt + room, config=setup.model)
+    grown = forward.grow_cache(state.cache, n_prompt + room)
     return jax.lax.while_loop(is_going, advance, state._replace(cache=grown))
 
 

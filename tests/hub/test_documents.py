@@ -11,7 +11,7 @@ from r1jax.hub import documents, families, read
 from r1jax.hub.artifacts import load_model
 from r1jax.hub.write import write_model
 from r1jax.io.digests import digest
-from r1jax.model.config import ExecutionConfig, ModelConfig
+from r1jax.model.config import ExecutionConfig, Gqa, Mla, ModelConfig, executed
 from r1jax.text.files import OURS
 from r1jax.types import Weights
 
@@ -58,7 +58,7 @@ def variants(models, v3_rope):
         "no shared expert": replace(v3, moe=replace(v3.moe, n_shared_experts=0, normalise=False)),
         "fields that its network does not read": replace(
             models["mla_moe"], init_std=0.006, n_tokens=200,
-            attention=replace(models["mla_moe"].attention, head_dim=32, n_kv_heads=2),
+            rope=replace(models["mla_moe"].rope, factor=3.0),
         ),
     }  # fmt: skip
 
@@ -83,6 +83,32 @@ def test_every_field_of_a_network_comes_back(name, variants, tokenizer):
     held = families.model_config(document, "config.json", n_tokens=tokenizer.size, how=HOW)
     assert held.param_dtype == "bfloat16" and held.scan_layers and held.remat
     assert held.moe is None or held.moe.dispatch == "ragged"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gqa_moe", "gqa"), ("mla_dense", "mla")])
+def test_saved_fields_of_both_kinds_of_attention_are_read(name, kind, models, tokenizer):
+    """As models were saved when one config held both; those of the other kind were not read."""
+    model = dataclasses.replace(models[name], vocab_size=600, n_tokens=tokenizer.size)
+    document = documents.saved_document(model, tokenizer, is_biased=False)
+    both = {name: 0 for kind in (Gqa, Mla) for name in kind.__dataclass_fields__}
+    saved = document[OURS]["model"]
+    saved["attention"] = {"kind": kind, **both, **saved["attention"]}
+    assert families.model_config(document, "", n_tokens=tokenizer.size, how=HOW) == executed(
+        model, HOW
+    )
+    saved["attention"]["kind"] = "linear"
+    with pytest.raises(ValueError, match=r"model\.attention: unknown keys \['kind', "):
+        families.model_config(document, "", n_tokens=tokenizer.size, how=HOW)
+
+
+def test_a_saved_field_of_the_other_attention_is_left_out(models, tokenizer):
+    names = {"mla_moe": {"head_dim": 32, "n_kv_heads": 2}, "gqa_bias": {"kv_lora_rank": 8}}
+    for name, unread in names.items():
+        model = dataclasses.replace(models[name], vocab_size=600, n_tokens=tokenizer.size)
+        document = documents.saved_document(model, tokenizer, is_biased=False)
+        document[OURS]["model"]["attention"] = unread
+        read_back = families.model_config(document, "", n_tokens=tokenizer.size, how=HOW)
+        assert read_back == executed(model, HOW)
 
 
 def random_weights(model: ModelConfig) -> Weights:

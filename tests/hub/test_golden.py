@@ -73,7 +73,7 @@ def test_step_by_step_they_are_the_same(family, golden):
     weights, model, expected = golden(family)
     ids = expected["ids"]
     out = jax.jit(partial(whole, model=model, keep_cache=True))(weights, ids[:, :SPLIT])
-    cache = forward.grow_cache(out.cache, ids.shape[1], config=model)
+    cache = forward.grow_cache(out.cache, ids.shape[1])
     layers = forward.unstack(weights, config=model)
 
     @jax.jit

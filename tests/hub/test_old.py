@@ -16,7 +16,7 @@ from r1jax.hub.artifacts import load_model, open_model
 from r1jax.hub.read import named_leaves
 from r1jax.io.digests import digest
 from r1jax.model import forward
-from r1jax.model.config import ExecutionConfig
+from r1jax.model.config import ExecutionConfig, Gqa, Mla
 
 HOW = ExecutionConfig(
     param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
@@ -36,7 +36,11 @@ def write_old(directory, weights, model, tokenizer) -> None:
         arrays.__getitem__, metadata={"tokenizer": tokenizer.fingerprint},
     )  # fmt: skip
     (directory / "tokenizer.model").write_bytes(tokenizer.model)
-    document = {"model": dataclasses.asdict(model), "made_by": MADE_BY}
+    fields = dataclasses.asdict(model)
+    both = {name: 0 for kind in (Gqa, Mla) for name in kind.__dataclass_fields__}
+    kind = "mla" if isinstance(model.attention, Mla) else "gqa"
+    fields["attention"] = {"kind": kind, **both, **fields["attention"]}
+    document = {"model": fields, "made_by": MADE_BY}
     (directory / "config.json").write_text(json.dumps(document))
 
 

@@ -24,7 +24,6 @@ def published(models):
     mla = replace(
         models["mla_moe"].attention,
         n_heads=128,
-        n_kv_heads=128,
         q_lora_rank=1536,
         kv_lora_rank=512,
         nope_dim=128,
@@ -59,7 +58,7 @@ def published(models):
         n_layers=27,
         n_dense_layers=1,
         mlp_dim=10944,
-        attention=replace(mla, n_heads=16, n_kv_heads=16, q_lora_rank=0),
+        attention=replace(mla, n_heads=16, q_lora_rank=0),
         moe=replace(models["mla_v2"].moe, n_experts=64, experts_per_token=6, hidden_dim=1408),
     )
 
@@ -151,7 +150,7 @@ def test_prefill_and_steps_equal_one_pass_also_left_padded(name, models, weights
     np.testing.assert_allclose(
         seen.hidden_BTD[:, -1], want[np.arange(3), lengths - 1], rtol=1e-5, atol=1e-5
     )
-    cache = forward.grow_cache(seen.cache, width + steps, config=model)
+    cache = forward.grow_cache(seen.cache, width + steps)
     layers = forward.unstack(w, config=model)
     extend = jax.jit(partial(forward.extend, config=model))
     for step in range(steps):
@@ -348,7 +347,7 @@ def test_a_tied_head_is_the_embedding(models, weights):
 
 def test_growing_the_cache_keeps_what_it_holds(models, weights, run, rows):
     cache = [jax.tree.map(jnp.ones_like, c) for c in fresh_cache(models["gqa_norm"])]
-    grown = forward.grow_cache(cache, 7, config=models["gqa_norm"])
+    grown = forward.grow_cache(cache, 7)
     assert grown[0].first.shape == (1, 2, 7, 12)
     np.testing.assert_array_equal(grown[0].second[:, :, :4], 1.0)
     np.testing.assert_array_equal(grown[0].second[:, :, 4:], 0.0)

@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.corpus.update(documents=100, held_out=20)
     c.tokenizer.update(vocab_size=448, documents=100)
     c.model.update(vocab_size=448, n_tokens=448, d_model=32, n_layers=2, mlp_dim=48)
-    c.model.attention.update(n_heads=2, n_kv_heads=2, kv_lora_rank=16, nope_dim=8, rope_dim=8)
+    c.model.attention.update(n_heads=2, kv_lora_rank=16, nope_dim=8, rope_dim=8)
     c.model.attention.v_dim = 12
     c.model.moe.update(n_experts=4, hidden_dim=16, n_groups=2, top_groups=2, block_size=16)
     c.loss.logit_chunk = 64
