@@ -1,7 +1,7 @@
 """The skeleton of every training step: gradients of micro-batches, one update, the bias rule.
 
-A step brings only `grad`: from the parameters and a piece of the batch to the gradients of that
-piece's share of the objective, with what it measured on the way.
+A step brings only `grad`: from the parameters, the weights they belong to and a piece of the batch
+to the gradients of that piece's share of the objective, with what it measured on the way.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from r1jax.types import Mean, Metric, TrainState, Tree, Weights
 
 # Metrics, and the load of every expert; None of an objective that watches no router.
 Measured = tuple[dict[str, Metric], Float[Array, "L E"] | None]
-Grad = Callable[[Tree, Tree], tuple[Tree, Measured]]
+Grad = Callable[[Tree, Weights, Tree], tuple[Tree, Measured]]
 
 
 def split(batch: Tree, axes: Tree, *, pieces: int) -> Tree:
@@ -48,27 +48,27 @@ def split(batch: Tree, axes: Tree, *, pieces: int) -> Tree:
 
 
 def accumulate(
-    grad: Grad, params: Tree, batch: Tree, axes: Tree, *, pieces: int
+    grad: Grad, weights: Weights, batch: Tree, axes: Tree, *, pieces: int
 ) -> tuple[Tree, dict[str, Mean], Float[Array, "L E"] | None]:
     """Sums of gradients and expert loads over the micro-batches of a batch, and merged metrics.
 
     Args:
       grad: gradients of a piece's share of the objective, so that all shares add up to it.
-      params: what is differentiated.
+      weights: of the network; `params` is differentiated.
       batch, axes, pieces: the batch, and how `split` cuts it; one piece is the batch as it is.
 
     Returns:
       Gradients, metrics, and loads where `grad` gives any.
     """
     if pieces == 1:
-        grads, (metrics, load_LE) = grad(params, batch)
+        grads, (metrics, load_LE) = grad(weights.params, weights, batch)
     else:
 
         def add(total: Tree, piece: Tree) -> tuple[Tree, Measured]:
-            grads, measured = grad(params, piece)
+            grads, measured = grad(weights.params, weights, piece)
             return jax.tree.map(jnp.add, total, grads), measured
 
-        zeros = jax.tree.map(jnp.zeros_like, params)
+        zeros = jax.tree.map(jnp.zeros_like, weights.params)
         dealt = split(batch, axes, pieces=pieces)
         grads, (metrics, loads) = jax.lax.scan(add, zeros, dealt)
         load_LE = None if loads is None else loads.sum(0)
@@ -110,7 +110,7 @@ def update(
     Raises:
       ValueError: if the rows do not split into the micro-batches.
     """
-    grads, metrics, load_LE = accumulate(grad, state.weights.params, batch, axes, pieces=pieces)
+    grads, metrics, load_LE = accumulate(grad, state.weights, batch, axes, pieces=pieces)
     state, applied, more = optimizer.apply(state, grads, config=opt)
     metrics |= more
     if load_LE is not None and load_LE.shape[0]:

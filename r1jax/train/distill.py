@@ -11,12 +11,12 @@ from jaxtyping import Array, Float
 from r1jax.config import UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
-from r1jax.rl.divergence import Compared, compare, sampled_loss
+from r1jax.rl.divergence import compare, sampled_loss
 from r1jax.sharding import batch_axes
 from r1jax.train import passes
 from r1jax.train.accumulate import Measured, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import ForwardOut, Mean, Metric, PackedBatch, Sum, TrainState, Tree, Weights
+from r1jax.types import Mean, Metric, PackedBatch, Sum, TrainState, Tree, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,20 +87,22 @@ def check_pair(model: ModelConfig, teacher: ModelConfig) -> None:
         )
 
 
-def compare_models(
+def loss(
+    params: Tree,
     weights: Weights,
-    teacher: Weights,
     batch: PackedBatch,
+    teacher: Weights,
     *,
     model: ModelConfig,
     teacher_model: ModelConfig,
     config: DistillLossConfig,
-) -> tuple[Compared, ForwardOut]:
-    """Student and teacher on the next token at every position, and the student's forward pass.
+) -> tuple[Float[Array, ""], Measured]:
+    """A micro-batch's share of sum_t w loss_t, metrics over its weighted tokens, expert loads.
 
     Output matrices may be padded to different numbers of rows: the narrower one has all ids.
     """
     check_pair(model, teacher_model)
+    weights = weights._replace(params=params)
     inputs = (batch.tokens_BT, batch.positions_BT, batch.segments_BT)
     whole = partial(passes.forward_rows, routes_LBTK=None, with_mtp=False)
     own, taught = whole(weights, *inputs, model=model), whole(teacher, *inputs, model=teacher_model)
@@ -115,28 +117,6 @@ def compare_models(
         beta=config.between,
         temperature=config.temperature,
         chunk=config.logit_chunk,
-    )
-    return compared, own
-
-
-def loss(
-    params: Tree,
-    weights: Weights,
-    teacher: Weights,
-    batch: PackedBatch,
-    *,
-    model: ModelConfig,
-    teacher_model: ModelConfig,
-    config: DistillLossConfig,
-) -> tuple[Float[Array, ""], Measured]:
-    """A micro-batch's share of sum_t w loss_t, metrics over its weighted tokens, expert loads."""
-    compared, rows = compare_models(
-        weights._replace(params=params),
-        teacher,
-        batch,
-        model=model,
-        teacher_model=teacher_model,
-        config=config,
     )
     mask_BT = batch.weights_BT > 0
     loss_BT = compared.divergence_BT
@@ -154,8 +134,8 @@ def loss(
         "teacher_logp": mean(compared.teacher_logp_BT),
     }
     if config.balance and model.moe:
-        total = total + config.balance * rows.balance / config.micro_batches
-    return total, (metrics, rows.load_LE)
+        total = total + config.balance * own.balance / config.micro_batches
+    return total, (metrics, own.load_LE)
 
 
 def distill_step(
@@ -182,17 +162,7 @@ def distill_step(
       The new state, and metrics: loss, divergence, agreement, entropies, log-probabilities of the
       tokens that stand there, and those of the optimizer.
     """
-    share = partial(loss, model=model, teacher_model=teacher_model, config=config)
-
-    def grad(params: Tree, piece: PackedBatch) -> tuple[Tree, Measured]:
-        return jax.grad(share, has_aux=True)(params, state.weights, teacher, piece)
-
-    return update(
-        state,
-        grad,
-        batch,
-        batch_axes(batch),
-        pieces=config.micro_batches,
-        opt=opt,
-        bias_rate=config.bias_rate,
-    )
+    share = partial(loss, teacher=teacher, model=model, teacher_model=teacher_model, config=config)
+    grad, axes = jax.grad(share, has_aux=True), batch_axes(batch)
+    pieces, rate = config.micro_batches, config.bias_rate
+    return update(state, grad, batch, axes, pieces=pieces, opt=opt, bias_rate=rate)

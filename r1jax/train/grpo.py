@@ -217,16 +217,6 @@ def grpo_step(
     sampler-trainer gap.
     """
     share = partial(loss, model=model, config=config, temperature=temperature, on_policy=on_policy)
-
-    def grad(params: Tree, piece: GrpoBatch) -> tuple[Tree, Measured]:
-        return jax.grad(share, has_aux=True)(params, state.weights, piece)
-
-    return update(
-        state,
-        grad,
-        batch,
-        batch_axes(batch),
-        pieces=config.micro_batches,
-        opt=opt,
-        bias_rate=config.bias_rate,
-    )
+    grad, axes = jax.grad(share, has_aux=True), batch_axes(batch)
+    pieces, rate = config.micro_batches, config.bias_rate
+    return update(state, grad, batch, axes, pieces=pieces, opt=opt, bias_rate=rate)

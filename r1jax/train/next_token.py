@@ -176,8 +176,8 @@ def next_token_step(
     share = partial(_share, model=model, config=config, sources=sources)
     whole = _whole(batch, micro_batches)
 
-    def grad(params: Tree, piece: Tree) -> tuple[Tree, Measured]:
-        return jax.grad(share, has_aux=True)(params, state.weights, *piece, whole)
+    def grad(params: Tree, weights: Weights, piece: Tree) -> tuple[Tree, Measured]:
+        return jax.grad(share, has_aux=True)(params, weights, *piece, whole)
 
     return update(
         state,

@@ -1,7 +1,8 @@
 """AdamW with warm-up and schedule, and an update that refuses non-finite gradients."""
 
 import dataclasses
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -66,12 +67,11 @@ def schedule(config: OptimizerConfig) -> optax.Schedule:
 
 def make(config: OptimizerConfig) -> optax.GradientTransformation:
     """Clip by global norm, then AdamW; weight decay spares vectors (norms, biases)."""
-    decays = lambda params: jax.tree_util.tree_map_with_path(
-        lambda path, _: (
-            "norm" not in jax.tree_util.keystr(path) and "bias" not in jax.tree_util.keystr(path)
-        ),
-        params,
-    )
+
+    def decays(path: tuple[Any, ...], leaf: object) -> bool:
+        name = jax.tree_util.keystr(path)
+        return "norm" not in name and "bias" not in name
+
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
@@ -80,7 +80,7 @@ def make(config: OptimizerConfig) -> optax.GradientTransformation:
             b2=config.b2,
             eps=config.eps,
             weight_decay=config.weight_decay,
-            mask=decays,
+            mask=partial(jax.tree_util.tree_map_with_path, decays),
         ),
     )
 
@@ -98,11 +98,11 @@ def apply(
     safe = jax.tree.map(lambda g: jnp.where(finite, g, jnp.zeros_like(g)), grads)
     updates, opt_state = make(config).update(safe, state.opt_state, state.weights.params)
     params = optax.apply_updates(state.weights.params, updates)
-    keep = lambda new, old: jnp.where(finite, new, old)
+    kept = partial(jax.tree.map, partial(jnp.where, finite))  # the new tree, or else the old
     one = finite.astype(jnp.int32)
     after = state._replace(
-        weights=state.weights._replace(params=jax.tree.map(keep, params, state.weights.params)),
-        opt_state=jax.tree.map(keep, opt_state, state.opt_state),
+        weights=state.weights._replace(params=kept(params, state.weights.params)),
+        opt_state=kept(opt_state, state.opt_state),
         updates=state.updates + one,
         skipped=state.skipped + 1 - one,
         skipped_in_a_row=(state.skipped_in_a_row + 1) * (1 - one),

@@ -135,8 +135,8 @@ def reward_step(
     """
     mean = partial(loss, model=model, kind=kind, margin=margin, centre=centre)
 
-    def grad(params: Tree, piece: RewardBatch) -> tuple[Tree, Measured]:
-        grads, metrics = jax.grad(mean, has_aux=True)(params, state.weights, piece)
+    def grad(params: Tree, weights: Weights, piece: RewardBatch) -> tuple[Tree, Measured]:
+        grads, metrics = jax.grad(mean, has_aux=True)(params, weights, piece)
         return jax.tree.map(lambda g: g / micro_batches, grads), (metrics, None)
 
     return update(state, grad, batch, AXES, pieces=micro_batches, opt=opt, bias_rate=0.0)

@@ -13,7 +13,7 @@ from r1jax.types import Max, Mean, Sum, TrainState, Weights
 ROWS_B = np.array([3.0, -1.0, 2.0, 5.0, 0.5, -4.0], np.float32)
 
 
-def grad(params, rows_B):
+def grad(params, weights, rows_B):
     """Of params * sum(rows): the gradient, a metric of each kind, and loads of 2 layers."""
     metrics = {
         "mean": Mean(rows_B.sum(), (rows_B > 0).sum().astype(jnp.float32)),
@@ -25,8 +25,8 @@ def grad(params, rows_B):
 
 
 def accumulated(pieces, grad=grad):
-    params, rows_B = {"w": jnp.float32(1)}, jnp.asarray(ROWS_B)
-    return accumulate(grad, params, rows_B, ("batch",), pieces=pieces)
+    weights = Weights({"w": jnp.float32(1)}, jnp.zeros((0, 3)))
+    return accumulate(grad, weights, jnp.asarray(ROWS_B), ("batch",), pieces=pieces)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def state(opt):
 def biases_after(state, opt, *, load_LE, rate, gradient=1.0):
     """What an update makes of the biases, and the names of its metrics."""
 
-    def given(params, rows_B):
+    def given(params, weights, rows_B):
         return {"w": jnp.float32(gradient)}, ({}, load_LE)
 
     knobs = {"pieces": 1, "opt": opt, "bias_rate": rate}
@@ -106,8 +106,8 @@ def test_every_metric_is_merged_by_its_own_rule(pieces):
 
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_an_objective_without_loads_has_none(pieces):
-    def unrouted(params, rows_B):
-        grads, (metrics, _) = grad(params, rows_B)
+    def unrouted(params, weights, rows_B):
+        grads, (metrics, _) = grad(params, weights, rows_B)
         return grads, (metrics, None)
 
     assert accumulated(pieces, unrouted)[2] is None

@@ -66,8 +66,8 @@ def graded(pair, config, weights):
                 config=dataclasses.replace(config, **changes),
             )
             made[key] = jax.jit(
-                lambda w, teacher, batch: jax.value_and_grad(call, has_aux=True, argnums=(0, 2))(
-                    w.params, w, teacher, batch
+                lambda w, teacher, batch: jax.value_and_grad(call, has_aux=True, argnums=(0, 3))(
+                    w.params, w, batch, teacher
                 )
             )
         return made[key](student or weights(STUDENT), weights(TEACHER), batch)
@@ -131,7 +131,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(pair, config, batch,
     call = partial(loss, model=pair[1], teacher_model=pair[1], config=config)
     w = weights(TEACHER)
     (value, (metrics, _)), grads = jax.jit(jax.value_and_grad(call, has_aux=True))(
-        w.params, w, w, batch
+        w.params, w, batch, w
     )
     assert abs(value) < 1e-6
     assert metrics["agreement"].total == metrics["agreement"].weight
@@ -185,7 +185,7 @@ def test_sharded_equals_one_device(graded, pair, config, batch, weights):
             for name, model in zip((STUDENT, TEACHER), pair, strict=True)
         )
         (got, _), sharded = jax.jit(jax.value_and_grad(call, has_aux=True))(
-            student.params, student, teacher, sharding.spread_batch(batch, mesh)
+            student.params, student, sharding.spread_batch(batch, mesh), teacher
         )
     np.testing.assert_allclose(got, want, rtol=1e-5)
     assert_close(jax.device_get(sharded), grads, tolerance=1e-4)
@@ -195,7 +195,7 @@ def test_networks_of_other_vocabularies_are_refused(models, config, batch, weigh
     student, teacher = models[STUDENT], models[TEACHER]
     call = partial(loss, model=student, teacher_model=teacher, config=config)
     with pytest.raises(ValueError, match="the student has 64 tokens, the teacher 250"):
-        jax.eval_shape(call, weights(STUDENT).params, weights(STUDENT), weights(TEACHER), batch)
+        jax.eval_shape(call, weights(STUDENT).params, weights(STUDENT), batch, weights(TEACHER))
 
 
 @pytest.mark.parametrize(
@@ -218,5 +218,5 @@ def test_nothing_is_promoted_silently(pair, config, batch, strict_dtypes):
         jax.eval_shape(partial(forward.init, config=m), jax.random.key(0)) for m in half
     )
     call = partial(loss, model=half[0], teacher_model=half[1], config=config)
-    value, _ = jax.eval_shape(call, student.params, student, teacher, batch)
+    value, _ = jax.eval_shape(call, student.params, student, batch, teacher)
     assert value.dtype == jnp.float32
