@@ -87,6 +87,46 @@ class Rollout(NamedTuple):
     routes_LBTK: Int[Array, "L B T2 K"]
 
 
+class Sequences(NamedTuple):
+    """Sampled sequences, contiguous from position 0, that nobody has judged.
+
+    `mask_BT` and `old_logp_BT` at t belong to the prediction of tokens_BT[:, t + 1].
+
+    Attributes:
+      tokens_BT: prompt and completion, then 0.
+      segments_BT: 1 on real tokens, 0 on padding.
+      mask_BT: True where a sampled token is predicted.
+      old_logp_BT: log-probability of that token under the policy that sampled, elsewhere 0.
+      routes_LBTK: experts of every token, -1 on padding (L = 0 if dense).
+    """
+
+    tokens_BT: Int[Array, "B T"]
+    segments_BT: Int[Array, "B T"]
+    mask_BT: Bool[Array, "B T"]
+    old_logp_BT: Float[Array, "B T"]
+    routes_LBTK: Int[Array, "L B T K"]
+
+
+class Judged(NamedTuple):
+    """Sequences that can be trained on: judged, and scored by the reference.
+
+    Attributes:
+      tokens_BT, segments_BT, routes_LBTK: those of `Sequences`.
+      mask_BT: True where a token is predicted that the loss counts.
+      old_logp_BT: log-probabilities under the policy that sampled.
+      advantages_B: one advantage per sequence.
+      ref_logp_BT: log-probabilities under the reference policy; 0 where a run has none.
+    """
+
+    tokens_BT: Int[Array, "B T"]
+    segments_BT: Int[Array, "B T"]
+    mask_BT: Bool[Array, "B T"]
+    old_logp_BT: Float[Array, "B T"]
+    routes_LBTK: Int[Array, "L B T K"]
+    advantages_B: Float[Array, " B"]
+    ref_logp_BT: Float[Array, "B T"]
+
+
 class PackedBatch(NamedTuple):
     """Rows of concatenated documents for next-token training.
 

@@ -35,7 +35,7 @@ from r1jax.train import optimizer, rollouts
 from r1jax.train.grpo import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import GrpoBatch, PackedBatch, TrainState, Weights
+from r1jax.types import GrpoBatch, Judged, PackedBatch, Sequences, TrainState, Weights
 
 Row = dict[str, Any]
 
@@ -243,7 +243,7 @@ def _grpo(sizes: Workload) -> GrpoConfig:
     )
 
 
-def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch], jax.Array]:
+def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch | Sequences], jax.Array]:
     return jax.jit(
         partial(
             sequence_logps,
@@ -335,13 +335,14 @@ def _grpo_iteration(s: Setup) -> Phase:
     def run():
         nonlocal state
         drawn = sampler(state.weights, prompts, jax.random.key(0), group=z.group, cap=z.new)
-        buffer = rollouts.contiguous(jax.device_get(drawn), buckets=(z.prompt + z.new,))
-        buffer = rollouts.judged(buffer, _advantages(rewards_PG, grpo), np.ones(z.rows, bool))
+        sequences = rollouts.contiguous(jax.device_get(drawn), buckets=(z.prompt + z.new,))
         assert state.reference is not None
-        batch = rollouts.as_batch(buffer, np.ones_like(buffer["old_logp"]))
-        buffer["ref_logp"] = np.asarray(score(state.reference, batch))
+        constants: dict[str, Any] = {
+            "advantages_B": _advantages(rewards_PG, grpo),
+            "ref_logp_BT": np.asarray(score(state.reference, sequences)),
+        }
         batch = rollouts.minibatch(
-            buffer,
+            Judged(**sequences._asdict(), **constants),
             np.arange(len(prompts)),
             group=z.group,
             reduction=grpo.reduction,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from jax.sharding import Mesh
 
@@ -18,6 +18,8 @@ from r1jax.exams.asking import open_sampler
 from r1jax.exams.evaluation import EvalConfig, evaluate
 from r1jax.exams.examiner import Examiner
 from r1jax.exams.job import tell_task
+from r1jax.hub.artifacts import command, save_model
+from r1jax.io.metrics import read_jsonl
 from r1jax.io.summary import check_writable
 from r1jax.model.config import ModelConfig
 from r1jax.rewards.combine import Rewarder
@@ -101,6 +103,15 @@ class TrainingExam:
             )
         run.evaluated(row)
         return row, shown
+
+    def score_if_due(self, weights: Weights, run: Run, *, cap: int) -> float | None:
+        """pass@1 on the validation split every so many updates; at others None, no score."""
+        e = self.config
+        if not (e.every_updates and e.validation) or run.updates % e.every_updates:
+            return None
+        run.flush()
+        row, _ = self.ask(weights, run, "validation", e.validation, cap=cap)
+        return row["pass_at_1"]["mean"]
 
     def ask_all(self, weights: Weights, run: Run, when: When, *, cap: int) -> None:
         """Examines on the test and ood splits; keeps samples that `read_samples` finds."""
@@ -208,10 +219,14 @@ def open_examiners(
     return players, exam
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """What a run of training holds on to."""
 
+    config: Any
     data: TaskData
+    model: ModelConfig
+    tokenizer: Tokenizer
 
     def check(self) -> None: ...
 
@@ -236,3 +251,29 @@ def open_trainer(
         made.check()
         tell_task(made.data, workdir)
         yield made
+
+
+def leave_model(
+    trainer: Trainer, weights: Weights, run: Run, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes workdir/model and summary.json.
+
+    Args:
+      trainer: of the run.
+      weights: that it leaves.
+      run: examined on the test split, or not.
+      facts: what the summary says beside.
+
+    Returns:
+      The summary; `before` and `after` are the first and last row of the test split, or None.
+    """
+    save_model(
+        run.workdir / "model",
+        weights,
+        model=trainer.model,
+        tokenizer=trainer.tokenizer,
+        made_by={"command": command(), "config": dataclasses.asdict(trainer.config)},
+    )
+    rows = [row for row in read_jsonl(run.workdir / "eval.jsonl") if row["split"] == "test"]
+    before, after = (rows[0], rows[-1]) if rows else (None, None)
+    return run.summarize(weights, {"before": before, "after": after, **facts})

@@ -17,7 +17,18 @@ from r1jax.sharding import batch_axes, out
 from r1jax.train import passes
 from r1jax.train.accumulate import Measured, split, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import ForwardOut, GrpoBatch, Max, Mean, Metric, Sum, TrainState, Tree, Weights
+from r1jax.types import (
+    ForwardOut,
+    GrpoBatch,
+    Max,
+    Mean,
+    Metric,
+    Sequences,
+    Sum,
+    TrainState,
+    Tree,
+    Weights,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +107,18 @@ class GrpoConfig:
         return self.minibatches * self.epochs
 
     @property
+    def rescored(self) -> bool:
+        """Whether the trainer computes the log-probabilities of a rollout again."""
+        return self.old_logps == "trainer" and self.updates_per_rollout > 1
+
+    @property
     def rows_per_update(self) -> int:
         return self.prompts_per_rollout // self.minibatches * self.group_size
 
 
 def _score(
     weights: Weights,
-    batch: GrpoBatch,
+    rows: GrpoBatch | Sequences,
     *,
     model: ModelConfig,
     temperature: float,
@@ -110,49 +126,45 @@ def _score(
     replay: bool,
 ) -> tuple[Float[Array, "B T"], Float[Array, "B T"], ForwardOut]:
     """Log-probability of tokens_BT[:, t + 1] at every t, entropy there, and the forward pass."""
-    rows = passes.forward_rows(
+    seen = passes.forward_rows(
         weights,
-        batch.tokens_BT,
-        jnp.broadcast_to(jnp.arange(batch.tokens_BT.shape[1]), batch.tokens_BT.shape),
-        batch.segments_BT,
+        rows.tokens_BT,
+        jnp.broadcast_to(jnp.arange(rows.tokens_BT.shape[1]), rows.tokens_BT.shape),
+        rows.segments_BT,
         model=model,
-        routes_LBTK=batch.routes_LBTK if replay and model.moe else None,
+        routes_LBTK=rows.routes_LBTK if replay and model.moe else None,
         with_mtp=False,
     )
     logp_BT, entropy_BT = token_logps(
-        rows.hidden_BTD,
+        seen.hidden_BTD,
         forward.head(weights, config=model),
-        passes.ahead(batch.tokens_BT, 1),
+        passes.ahead(rows.tokens_BT, 1),
         forward.used_tokens(model),
         temperature=temperature,
         chunk=chunk,
     )
-    return logp_BT, entropy_BT, rows
+    return logp_BT, entropy_BT, seen
 
 
 def sequence_logps(
     weights: Weights,
-    batch: GrpoBatch,
+    rows: GrpoBatch | Sequences,
     *,
+    micro_batches: int,
     model: ModelConfig,
     temperature: float,
     chunk: int,
     replay: bool,
-    micro_batches: int,
 ) -> Float[Array, "B T"]:
     """Log-probability of tokens_BT[:, t + 1] at every t, micro-batch by micro-batch."""
-
-    def score(rows: GrpoBatch) -> Float[Array, "B T"]:
-        scored = _score(
-            weights, rows, model=model, temperature=temperature, chunk=chunk, replay=replay
-        )
-        return scored[0]
-
+    knobs = {"model": model, "temperature": temperature, "chunk": chunk, "replay": replay}
+    score = partial(_score, weights, **knobs)
     if micro_batches == 1:
-        return score(batch)
-    logp_NBT = jax.lax.map(score, split(batch, batch_axes(batch), pieces=micro_batches))
+        return score(rows)[0]
+    pieces = split(rows, batch_axes(rows), pieces=micro_batches)
+    logp_NBT = jax.lax.map(lambda piece: score(piece)[0], pieces)
     layout = out("batch", "seq")
-    return jnp.reshape(logp_NBT.swapaxes(0, 1), batch.tokens_BT.shape, out_sharding=layout)
+    return jnp.reshape(logp_NBT.swapaxes(0, 1), rows.tokens_BT.shape, out_sharding=layout)
 
 
 def loss(

@@ -56,11 +56,11 @@ def run(trainer) -> Callable[..., None]:
     def of(config, workdir: Path, *, stop_after=-1, seen=None, plot=lambda *paths: None):
         one_update = r1_zero._one_update
 
-        def watched(trainer, state, buffer, here, values):
-            state = one_update(trainer, state, buffer, here, values)
+        def watched(trainer, state, judged, run, metrics):
+            state = one_update(trainer, state, judged, run, metrics)
             if seen is not None:
-                seen(here.updates, state)
-            if here.updates == stop_after:
+                seen(run.updates, state)
+            if run.updates == stop_after:
                 os.kill(os.getpid(), signal.SIGTERM)
             return state
 

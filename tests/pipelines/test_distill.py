@@ -64,9 +64,9 @@ def run(config):
     def of(config, workdir, *, stop_after=-1, plot=lambda *paths: None):
         one_update = distill._one_update
 
-        def watched(trainer, state, here):
-            state = one_update(trainer, state, here)
-            if here.updates == stop_after:
+        def watched(trainer, state, run):
+            state = one_update(trainer, state, run)
+            if run.updates == stop_after:
                 os.kill(os.getpid(), signal.SIGTERM)
             return state
 

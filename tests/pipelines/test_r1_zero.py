@@ -169,6 +169,14 @@ def test_stopped_after_every_update_and_resumed_is_the_uninterrupted_run(
         assert resumed[key] == summary[key], key
 
 
+def test_a_checkpoint_with_another_rollout_is_refused():
+    with pytest.raises(
+        ValueError, match=r"has the arrays \['advantages', 'tokens'\], wanted \['adv"
+    ):
+        r1_zero.in_progress({"tokens": np.zeros(1), "advantages": np.zeros(1)})
+    assert r1_zero.in_progress({}) is None
+
+
 def test_the_same_command_after_the_end_changes_no_result(finished, summary, config, run, tmp_path):
     workdir = tmp_path / "again"
     shutil.copytree(finished[0], workdir)
@@ -356,7 +364,7 @@ def test_tables_of_samples_show_every_problem_first():
     parts = {"accuracy": 0.0, "format": 0.0}
     scores = [Score(float(b), parts, "", False, None) for b in range(8)]
     answered = Answered([], ["p"] * 8, ["c"] * 8, scores, np.arange(8), np.zeros(8, bool), 0.0)
-    rows = r1_zero_rollout._table(answered, np.zeros(8, np.float32), 3, group=4)
+    rows = r1_zero_rollout._table(answered, np.zeros((2, 4), np.float32), 3)
     assert [row.reward for row in rows] == [0, 1, 4]
 
 

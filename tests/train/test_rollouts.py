@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
-from r1jax.train.rollouts import as_batch, bucket, contiguous, judged, minibatch
-from r1jax.types import Rollout
+from r1jax.train.rollouts import bucket, contiguous, minibatch
+from r1jax.types import Judged, Rollout, Sequences
 
 P, C, L, K = 6, 5, 2, 3  # prompt width, completion width, MoE layers, experts per token
 
@@ -27,10 +28,10 @@ def drawn(prompts: list[int], completions: list[int]) -> Rollout:
     )  # pyright: ignore[reportArgumentType]  # host arrays, as device_get gives them
 
 
-def oracle(rollout: Rollout, keep: list[bool], width: int) -> dict[str, list]:
+def oracle(rollout: Rollout, width: int) -> Sequences:
     """Row by row and token by token."""
-    rows: dict[str, list] = {k: [] for k in ("tokens", "segments", "mask", "old_logp", "routes")}
-    for b in range(len(keep)):
+    rows: dict[str, list] = {name: [] for name in Sequences._fields}
+    for b in range(len(rollout.mask_BC)):
         real = [
             (int(rollout.prompt_BT[b, i]), None, i)
             for i in range(P)
@@ -43,15 +44,24 @@ def oracle(rollout: Rollout, keep: list[bool], width: int) -> dict[str, list]:
         ]
         tokens, segments, mask, logp = [0] * width, [0] * width, [False] * width, [0.0] * width
         routes = [[[-1] * K for _ in range(width)] for _ in range(L)]
-        for t, (token, its_logp, source) in enumerate(real):
+        for t, (token, token_logp, source) in enumerate(real):
             tokens[t], segments[t] = token, 1
             for layer in range(L):
                 routes[layer][t] = rollout.routes_LBTK[layer, b, source].tolist()
-            if its_logp is not None:  # told at the position that predicts it
-                mask[t - 1], logp[t - 1] = keep[b], its_logp
+            if token_logp is not None:  # stands at the position that predicts it
+                mask[t - 1], logp[t - 1] = True, token_logp
         for name, value in zip(rows, (tokens, segments, mask, logp, routes), strict=True):
             rows[name].append(value)
-    return rows
+    rows["routes_LBTK"] = np.swapaxes(rows["routes_LBTK"], 0, 1)
+    return Sequences(**rows)
+
+
+def judged(rows: Sequences) -> Judged:
+    """Row b has the advantage b, and under the reference each of its tokens -b."""
+    n, width = rows.tokens_BT.shape
+    advantages_B = np.arange(n, dtype=np.float32)
+    ref_logp_BT = np.tile(-advantages_B[:, None], width)
+    return Judged(**rows._asdict(), advantages_B=advantages_B, ref_logp_BT=ref_logp_BT)
 
 
 @pytest.mark.parametrize(
@@ -64,32 +74,26 @@ def oracle(rollout: Rollout, keep: list[bool], width: int) -> dict[str, list]:
     ],
 )
 def test_rows_are_moved_to_the_front_as_a_loop_would(prompts, completions, width):
-    rollout, keep = drawn(prompts, completions), [True, False, True, True]
-    advantages = np.arange(4, dtype=np.float32)
-    got = judged(contiguous(rollout, buckets=(11, 4, 8)), advantages, np.array(keep))
-    want = oracle(rollout, keep, width)
-    for name in ("tokens", "segments", "mask", "old_logp"):
-        np.testing.assert_array_equal(got[name], np.array(want[name], got[name].dtype), name)
-    np.testing.assert_array_equal(got["routes"], np.array(want["routes"]).swapaxes(0, 1))
-    np.testing.assert_array_equal(got["advantages"], advantages)
-    kinds = {k: str(v.dtype) for k, v in got.items()}
+    rollout = drawn(prompts, completions)
+    got, want = contiguous(rollout, buckets=(11, 4, 8)), oracle(rollout, width)
+    for name, array in got._asdict().items():
+        np.testing.assert_array_equal(array, np.array(getattr(want, name), array.dtype), name)
+    kinds = {name: str(array.dtype) for name, array in got._asdict().items()}
     assert kinds == {
-        "tokens": "int32",
-        "segments": "int32",
-        "mask": "bool",
-        "old_logp": "float32",
-        "routes": "int32",
-        "advantages": "float32",
+        "tokens_BT": "int32",
+        "segments_BT": "int32",
+        "mask_BT": "bool",
+        "old_logp_BT": "float32",
+        "routes_LBTK": "int32",
     }
 
 
 def test_a_bucket_wider_than_all_that_was_drawn_pads():
     rollout = drawn([6, 2], [5, 3])
-    got = contiguous(rollout, buckets=(20,))
-    want = oracle(rollout, [True, True], 20)
-    np.testing.assert_array_equal(got["tokens"], want["tokens"])
-    np.testing.assert_array_equal(got["routes"], np.array(want["routes"]).swapaxes(0, 1))
-    assert (got["routes"][:, :, 11:] == -1).all()
+    got, want = contiguous(rollout, buckets=(20,)), oracle(rollout, 20)
+    np.testing.assert_array_equal(got.tokens_BT, want.tokens_BT)
+    np.testing.assert_array_equal(got.routes_LBTK, want.routes_LBTK)
+    assert (got.routes_LBTK[:, :, 11:] == -1).all()
 
 
 def test_garbage_behind_the_masks_changes_nothing():
@@ -101,17 +105,16 @@ def test_garbage_behind_the_masks_changes_nothing():
         completion_BC=np.where(rollout.mask_BC, rollout.completion_BC, 88),
         logp_BC=np.where(rollout.mask_BC, rollout.logp_BC, np.nan),
     )
-    args = (np.ones(2, np.float32), np.ones(2, bool))
-    clean, dirty = (judged(contiguous(r, buckets=(8,)), *args) for r in (rollout, spoilt))
-    for name in clean:
-        np.testing.assert_array_equal(clean[name], dirty[name], name)
+    clean, dirty = (contiguous(r, buckets=(8,)) for r in (rollout, spoilt))
+    for name, want, got in zip(Sequences._fields, clean, dirty, strict=True):
+        np.testing.assert_array_equal(got, want, name)
 
 
 def test_a_dense_model_has_no_routes_to_move():
     rollout = drawn([3, 1], [2, 4])
     rollout = rollout._replace(routes_LBTK=np.zeros((0, 2, P + C, 0), np.int32))
     got = contiguous(rollout, buckets=(8,))
-    assert got["routes"].shape == (0, 2, 8, 0)
+    assert got.routes_LBTK.shape == (0, 2, 8, 0)
 
 
 def test_the_smallest_bucket_that_holds_is_taken():
@@ -122,25 +125,28 @@ def test_the_smallest_bucket_that_holds_is_taken():
         contiguous(drawn([6], [5]), buckets=(10,))
 
 
-def test_a_minibatch_is_the_whole_groups_of_its_prompts():
-    rollout = drawn([6, 1, 3, 4, 2, 2], [5, 1, 2, 5, 1, 4])
-    rows = contiguous(rollout, buckets=(11,))
-    rows = judged(rows, np.arange(6, dtype=np.float32), np.ones(6, bool))
+@pytest.fixture
+def rows() -> Judged:
+    return judged(contiguous(drawn([6, 1, 3, 4, 2, 2], [5, 1, 2, 5, 1, 4]), buckets=(11,)))
+
+
+def test_a_minibatch_is_the_whole_groups_of_its_prompts(rows):
     batch = minibatch(rows, np.array([2, 0]), group=2, reduction="seq_mean_token_mean", constant=11)
     picked = [4, 5, 0, 1]
-    np.testing.assert_array_equal(batch.tokens_BT, rows["tokens"][picked])
+    np.testing.assert_array_equal(batch.tokens_BT, rows.tokens_BT[picked])
+    np.testing.assert_array_equal(batch.segments_BT, rows.segments_BT[picked])
     np.testing.assert_array_equal(batch.advantages_B, picked)
-    np.testing.assert_array_equal(batch.routes_LBTK, rows["routes"][:, picked])
-    np.testing.assert_array_equal(batch.old_logp_BT, rows["old_logp"][picked])
-    np.testing.assert_array_equal(np.asarray(batch.weights_BT) > 0, rows["mask"][picked])
+    np.testing.assert_array_equal(batch.ref_logp_BT[:, 0], [-b for b in picked])
+    np.testing.assert_array_equal(batch.routes_LBTK, rows.routes_LBTK[:, picked])
+    np.testing.assert_array_equal(batch.old_logp_BT, rows.old_logp_BT[picked])
+    np.testing.assert_array_equal(np.asarray(batch.weights_BT) > 0, rows.mask_BT[picked])
     # one sequence, one share, whatever its length
     np.testing.assert_allclose(np.asarray(batch.weights_BT).sum(1), [1 / 4] * 4, rtol=1e-6)
 
 
-def test_the_reference_is_zeros_until_there_is_one():
-    rows = contiguous(drawn([2, 2], [1, 4]), buckets=(8,))
-    rows = judged(rows, np.ones(2, np.float32), np.ones(2, bool))
-    weights = np.ones((2, 8), np.float32)
-    assert not np.asarray(as_batch(rows, weights).ref_logp_BT).any()
-    rows["ref_logp"] = np.full((2, 8), -2.0, np.float32)
-    assert (np.asarray(as_batch(rows, weights).ref_logp_BT) == -2).all()
+def test_what_nobody_judged_makes_no_minibatch():
+    sequences = contiguous(drawn([2, 2], [1, 4]), buckets=(8,))
+    with pytest.raises(TypeError, match="advantages_B"):
+        Judged(*sequences)
+    with pytest.raises(TypeCheckError):
+        minibatch(sequences, np.array([0]), group=2, reduction="token_mean", constant=8)

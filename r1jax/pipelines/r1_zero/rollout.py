@@ -1,65 +1,173 @@
-"""One rollout of reinforcement learning: sampled, judged, and made into what updates need."""
+"""One rollout of reinforcement learning in four steps: sample, judge, score, learnables."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from r1jax import keys, sharding
 from r1jax.config import UserError
+from r1jax.data.tasks.problems import Problem
 from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
-from r1jax.pipelines.r1_zero.config import R1ZeroConfig
+from r1jax.pipelines.r1_zero.config import R1ZeroConfig, StageConfig
 from r1jax.pipelines.r1_zero.trainer import Trainer
 from r1jax.reports.samples import SampleRow, write_samples
 from r1jax.rl.advantages import group_advantages
 from r1jax.train import rollouts
+from r1jax.train.grpo import GrpoConfig
 from r1jax.train.loop import Run
-from r1jax.types import Rollout, TrainState
+from r1jax.types import Judged, Rollout, Sequences, TrainState
 
 
-def collect(
-    trainer: Trainer, state: TrainState, here: Run
-) -> tuple[rollouts.Buffer, dict[str, Any]]:
-    """Samples, judges and scores one rollout; writes a table of samples when it is time."""
+class Draw(NamedTuple):
+    """What was sampled.
+
+    Attributes:
+      number: of the rollout, from 0.
+      stage: how it was sampled.
+      problems: P, each asked for G samples.
+      rollout: host arrays.
+    """
+
+    number: int
+    stage: StageConfig
+    problems: list[Problem]
+    rollout: Rollout
+
+
+class Scores(NamedTuple):
+    """What the samples earned, by prompt and sample; host arrays.
+
+    Attributes:
+      rewards_PG: in reward units.
+      valid_PG: whether the reward is known.
+      advantages_PG: 0 where it is not.
+    """
+
+    rewards_PG: np.ndarray
+    valid_PG: np.ndarray
+    advantages_PG: np.ndarray
+
+
+class Likelihoods(NamedTuple):
+    """Sequences and their log-probabilities.
+
+    Attributes:
+      sequences: with the trainer's own old_logp_BT where the run computes it again.
+      ref_logp_BT: under the reference; 0 where the run has none.
+      gap: metrics of the sampler's and the trainer's difference, where the run computes both.
+    """
+
+    sequences: Sequences
+    ref_logp_BT: np.ndarray
+    gap: dict[str, float]
+
+
+def collect(trainer: Trainer, state: TrainState, run: Run) -> tuple[Judged, dict[str, Any]]:
+    """One rollout and its metrics; writes a table of samples when it is time."""
     config, g = trainer.config, trainer.config.grpo
-    number, stage = here.updates // g.updates_per_rollout, config.stage(here.updates)
-    player = trainer.players[stage.temperature]
-    problems = [trainer.splits["train"][i] for i in trainer.drawn(number)]
-    with here.phase("sample"):
-        key = keys.stream(trainer.root, "sample", number)
-        rollout = player.draw(
-            state.weights, problems, key, group=g.group_size, cap=stage.max_new_tokens
-        )
+    draw = sample(trainer, state, run)
     # log-probabilities need no verdict: workers judge meanwhile
     with ThreadPoolExecutor(1) as beside:
-        judging = beside.submit(
-            player.read, rollout, problems,
-            group=g.group_size, step=number, cap=stage.max_new_tokens,
-        )  # fmt: skip
-        buffer = rollouts.contiguous(rollout, buckets=config.length_buckets)
-        with here.phase("logprobs"):
-            buffer |= _other_logps(trainer, state, buffer, stage.temperature)
-        with here.phase("reward"):
-            answered = known_to_all(judging.result())
-    here.spent("judge", answered.seconds)
-    here.count("sampled", int(answered.lengths.sum()))
-    rewards_PG, valid_PG = _rewards(answered, config)
-    advantages_B = np.asarray(
-        group_advantages(
-            jnp.asarray(rewards_PG), jnp.asarray(valid_PG), ddof=g.advantage_ddof,
-            eps=g.advantage_eps, divide_by_std=g.divide_by_std,
+        verdicts = beside.submit(judge, trainer, draw)
+        likelihoods = rescore(trainer, state, draw, run)
+        with run.phase("reward"):
+            answered = known_to_all(verdicts.result())
+    run.spent("judge", answered.seconds)
+    run.count("sampled", int(answered.lengths.sum()))
+    scores = score(answered, config)
+    if run.updates % config.samples_every < g.updates_per_rollout:
+        table = _table(answered, scores.advantages_PG, config.samples_shown)
+        write_samples(run.workdir, run.updates, table)
+    metrics = _metrics(answered, scores, draw.rollout, config.reflective_words)
+    judged = learnables(likelihoods, scores, answered.truncated, g)
+    return judged, {**metrics, **likelihoods.gap}
+
+
+def sample(trainer: Trainer, state: TrainState, run: Run) -> Draw:
+    """Draws G completions of each prompt of the rollout that starts now."""
+    config, g = trainer.config, trainer.config.grpo
+    number, stage = run.updates // g.updates_per_rollout, config.stage(run.updates)
+    problems = [trainer.splits["train"][i] for i in trainer.drawn(number)]
+    with run.phase("sample"):
+        key = keys.stream(trainer.root, "sample", number)
+        rollout = trainer.players[stage.temperature].draw(
+            state.weights, problems, key, group=g.group_size, cap=stage.max_new_tokens
         )
-    ).reshape(rewards_PG.size)  # fmt: skip
-    keep_B = trained_samples(valid_PG, answered.truncated, mask_truncated=g.mask_truncated)
-    if here.updates % config.samples_every < g.updates_per_rollout:
-        write_samples(
-            here.workdir,
-            here.updates,
-            _table(answered, advantages_B, config.samples_shown, g.group_size),
-        )
-    seen = _rollout_metrics(answered, rewards_PG, valid_PG, rollout, config.reflective_words)
-    return rollouts.judged(buffer, advantages_B, keep_B), seen
+    return Draw(number, stage, problems, rollout)
+
+
+def judge(trainer: Trainer, draw: Draw) -> Answered:
+    """Reads and judges the samples; touches no device, so a thread may do it."""
+    return trainer.players[draw.stage.temperature].read(
+        draw.rollout,
+        draw.problems,
+        group=trainer.config.grpo.group_size,
+        step=draw.number,
+        cap=draw.stage.max_new_tokens,
+    )
+
+
+def rescore(trainer: Trainer, state: TrainState, draw: Draw, run: Run) -> Likelihoods:
+    """Moves the rows to position 0; scores them under the reference and the trainer's policy."""
+    g, temperature = trainer.config.grpo, draw.stage.temperature
+    sequences = rollouts.contiguous(draw.rollout, buckets=trainer.config.length_buckets)
+    ref_logp_BT, gap = np.zeros_like(sequences.old_logp_BT), dict[str, float]()
+    with run.phase("logprobs"):
+        rows = sharding.spread_batch(sequences, trainer.mesh)
+        if g.kl_coef:
+            assert state.reference is not None
+            ref_logp_BT = np.asarray(
+                trainer.logps(state.reference, rows, temperature=temperature, replay=False)
+            )
+        if g.rescored:
+            logp_BT = np.asarray(
+                trainer.logps(state.weights, rows, temperature=temperature, replay=g.replay_routes)
+            )
+            gaps = np.abs(logp_BT - sequences.old_logp_BT)[sequences.mask_BT]
+            gap["logp_gap_max"] = float(gaps.max(initial=0.0))
+            gap["logp_gap_mean"] = float(gaps.mean()) if gaps.size else 0.0
+            sequences = sequences._replace(old_logp_BT=logp_BT)
+    return Likelihoods(sequences, ref_logp_BT, gap)
+
+
+def score(answered: Answered, config: R1ZeroConfig) -> Scores:
+    """Rewards and advantages within each group.
+
+    Raises:
+      UserError: if a judge failed, and the config says that this stops the run.
+    """
+    errors = [s for s in answered.scores if s.error]
+    if errors and config.on_judge_error == "stop":
+        raise UserError(f"{len(errors)} samples could not be judged, first: {errors[0].reason}")
+    g = config.grpo
+    rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, g.group_size)
+    errors_PG = np.array([s.error for s in answered.scores]).reshape(-1, g.group_size)
+    valid_PG = ~errors_PG | (config.on_judge_error == "zero")
+    advantages_PG = group_advantages(
+        jnp.asarray(rewards_PG),
+        jnp.asarray(valid_PG),
+        ddof=g.advantage_ddof,
+        eps=g.advantage_eps,
+        divide_by_std=g.divide_by_std,
+    )
+    return Scores(rewards_PG, valid_PG, np.asarray(advantages_PG))
+
+
+def learnables(
+    likelihoods: Likelihoods, scores: Scores, truncated_B: np.ndarray, config: GrpoConfig
+) -> Judged:
+    """What updates may learn from: every sequence with its advantage, masked where none counts."""
+    keep_B = trained_samples(scores.valid_PG, truncated_B, mask_truncated=config.mask_truncated)
+    sequences = likelihoods.sequences
+    arrays: dict[str, Any] = {
+        **sequences._asdict(),
+        "mask_BT": sequences.mask_BT & keep_B[:, None],
+        "advantages_B": scores.advantages_PG.reshape(keep_B.size).astype(np.float32),
+        "ref_logp_BT": likelihoods.ref_logp_BT,
+    }
+    return Judged(**arrays)
 
 
 def trained_samples(
@@ -76,47 +184,10 @@ def trained_samples(
     return keep_B & ~truncated_B if mask_truncated else keep_B
 
 
-def _other_logps(
-    trainer: Trainer, state: TrainState, buffer: rollouts.Buffer, temperature: float
-) -> rollouts.Buffer:
-    """Log-probabilities under the reference and, where they count, under the trainer's policy."""
-    g, more = trainer.config.grpo, {}
-    batch = rollouts.as_batch(rollouts.unjudged(buffer), np.ones_like(buffer["old_logp"]))
-    batch = sharding.spread_batch(batch, trainer.mesh)
-    if g.kl_coef:
-        assert state.reference is not None
-        more["ref_logp"] = np.asarray(
-            trainer.logps(state.reference, batch, temperature=temperature, replay=False)
-        )
-    if g.old_logps == "trainer" and g.updates_per_rollout > 1:
-        own = np.asarray(
-            trainer.logps(state.weights, batch, temperature=temperature, replay=g.replay_routes)
-        )
-        gap = np.abs(own - buffer["old_logp"])[buffer["mask"]]
-        more["old_logp"] = own
-        more["gap"] = np.array([gap.max(initial=0.0), gap.mean() if gap.size else 0.0])
-    return more
-
-
-def _rewards(answered: Answered, config: R1ZeroConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rewards by prompt and sample, and which of them count.
-
-    Raises:
-      UserError: if a judge failed, and the config says that this stops the run.
-    """
-    errors = [s for s in answered.scores if s.error]
-    if errors and config.on_judge_error == "stop":
-        raise UserError(f"{len(errors)} samples could not be judged, first: {errors[0].reason}")
-    group = config.grpo.group_size
-    rewards_PG = np.array([s.total for s in answered.scores], np.float32).reshape(-1, group)
-    errors_PG = np.array([s.error for s in answered.scores]).reshape(-1, group)
-    return rewards_PG, ~errors_PG | (config.on_judge_error == "zero")
-
-
-def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int) -> list[SampleRow]:
-    rows = [p * group + s for s in range(group) for p in range(len(answered.scores) // group)][
-        :shown
-    ]
+def _table(answered: Answered, advantages_PG: np.ndarray, shown: int) -> list[SampleRow]:
+    """The first sample of each prompt, then the second, and so on; in the order of the rows."""
+    prompts, group = advantages_PG.shape
+    rows = [p * group + s for s in range(group) for p in range(prompts)][:shown]
     return [
         SampleRow(
             answered.prompts[b],
@@ -124,7 +195,7 @@ def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int)
             answered.scores[b].total,
             answered.scores[b].parts,
             answered.scores[b].reason,
-            float(advantages_B[b]),
+            float(advantages_PG[divmod(b, group)]),
             int(answered.lengths[b]),
             bool(answered.truncated[b]),
         )
@@ -132,17 +203,13 @@ def _table(answered: Answered, advantages_B: np.ndarray, shown: int, group: int)
     ]
 
 
-def _rollout_metrics(
-    answered: Answered,
-    rewards_PG: np.ndarray,
-    valid_PG: np.ndarray,
-    rollout: Rollout,
-    reflective: tuple[str, ...],
+def _metrics(
+    answered: Answered, scores: Scores, rollout: Rollout, reflective: tuple[str, ...]
 ) -> dict[str, Any]:
-    known_PG = np.where(valid_PG, rewards_PG, np.nan)
+    known_PG = np.where(scores.valid_PG, scores.rewards_PG, np.nan)
     alike = [len(set(group[~np.isnan(group)])) < 2 for group in known_PG]
     return {
-        "reward": float(np.nanmean(known_PG)) if valid_PG.any() else None,
+        "reward": float(np.nanmean(known_PG)) if scores.valid_PG.any() else None,
         **mean_parts(answered),
         **rollout_metrics(answered, reflective),
         "entropy": float(rollout.entropy_BC.sum() / rollout.mask_BC.sum()),
