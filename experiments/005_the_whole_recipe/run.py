@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
     told["tokens_sampled"] = [tokens(place) for place in places]
     (HERE / "results.json").write_text(json.dumps(told, indent=1) + "\n")
     plot(places, HERE / "figure.png")
-    print("\n".join([*stage_table(told), "", *claims_table(told)]))
+    print(f"{stage_table(told)}\n\n{claims_table(told)}")
     print(f"minutes: {told['minutes']}; sampled tokens: {told['tokens_sampled']}")
 
 

@@ -1,6 +1,5 @@
 """A job: rows that are a function of one request, stored as they come; a killed one goes on."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -9,6 +8,7 @@ from r1jax.data.tasks.tasks import TaskData
 from r1jax.hub.artifacts import resolve
 from r1jax.io.batches import RowFile, check_request, write_request
 from r1jax.io.digests import fingerprint
+from r1jax.io.disk import write_json
 from r1jax.io.progress import Progress
 from r1jax.io.summary import check_writable, write_run_summary
 
@@ -36,8 +36,7 @@ def tell_task(task: TaskData, workdir: Path) -> None:
     for note in task.notes:
         print(note, flush=True)
     if task.report:
-        text = json.dumps(task.report, ensure_ascii=False, indent=1)
-        (workdir / "data_report.json").write_text(text + "\n")
+        write_json(workdir / "data_report.json", task.report, indent=1)
 
 
 class Store:

@@ -18,6 +18,7 @@ from r1jax.data.rows import preferences
 from r1jax.data.tasks.selection import filled
 from r1jax.hub import safetensors
 from r1jax.hub.artifacts import open_model, resolve, save_model
+from r1jax.io.disk import write_json
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.text.thought import whole
@@ -139,7 +140,7 @@ def save_reward_model(
     head_D = to_host(weights.params["head_D"])
     kinds = {"head_D": (head_D.dtype, head_D.shape)}
     safetensors.write_file(directory / HEAD, kinds, lambda _: head_D, metadata={})
-    (directory / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    write_json(directory / ABOUT, about, indent=1)
 
 
 def _about(path: Path) -> tuple[dict[str, Any], PromptConfig]:

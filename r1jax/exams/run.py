@@ -1,6 +1,5 @@
 """An exam under way: questions in units, each sampled, judged and stored by itself."""
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from r1jax.data.tasks.problems import Problem
 from r1jax.exams.asking import AskConfig, open_asker
 from r1jax.exams.examiner import Answered, Examiner, answer_rows, known_to_all
 from r1jax.exams.job import Job
+from r1jax.io.disk import write_jsonl
 from r1jax.rewards.combine import Rewarder
 
 Row = dict[str, Any]
@@ -99,21 +99,22 @@ class Exam:
 
     def write_questions(self, path: Path) -> None:
         """What was asked, for readers and for judging again."""
-        with path.open("w", encoding="utf-8") as file:
-            for q in self.questions:
-                prompt = self.examiner.prompt(q)
-                row = {
-                    "id": q.id,
-                    "kind": q.kind,
-                    "question": q.question,
-                    "prompt": prompt.text,
-                    "opened": prompt.opens_thought,
-                    "gold": q.answer,
-                    "reference": dict(q.reference),
-                    "stratum": q.stratum,
-                    "subject": q.subject,
-                }
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        prompts = map(self.examiner.prompt, self.questions)
+        rows = (
+            {
+                "id": q.id,
+                "kind": q.kind,
+                "question": q.question,
+                "prompt": prompt.text,
+                "opened": prompt.opens_thought,
+                "gold": q.answer,
+                "reference": dict(q.reference),
+                "stratum": q.stratum,
+                "subject": q.subject,
+            }
+            for q, prompt in zip(self.questions, prompts, strict=True)
+        )
+        write_jsonl(path, rows)
 
 
 def tokens_sampled(answers: Path) -> int:

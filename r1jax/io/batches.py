@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.config import UserError
+from r1jax.io.disk import write_json
 
 
-def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
-    """Raises unless what a directory holds was asked for by the same request, or nothing was.
+def check_request(workdir: str | Path, request: Mapping[str, Any]) -> None:
+    """Checks that a directory holds rows of the same request, or none.
 
     Raises:
       UserError: names the keys that differ.
@@ -22,7 +23,7 @@ def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
             before = json.loads(path.read_text())
         except ValueError as error:
             raise UserError(f"{path}: {error}; take a new --workdir") from error
-        now = json.loads(json.dumps(asked))
+        now = json.loads(json.dumps(request))
         changed = sorted(k for k in before.keys() | now if before.get(k) != now.get(k))
         if changed:
             raise UserError(
@@ -31,12 +32,9 @@ def check_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
             )
 
 
-def write_request(workdir: str | Path, asked: Mapping[str, Any]) -> None:
-    """Notes what the rows of a directory are a function of."""
-    path = Path(workdir) / "request.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asked, indent=1) + "\n")
-    temporary.replace(path)
+def write_request(workdir: str | Path, request: Mapping[str, Any]) -> None:
+    """Writes `request.json`: what the rows of a directory are a function of."""
+    write_json(Path(workdir) / "request.json", request, indent=1)
 
 
 class RowFile:

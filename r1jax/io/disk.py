@@ -1,9 +1,45 @@
-"""Disks that cannot be written."""
+"""Files that are written whole or not at all, and disks that cannot be written."""
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TextIO
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """Yields a text file that takes the place of `path` at the end of the block.
+
+    A reader sees the old file or the new one, never half of it.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, document: Any, *, indent: int) -> None:
+    """Writes a JSON file, whole or not at all.
+
+    Raises:
+      ValueError: if a number is NaN or infinite: JSON has no word for it.
+      TypeError: if a value is no JSON.
+    """
+    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+    with replaced(path) as file:
+        file.write(text + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes JSON lines, one a row, whole or not at all."""
+    with replaced(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager

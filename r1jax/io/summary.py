@@ -1,6 +1,5 @@
 """What a run ran on, what it used, and its last word."""
 
-import json
 import os
 import platform
 import resource
@@ -14,6 +13,7 @@ from typing import Any
 import jax
 
 from r1jax.config import UserError, flatten
+from r1jax.io.disk import write_json
 
 PACKAGES = (
     "jax",
@@ -51,23 +51,14 @@ def check_writable(workdir: str | Path) -> None:
 
 
 def write_summary(workdir: str | Path, summary: Mapping[str, Any]) -> Path:
-    """Writes `summary.json`; a reader sees the old file or the new one, never half of it.
-
-    Returns:
-      The path written.
+    """Writes `summary.json`, whole or not at all, and returns its path.
 
     Raises:
-      ValueError: if a number is NaN or infinite: JSON has no word for it.
+      ValueError: if a number is NaN or infinite.
       TypeError: if a value is no JSON.
     """
     path = Path(workdir) / "summary.json"
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    temporary = path.with_suffix(".json.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_json(path, summary, indent=2)
     return path
 
 
@@ -79,13 +70,14 @@ def write_run_summary(
     Args:
       workdir: of the run.
       config: its frozen dataclass, with a field `pipeline`, and `seed` where it has one.
-      values: what this run has to tell beside.
+      values: the run's own results.
 
     Returns:
-      What was written.
+      The whole summary.
 
     Raises:
-      ValueError, TypeError: as of `write_summary`.
+      ValueError: if a number is NaN or infinite.
+      TypeError: if a value is no JSON.
     """
     flat = flatten(config)
     summary = {

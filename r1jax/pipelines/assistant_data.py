@@ -5,17 +5,17 @@ QA, translation (arXiv:2501.12948, section 2.3.3).
 """
 
 import dataclasses
-import json
 import random
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError, flatten
+from r1jax.config import UserError
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.world import replies, requests
 from r1jax.data.world.replies import ReplyRates
-from r1jax.io.summary import check_writable, facts, write_summary
+from r1jax.io.disk import write_jsonl
+from r1jax.io.summary import check_writable, write_run_summary
 
 TRIES = 50  # draws for a kind, in a row, that give no new question: there are none left
 
@@ -106,16 +106,7 @@ def run(config: AssistantDataConfig, workdir: Path) -> None:
         assert config.file is not None
         rows = _read(config, config.file)
     path = workdir / "rows.jsonl"
-    temporary = path.with_suffix(".tmp")
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(path)
+    write_jsonl(path, rows)
     kinds = dict(sorted(Counter(row["provenance"]["kind"] for row in rows).items()))
-    write_summary(
-        workdir,
-        {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": config.seed, **facts(),
-            "counts": {"rows": len(rows), **kinds},
-        },
-    )  # fmt: skip
+    write_run_summary(workdir, config, {"counts": {"rows": len(rows), **kinds}})
     print(f"{len(rows):,} rows in {path}: {kinds}", flush=True)

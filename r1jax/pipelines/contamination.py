@@ -6,19 +6,19 @@ all exams of a run and all of its files.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError, flatten
+from r1jax.config import UserError
 from r1jax.data.files.files import read_rows
 from r1jax.data.rows.preferences import pair_of, turns_of_user
 from r1jax.data.rows.training_rows import questions_of
 from r1jax.data.tasks import decontamination
 from r1jax.data.tasks.splits import SourceConfig, each, splits_of
 from r1jax.data.tasks.tasks import TaskConfig, load_task, own_texts
-from r1jax.io.summary import check_writable, facts, write_summary
+from r1jax.io.disk import write_json
+from r1jax.io.summary import check_writable, write_run_summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +121,14 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
             counts[name] += 1
             found = decontamination.find_hits({where: question}, index, n=config.n)
             hits += [{"file": name, **hit._asdict()} for hit in found]
-    asked = {name: len(set(questions.values())) for name, questions in evaluation.said.items()}
-    results: dict[str, Any] = {
-        "n": config.n, "questions": counts, "evaluation": asked, "meetings": len(hits),
-    }  # fmt: skip
-    first = _short(hits[:20], config.training)
-    text = json.dumps({**results, "first": first}, indent=1, ensure_ascii=False)
-    (workdir / "results.json").write_text(text + "\n")
+    results = {
+        "n": config.n,
+        "questions": counts,
+        "evaluation": {name: len({*texts.values()}) for name, texts in evaluation.said.items()},
+        "meetings": len(hits),
+        "first": _short(hits[:20], config.training),
+    }
+    write_json(workdir / "results.json", results, indent=1)
     if hits:
         first = hits[0]
         raise UserError(
@@ -135,10 +136,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
             f"the first of {len(hits)} evaluation questions in training files: "
             f"{workdir / 'results.json'}"
         )
-    write_summary(
-        workdir,
-        {"pipeline": config.pipeline, "config": flatten(config), **facts(), "counts": counts},
-    )
+    write_run_summary(workdir, config, {"counts": counts})
     looked = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     print(f"no evaluation question among {looked}", flush=True)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from r1jax import sharding
-from r1jax.config import UserError, flatten
+from r1jax.config import UserError
 from r1jax.hub.artifacts import open_model
 from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.io.summary import check_writable, write_run_summary
 from r1jax.model.config import ExecutionConfig
 from r1jax.sharding import MeshConfig
 
@@ -51,17 +51,17 @@ def run(config: ExportConfig, workdir: Path) -> None:
     directory = workdir / "hugging_face"
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
-        theirs = hugging_face_tokenizer(tokenizer, config.template)
         start = time.monotonic()
         export_model(
-            directory, weights, model=model, tokenizer=theirs, dtype=config.dtype,
-            max_positions=config.max_positions, shard_bytes=config.shard_megabytes * 10**6,
-        )  # fmt: skip
-        seconds = time.monotonic() - start
-        summary = {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": None, **facts(),
-            "weights_sha256": digest(weights), "seconds": {"write": seconds},
-            "peak_memory_bytes": peak_memory_bytes(),
-        }  # fmt: skip
-    write_summary(workdir, summary)
+            directory,
+            weights,
+            model=model,
+            tokenizer=hugging_face_tokenizer(tokenizer, config.template),
+            dtype=config.dtype,
+            max_positions=config.max_positions,
+            shard_bytes=config.shard_megabytes * 10**6,
+        )
+        seconds = {"write": time.monotonic() - start}
+        values = {"weights_sha256": digest(weights), "seconds": seconds}
+    write_run_summary(workdir, config, values)
     print(f"Hugging Face directory in {directory}", flush=True)

@@ -11,7 +11,7 @@ from r1jax import sharding
 from r1jax.config import flatten
 from r1jax.hub.artifacts import command, open_model, save_model
 from r1jax.io.digests import digest
-from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
+from r1jax.io.summary import check_writable, write_run_summary
 from r1jax.model.config import ExecutionConfig
 from r1jax.sharding import MeshConfig
 
@@ -38,20 +38,21 @@ def run(config: ImportConfig, workdir: Path) -> None:
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         start = time.monotonic()
         weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
-        seconds, peak = time.monotonic() - start, peak_memory_bytes()
+        seconds = time.monotonic() - start
         leaves = jax.tree.leaves(weights)
-        nbytes = sum(x.nbytes for x in leaves)
+        nbytes, parameters = sum(x.nbytes for x in leaves), sum(x.size for x in leaves)
         made_by = {"command": command(), "config": flatten(config)}
         save_model(workdir / "model", weights, model=model, tokenizer=tokenizer, made_by=made_by)
-        summary = {
-            "pipeline": config.pipeline, "config": flatten(config), "seed": None, **facts(),
-            "weights_sha256": digest(weights), "seconds": {"read": seconds},
-            "parameters": sum(x.size for x in leaves), "bytes": nbytes,
-            "bytes_per_second": nbytes / seconds, "peak_memory_bytes": peak,
-        }  # fmt: skip
-    write_summary(workdir, summary)
+        values = {
+            "weights_sha256": digest(weights),
+            "seconds": {"read": seconds},
+            "parameters": parameters,
+            "bytes": nbytes,
+            "bytes_per_second": nbytes / seconds,
+        }
+    write_run_summary(workdir, config, values)
     print(
-        f"{summary['parameters']:,} parameters, {nbytes / 1e9:.2f} GB in {seconds:.1f} s "
+        f"{parameters:,} parameters, {nbytes / 1e9:.2f} GB in {seconds:.1f} s "
         f"({nbytes / seconds / 1e6:.0f} MB/s), model in {workdir / 'model'}",
         flush=True,
     )

@@ -7,19 +7,12 @@ from typing import Any
 from r1jax.reports.markdown import fenced, plain
 
 
-def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """Returns the lines of a Markdown table; all columns but the first are flush right."""
-    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in body]
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return [f"| {' | '.join(row)} |" for row in [header, rule, *escaped]]
-
-
-def facts_table(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
+def _leaves(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
     """Returns a row [name, value] for each leaf of nested dicts, names joined by dots."""
     body = []
     for key, value in summary.items():
         if isinstance(value, Mapping):
-            body += facts_table(value, f"{prefix}{key}.")
+            body += _leaves(value, f"{prefix}{key}.")
         else:
             body.append(
                 [f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)]
@@ -27,14 +20,16 @@ def facts_table(summary: Mapping[str, Any], prefix: str) -> list[list[str]]:
     return body
 
 
-def table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    """Returns a Markdown table as a block; all columns but the first are flush right."""
-    return "\n".join(markdown_table(header, body))
+def table(header: Sequence[str], body: Iterable[Sequence[str]], *, words: int = 1) -> str:
+    """Returns a Markdown table as a block: its first `words` columns flush left, others right."""
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in body]
+    rule = ["---"] * words + ["---:"] * (len(header) - words)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *escaped])
 
 
 def facts(summary: Mapping[str, Any], name: str) -> str:
     """Returns nested dicts as a table of two columns, `name` and value; floats have six digits."""
-    return table([name, "value"], facts_table(summary, ""))
+    return table([name, "value"], _leaves(summary, ""))
 
 
 def counts(numbers: Mapping[str, int], name: str) -> str:
@@ -42,9 +37,9 @@ def counts(numbers: Mapping[str, int], name: str) -> str:
     return table(["", name], [[key.replace("_", " "), f"{n:,}"] for key, n in numbers.items()])
 
 
-def picture(alt: str) -> str:
-    """Returns the link to the picture beside the page, with its text for who cannot see it."""
-    return f"![{alt}](report.png)"
+def picture(alt: str, file: str = "report.png") -> str:
+    """Returns the link to a picture beside the page; `alt` says what it shows."""
+    return f"![{alt}]({file})"
 
 
 def answer(row: Mapping[str, Any], *, question: str, value: str) -> list[str]:
@@ -53,7 +48,7 @@ def answer(row: Mapping[str, Any], *, question: str, value: str) -> list[str]:
     Args:
       row: of answers.jsonl.
       question: what was asked, in full.
-      value: what to say of the answer's value, such as "value 1, "; "" says nothing.
+      value: words on the answer's value, such as "value 1, ", or "".
     """
     given = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
     judged = (

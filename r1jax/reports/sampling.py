@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.reports import page
-from r1jax.reports.markdown import plain
+from r1jax.reports.markdown import plain, span
 
 Counts = Mapping[str, Any]
 
@@ -45,16 +45,11 @@ def composition_table(domains: Mapping[str, Counts]) -> str:
     return page.table(["domain", "samples", "average rounds", "average tokens"], body)
 
 
-def _share(share: Mapping[str, Any]) -> str:
-    ends = "" if share["low"] is None else f" [{share['low']:.3f}, {share['high']:.3f}]"
-    return f"{share['mean']:.3f}{ends}"
-
-
 def _yields(tallies: Mapping[str, Counts], level: float) -> list[str]:
     body = [
         [
             plain(name),
-            *(_share(tally[key]) if key == "yield" else f"{tally[key]:,}" for key in YIELDS),
+            *(span(tally[key]) if key == "yield" else f"{tally[key]:,}" for key in YIELDS),
         ]
         for name, tally in tallies.items()
     ]

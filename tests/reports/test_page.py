@@ -22,6 +22,15 @@ def test_a_cell_breaks_no_table():
     assert table == "| name | value |\n| --- | ---: |\n| a\\|b | two lines |"
 
 
+def test_columns_of_words_are_flush_left():
+    rule = page.table(["claim", "in words", "margin"], [], words=2).splitlines()[1]
+    assert rule == "| --- | --- | ---: |"
+
+
+def test_a_picture_may_have_its_own_file():
+    assert page.picture("Stages", "stages.png") == "![Stages](stages.png)"
+
+
 def test_facts_are_the_leaves_of_nested_dicts():
     facts = page.facts({"at": {"top_p": 1 / 3, "kinds": ["a"]}, "seed": 0, "none": {}}, "fact")
     assert facts.splitlines()[2:] == [

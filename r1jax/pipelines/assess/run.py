@@ -7,7 +7,6 @@ table, and the completions of one of them also tell form: format, readability, l
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
@@ -24,10 +23,11 @@ from r1jax.exams.job import Job, model_fingerprint
 from r1jax.exams.results import right
 from r1jax.exams.reward_models import Preference
 from r1jax.exams.run import ANSWERS, Exam, ask
+from r1jax.io.disk import write_json
 from r1jax.pipelines.assess.config import AssessConfig, AssessExam
 from r1jax.pipelines.assess.measures import Row, check_measure, measured
+from r1jax.reports import page
 from r1jax.reports.markdown import span
-from r1jax.reports.page import markdown_table
 from r1jax.rewards.combine import Rewarder
 
 __all__ = ["AssessConfig", "AssessExam", "run"]
@@ -99,8 +99,7 @@ def run(config: AssessConfig, workdir: Path) -> None:
             ask(exam, job, finish=finish, counts=right, shown="right")
     rows = read_jsonl(workdir / ANSWERS)
     results = measured(rows, config)
-    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    (workdir / "results.json").write_text(text + "\n")
+    write_json(workdir / "results.json", results, indent=1)
     job.summarize(
         {
             "seconds": exam.phases,
@@ -120,19 +119,16 @@ def _finished(added: Mapping[str, Row], row: Row) -> dict[str, Any]:
 
 def _write_report(config: AssessConfig, results: dict[str, Any], workdir: Path) -> None:
     body = [
-        [name, span(told), f"{told['n']:,}", _groups(results["by_stratum"][name])]
-        for name, told in results["columns"].items()
+        [name, span(column), f"{column['n']:,}", _groups(results["by_stratum"][name])]
+        for name, column in results["columns"].items()
     ]
-    text = [
-        f"# {config.name}",
-        "",
-        *markdown_table(["measure", "mean", "questions", "by stratum"], body),
-        "",
+    blocks = [
+        page.table(["measure", "mean", "questions", "by stratum"], body),
         f"In brackets the {config.level:.0%} interval over questions. {results['answers']:,} "
         f"replies, {results['errors']} not judged, {results['truncation']:.1%} cut off, "
         f"{results['mean_length']:.1f} tokens on average in {config.form}.",
     ]
-    (workdir / "report.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    page.write_page(workdir, config.name, blocks)
 
 
 def _groups(strata: Mapping[str, float]) -> str:

@@ -21,6 +21,7 @@ from r1jax.data.tasks.splits import splits_of
 from r1jax.exams import results as answers
 from r1jax.exams.job import Job, model_fingerprint
 from r1jax.exams.run import ANSWERS, Exam, ask
+from r1jax.io.disk import write_json, write_jsonl
 from r1jax.pipelines.evaluate.config import EvaluateConfig
 from r1jax.reports.exam import write_exam_report
 from r1jax.reports.markdown import span
@@ -104,8 +105,12 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
         exam.examiner.vote(rows, questions)
     results = answers.results(rows, ks=config.ks, level=config.level)
     results["question_sha256"] = digests
-    (workdir / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    _write_pass_rates(workdir / "pass_rates.jsonl", results["accuracies"], digests)
+    write_json(workdir / "results.json", results, indent=1)
+    rates = [
+        {"id": name, "pass_rate": rate, "question_sha256": digests[name]}
+        for name, rate in results["accuracies"].items()
+    ]
+    write_jsonl(workdir / "pass_rates.jsonl", rates)
     comparison = _compared(config, results, theirs)
     summary = job.summarize(
         {
@@ -166,14 +171,6 @@ def _facts(config: EvaluateConfig, exam: Exam, summary: dict[str, Any]) -> dict[
         "seconds in this process": {k: round(v, 1) for k, v in exam.phases.items()},
         "tokens sampled in this process": exam.asker.tokens,
     }
-
-
-def _write_pass_rates(path: Path, accuracies: dict[str, float], digests: dict[str, str]) -> None:
-    rows = [
-        {"id": name, "pass_rate": rate, "question_sha256": digests[name]}
-        for name, rate in accuracies.items()
-    ]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> None:

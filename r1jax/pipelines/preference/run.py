@@ -6,7 +6,6 @@ the mean of the verdicts, and keeps the pairs with |mean| > 1.
 
 import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from r1jax.data.rows.verdicts import Judgement
 from r1jax.data.world import replies, requests
 from r1jax.exams.asking import AskConfig, ask_config, open_asker
 from r1jax.exams.job import Job, batches_of, model_fingerprint
+from r1jax.io.disk import write_jsonl
 from r1jax.pipelines.preference.judges import (
     AskedJudge,
     Judge,
@@ -147,14 +147,6 @@ def _label_row(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
-
-
 def _request(config: PreferenceConfig) -> dict[str, Any]:
     """What the verdicts are a function of; which pairs are kept is decided later."""
     asked = dataclasses.replace(config, margin=0.0, least_verdicts=1)
@@ -176,7 +168,7 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
         distinct: dict[tuple[str, str], Candidate] = {}
         for candidate in candidates:
             distinct.setdefault((candidate.question, candidate.text), candidate)
-        _write(workdir / "labelled.jsonl", map(_label_row, distinct.values()))
+        write_jsonl(workdir / "labelled.jsonl", map(_label_row, distinct.values()))
         rows = read_jsonl(workdir / "labelled.jsonl")
         counts |= {"seen_twice": len(candidates) - len(rows), "labelled": len(rows)}
         results = preference.of_labels(rows)
@@ -186,7 +178,7 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
             raise UserError(f"{config.input}: no question has two replies that differ")
         _ask(job, asked)
         rows = read_jsonl(workdir / JUDGEMENTS)
-        _write(workdir / "pairs.jsonl", _pair_rows(rows, config))
+        write_jsonl(workdir / "pairs.jsonl", _pair_rows(rows, config))
         clear = [row for row in rows if kept(row, config)]
         counts |= {"seen_twice": twice, "pairs_judged": len(rows), "pairs_kept": len(clear)}
         results = preference.of_pairs(rows, clear)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from r1jax.config import UserError
-from r1jax.io.summary import check_writable, write_summary
+from r1jax.io.summary import check_writable, write_run_summary
 from r1jax.pipelines.recipe import check, lineage
 from r1jax.pipelines.recipe.stages import ASSETS
 
@@ -32,12 +32,9 @@ def run(config: LineageConfig, workdir: Path) -> None:
     problems = check.check(config.path, assets=ASSETS)
     stages = lineage.read_json(Path(config.path) / "lineage.json")["stages"]
     files = sum(len(stage["artefacts"]) for stage in stages.values())
-    summary = {
-        "pipeline": config.pipeline, "config": dataclasses.asdict(config),
-        "stages": len(stages), "artefacts": files, "problems": problems,
-    }  # fmt: skip
-    write_summary(workdir, summary)
+    values = {"stages": len(stages), "artefacts": files, "problems": problems}
+    write_run_summary(workdir, config, values)
     if problems:
-        told = "\n".join(f"  {problem}" for problem in problems)
-        raise UserError(f"{config.path}: {len(problems)} things are not what they were:\n{told}")
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise UserError(f"{config.path}: {len(problems)} things are not what they were:\n{lines}")
     print(f"{config.path}: {len(stages)} stages, {files} artefacts, all as they were", flush=True)

@@ -54,8 +54,8 @@ def _escaped(text: str) -> str:
     return "".join(marks.get(letter, letter) for letter in text)
 
 
-def flowchart(nodes: Sequence[Node]) -> list[str]:
-    """Returns the lines of a fenced block of Mermaid: the stages, and who reads whom.
+def flowchart(nodes: Sequence[Node]) -> str:
+    """Returns a fenced block of Mermaid: the stages, and who reads whom.
 
     Args:
       nodes: in an order in which inputs come first. Their ids are s1, s2, ..., as the report counts
@@ -78,4 +78,4 @@ def flowchart(nodes: Sequence[Node]) -> list[str]:
         if some:
             styles.append(f"    classDef {name} {STYLES[name]}")
             styles.append(f"    class {','.join(ids[node.name] for node in some)} {name}")
-    return ["```mermaid", "flowchart TD", *boxes, *arrows, *styles, "```"]
+    return "\n".join(["```mermaid", "flowchart TD", *boxes, *arrows, *styles, "```"])

@@ -16,6 +16,7 @@ from typing import Any
 
 from r1jax.config import UserError
 from r1jax.io.digests import canonical, fingerprint
+from r1jax.io.disk import write_json
 
 MADE_BY = "made_by.json"  # of a model: when and where it was made, which is no artefact
 
@@ -224,17 +225,6 @@ def missing(config: Any, *, reads: Sequence[str], assets: Path) -> list[str]:
     ]
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Writes a JSON file; a reader sees the old file or the new one, never half of it."""
-    temporary = path.with_suffix(".json.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file. Raises ValueError, naming it, if it holds none."""
     try:
@@ -265,4 +255,4 @@ def write_lineage(workdir: Path, seed: int, done: Mapping[str, Mapping[str, Any]
             entry = outside.setdefault(path, {"sha256": sha, "read_by": []})
             entry["read_by"].append(name)
     document = {"seed": seed, "stages": stages, "externals": dict(sorted(outside.items()))}
-    write_json(workdir / "lineage.json", document)
+    write_json(workdir / "lineage.json", document, indent=1)

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1jax.io.progress import clock
-from r1jax.pipelines.recipe.claims import aggregate, results
 from r1jax.pipelines.recipe.flowchart import Node, flowchart
+from r1jax.pipelines.recipe.lineage import split_reference
 from r1jax.pipelines.recipe.panels import plot_measures
 from r1jax.pipelines.recipe.picture import plot_pipeline
 from r1jax.pipelines.table import Pipeline
+from r1jax.reports import page
 from r1jax.reports.markdown import span
-from r1jax.reports.page import facts_table, markdown_table
-
-__all__ = ["Stage", "aggregate", "results", "stage_table", "write_stage_report"]
 
 # the rows of the table, in order; others that the exams measured follow by their own names
 MEASURES = {
@@ -77,38 +75,31 @@ def key_figure(stage: Stage) -> str:
     return _rows(stage, stage.done) if steps is None else f"{steps:,} update{'s' * (steps != 1)}"
 
 
-def _span(told: Mapping[str, Any] | None) -> str:
-    return "—" if told is None else span(told)
+def _span(score: Mapping[str, Any] | None) -> str:
+    return "—" if score is None else span(score)
 
 
 def measures_of(models: Mapping[str, Any]) -> dict[str, str]:
     """Returns the measures that any model has and their names, in the order of the table."""
-    seen = dict.fromkeys(measure for told in models.values() if told for measure in told)
+    seen = dict.fromkeys(measure for scores in models.values() if scores for measure in scores)
     known = {measure: name for measure, name in MEASURES.items() if measure in seen}
     return {**known, **{m: m.replace("_", " ") for m in seen if m not in known}}
 
 
-def stage_table(told: Mapping[str, Any]) -> list[str]:
-    """Returns the lines of the paper's table of stages: a row a measure, a column a model.
+def stage_table(results: Mapping[str, Any]) -> str:
+    """Returns the paper's table of stages: a row a measure, a column a model.
 
     DeepSeek-R1 (arXiv:2501.12948v2, table 3).
 
     Args:
-      told: of `results` or `aggregate`.
+      results: of `claims.results` or `claims.aggregate`.
     """
-    models = told["models"]
+    models = results["models"]
     body = [
-        [name, *(_span((of or {}).get(measure)) for of in models.values())]
+        [name, *(_span((scores or {}).get(measure)) for scores in models.values())]
         for measure, name in measures_of(models).items()
     ]
-    return markdown_table(["measure", *models], body)
-
-
-def _left(lines: list[str], columns: int) -> list[str]:
-    """A table whose first columns hold words, flush left."""
-    rule = lines[1].strip("| ").split(" | ")
-    rule = ["---"] * columns + rule[columns:]
-    return [lines[0], f"| {' | '.join(rule)} |", *lines[2:]]
+    return page.table(["measure", *models], body)
 
 
 def _bound(claim: Mapping[str, Any]) -> str:
@@ -127,10 +118,10 @@ def _counted(verdicts: Sequence[str]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).most_common())
 
 
-def claims_table(told: Mapping[str, Any]) -> list[str]:
-    """Returns the lines of a table of claims, each with its two sides, its margin and verdict."""
-    body = []
-    for claim in told["claims"]:
+def claims_table(results: Mapping[str, Any]) -> str:
+    """Returns a table of claims, each with its two sides, its margin and verdict."""
+    claims, body = results["claims"], []
+    for claim in claims:
         margin = "—" if claim["margin"] is None else f"{claim['margin']:+.3f}"
         if claim["low"] is not None:
             margin += f" [{claim['low']:+.3f}, {claim['high']:+.3f}]"
@@ -138,19 +129,17 @@ def claims_table(told: Mapping[str, Any]) -> list[str]:
         words = [claim["name"], claim["statement"], _bound(claim)]
         seeds = [_counted(claim["seed_verdicts"])] if "seed_verdicts" in claim else []
         body.append([*words, *sides, margin, f"**{claim['verdict']}**", *seeds])
-    some = lambda key: any(key in claim for claim in told["claims"])
-    sides = ["left", "right"] if some("left_told") else []
-    seeds = ["seed by seed"] if some("seed_verdicts") else []
+    sides = ["left", "right"] if any("left_told" in claim for claim in claims) else []
+    seeds = ["seed by seed"] if any("seed_verdicts" in claim for claim in claims) else []
     header = ["claim", "in words", "in numbers", *sides, "margin", "verdict", *seeds]
-    return _left(markdown_table(header, body), 3)
+    return page.table(header, body, words=3)
 
 
 def _sources(stage: Stage) -> tuple[str, ...]:
-    names = (text.removeprefix("stage:").partition("/")[0] for text in stage.inputs)
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(split_reference(text)[0] for text in stage.inputs))
 
 
-def _stages(stages: Sequence[Stage]) -> list[str]:
+def _stages(stages: Sequence[Stage]) -> str:
     body = [
         [
             f"{number}. {stage.name}{' (optional)' if stage.optional else ''}",
@@ -164,26 +153,33 @@ def _stages(stages: Sequence[Stage]) -> list[str]:
     ]
     total = ["all", "", "", "", "", clock(sum(stage.seconds for stage in stages))]
     header = ["stage", "pipeline", "what it does", "reads", "what came out", "time"]
-    return _left(markdown_table(header, [*body, total]), 4)
+    return page.table(header, [*body, total], words=4)
 
 
-def _artefacts(stages: Sequence[Stage]) -> list[str]:
+def _artefacts(stages: Sequence[Stage]) -> str:
     body = [
-        [f"stages/{stage.name}/{name}", f"{file.get('rows', '—')}", f"{file['bytes']:,}",
-         f"`{file['sha256'][:16]}`"]
+        [
+            f"stages/{stage.name}/{name}",
+            f"{file.get('rows', '—')}",
+            f"{file['bytes']:,}",
+            f"`{file['sha256'][:16]}`",
+        ]
         for stage in stages
         if stage.done is not None
         for name, file in stage.done["artefacts"].items()
-    ]  # fmt: skip
-    return markdown_table(["file", "rows", "bytes", "sha256 begins"], body)
+    ]
+    return page.table(["file", "rows", "bytes", "sha256 begins"], body)
 
 
-def _warning(stages: Sequence[Stage]) -> list[str]:
+def _warning(stages: Sequence[Stage]) -> str:
+    """Names the stages that no longer fit; "" if all do."""
     stale = [stage.name for stage in stages if stage.stale]
     if not stale:
-        return []
-    return [f"**Not of one piece:** {', '.join(stale)} were made from things that changed since. "
-            "The command without `only` tells what, and how to run them again.", ""]  # fmt: skip
+        return ""
+    return (
+        f"**Not of one piece:** {', '.join(stale)} were made from things that changed since. "
+        "The command without `only` tells what, and how to run them again."
+    )
 
 
 def write_stage_report(
@@ -200,7 +196,7 @@ def write_stage_report(
       workdir: of the run.
       title: above both.
       stages: in their order.
-      results: of `results`.
+      results: of `claims.results`.
       facts: of the run, nested.
 
     Returns:
@@ -228,43 +224,25 @@ def write_stage_report(
         level=results["level"],
     )
     measured = any(results["models"].values())
-    text = [
-        f"# {title}",
-        "",
-        *_warning(stages),
-        "![The stages and what they read of each other](pipeline.png)",
-        "",
+    blocks = [
+        _warning(stages),
+        page.picture("The stages and what they read of each other", "pipeline.png"),
         "## Stage by stage",
-        "",
-        *(stage_table(results) if measured else ["No model was examined."]),
-        "",
+        stage_table(results) if measured else "No model was examined.",
         f"In brackets the {results['level']:.0%} interval. A dash: not measured.",
-        "",
-        "![Each measure over the models](stages.png)",
-        "",
+        page.picture("Each measure over the models", "stages.png"),
         "## Claims",
-        "",
-        *(claims_table(results) if results["claims"] else ["None."]),
-        "",
+        claims_table(results) if results["claims"] else "None.",
         "The margin is by how much the left side exceeds the right, its interval over questions "
         "that both models answered where these are the same. A claim holds or does not hold "
         "where the margin's whole interval says so; else it is within noise.",
-        "",
         "## Stages",
-        "",
-        *flowchart(nodes),
-        "",
-        *_stages(stages),
-        "",
+        flowchart(nodes),
+        _stages(stages),
         "## Lineage",
-        "",
         "lineage.json holds what each stage was made from; `--config=configs/lineage.py "
         f"--config.path={workdir}` derives every hash again.",
-        "",
-        *_artefacts(stages),
-        "",
-        *markdown_table(["fact", "value"], facts_table(facts, "")),
+        _artefacts(stages),
+        page.facts(facts, "fact"),
     ]
-    path = workdir / "report.md"
-    path.write_text("\n".join(text) + "\n", encoding="utf-8")
-    return path
+    return page.write_page(workdir, title, blocks)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from r1jax.config import UserError
+from r1jax.io.disk import write_json
 from r1jax.io.progress import clock
 from r1jax.io.summary import check_writable, facts, peak_memory_bytes, write_summary
-from r1jax.pipelines.recipe import lineage
+from r1jax.pipelines.recipe import claims, lineage
 from r1jax.pipelines.recipe import report as stage_report
 from r1jax.pipelines.recipe.config import (
     R1Config,
@@ -117,14 +118,14 @@ def _report(config: R1Config, stages: Stages, seconds: Mapping[str, float]) -> P
     }
     shown = sorted(config.report.models.items(), key=lambda item: order.index(item[1]))
     columns = {column: found.get(name, {}).get("columns") for column, name in shown}
-    claims = [dataclasses.asdict(claim) for claim in config.report.claims]
+    asserted = [dataclasses.asdict(claim) for claim in config.report.claims]
     answers = {column: found.get(name, {}).get("by_question", {}) for column, name in shown}
-    results = stage_report.results(columns, answers, claims, level=config.report.level)
+    results = claims.results(columns, answers, asserted, level=config.report.level)
     # all stages of the whole command were checked one by one
     stale = stages.stale() if config.only else []
     if stale:
         print(f"made from things that changed since: {', '.join(stale)}", flush=True)
-    lineage.write_json(stages.workdir / "results.json", {"seed": config.seed, **results})
+    write_json(stages.workdir / "results.json", {"seed": config.seed, **results}, indent=1)
     told = [
         stage_report.Stage(
             name=stage.name,

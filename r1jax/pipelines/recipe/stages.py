@@ -14,6 +14,7 @@ from typing import Any
 
 from r1jax.config import UserError, flatten
 from r1jax.io.digests import differences
+from r1jax.io.disk import write_json
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 from r1jax.pipelines.recipe.config import (
@@ -151,7 +152,7 @@ class Stages:
             self.check(stage, lineage.read_json(begun))
         # a stage that other code began says so: its artefacts are of both
         began = lineage.read_json(begun)["code"] if going_on else self.code
-        lineage.write_json(begun, {**made_by, "code": began})
+        write_json(begun, {**made_by, "code": began}, indent=1)
         more = "; going on" if going_on else ""
         print(f"{self.headed(stage)}: {stage.what}{more}", flush=True)
         start = time.monotonic()
@@ -170,7 +171,7 @@ class Stages:
             "code": self.code,
             **({} if began == self.code else {"begun_by": began}),
         }
-        lineage.write_json(folder / "done.json", told)
+        write_json(folder / "done.json", told, indent=1)
         self.done[stage.name] = told
 
     def seconds(self, stage: StageConfig) -> float:
@@ -189,6 +190,6 @@ def _timing(folder: Path) -> dict[str, Any]:
 
 def _spent(folder: Path, seconds: float) -> None:
     """Adds the seconds of a process to a stage's; one that was killed hard leaves none."""
-    told = _timing(folder)
-    told = {"seconds": told["seconds"] + seconds, "processes": told["processes"] + 1}
-    lineage.write_json(folder / "timing.json", told)
+    timing = _timing(folder)
+    timing = {"seconds": timing["seconds"] + seconds, "processes": timing["processes"] + 1}
+    write_json(folder / "timing.json", timing, indent=1)

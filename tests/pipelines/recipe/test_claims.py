@@ -114,8 +114,8 @@ def test_seeds_are_merged_with_students_t_over_their_means(tmp_path):
     # the seeds move both models together: the difference is far surer than either
     (c,) = got["claims"]
     assert c["verdict"] == "holds" and c["margin"] == pytest.approx(0.1) and c["low"] > 0.08
-    assert "| x | 0.600 [" in "\n".join(report.stage_table(got))
-    table = "\n".join(report.claims_table(got))
+    assert "| x | 0.600 [" in report.stage_table(got)
+    table = report.claims_table(got)
     assert "+0.100 [" in table and "| seed by seed |" in table
     assert c["seed_verdicts"] == ["holds"] * 3 and "| 3 holds |" in table
 

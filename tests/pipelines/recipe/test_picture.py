@@ -113,7 +113,7 @@ def test_every_kind_that_a_stage_may_be_has_a_colour():
 
 
 def test_a_flowchart_has_a_box_a_stage_and_an_arrow_a_reading():
-    lines = flowchart.flowchart(RECIPE)
+    lines = flowchart.flowchart(RECIPE).splitlines()
     assert lines[:2] == ["```mermaid", "flowchart TD"] and lines[-1] == "```"
     assert '    s2["samples<br/>pipeline<br/>12 rows"]' in lines
     assert '    s10["end<br/>pipeline<br/>12 rows"]' in lines  # "end" would end the chart as an id
@@ -125,5 +125,5 @@ def test_a_flowchart_has_a_box_a_stage_and_an_arrow_a_reading():
 
 def test_a_flowchart_escapes_what_means_something_to_it():
     odd = node('a"b', figure="x < 1 & `y` #2 → 3")
-    (box,) = [line for line in flowchart.flowchart([odd]) if line.startswith("    s1[")]
+    (box,) = [line for line in flowchart.flowchart([odd]).splitlines() if line.startswith("    s1[")]
     assert box == '    s1["a#quot;b<br/>pipeline<br/>x #lt; 1 #amp; #96;y#96; #35;2 → 3"]'
