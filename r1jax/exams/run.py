@@ -1,18 +1,23 @@
 """An exam under way: questions in units, each sampled, judged and stored by itself."""
 
+import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
+from r1jax import sharding
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.asking import AskConfig, open_asker
 from r1jax.exams.examiner import Answered, Examiner, answer_rows, known_to_all
 from r1jax.exams.job import Job
+from r1jax.exams.reward_models import Preference, PreferenceConfig
 from r1jax.io.disk import write_jsonl
 from r1jax.rewards.combine import Rewarder
 
@@ -22,6 +27,8 @@ ANSWERS = "answers.jsonl"
 
 class Exam:
     """The questions in units: a batch of questions, and some of their samples.
+
+    `open_exam` makes one.
 
     Args:
       config: the model that is asked, and how.
@@ -97,8 +104,15 @@ class Exam:
         at_once = self.config.samples_at_once
         return answer_rows(answered, samples=at_once, first=unit % self.blocks * at_once)
 
+    def question_fields(self) -> dict[str, Row]:
+        """Returns by id the fields that an answer stores of its question."""
+        return {
+            q.id: {"question": q.question, "opened": self.examiner.prompt(q).opens_thought}
+            for q in self.questions
+        }
+
     def write_questions(self, path: Path) -> None:
-        """What was asked, for readers and for judging again."""
+        """Writes the questions and their prompts, for readers and for judging again."""
         prompts = map(self.examiner.prompt, self.questions)
         rows = (
             {
@@ -115,6 +129,44 @@ class Exam:
             for q, prompt in zip(self.questions, prompts, strict=True)
         )
         write_jsonl(path, rows)
+
+
+@contextlib.contextmanager
+def open_exam(
+    config: Any,
+    questions: list[Problem],
+    *,
+    name: str,
+    preferences: Mapping[str, PreferenceConfig],
+) -> Iterator[Exam]:
+    """Enters the mesh, opens the judges and the model; closes the judges at the end.
+
+    Args:
+      config: of a run that asks a model: it has pipeline (which names the random stream), ask,
+        samples, reward, execution and mesh.
+      questions: to ask.
+      name: of the exam, for progress and errors.
+      preferences: the reward models that judge too, by name.
+
+    Raises:
+      UserError: names the question that cannot be judged or fits no bucket, or the file of a model
+        that is missing or damaged.
+    """
+    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
+        learned = {
+            part: Preference(preference, how=config.execution, mesh=mesh)
+            for part, preference in preferences.items()
+        }
+        with closing(Rewarder(config.reward, learned=learned)) as rewarder:
+            yield Exam(
+                config.ask,
+                mesh,
+                rewarder,
+                questions,
+                name=name,
+                samples=config.samples,
+                stream=config.pipeline,
+            )
 
 
 def tokens_sampled(answers: Path) -> int:

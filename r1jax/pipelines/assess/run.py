@@ -8,12 +8,9 @@ table, and the completions of one of them also tell form: format, readability, l
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1jax import sharding
 from r1jax.config import UserError, flatten
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.files.jsonl import read_jsonl
@@ -21,14 +18,12 @@ from r1jax.data.tasks.problems import Problem
 from r1jax.data.tasks.splits import splits_of
 from r1jax.exams.job import Job, model_fingerprint
 from r1jax.exams.results import right
-from r1jax.exams.reward_models import Preference
-from r1jax.exams.run import ANSWERS, Exam, ask
+from r1jax.exams.run import ANSWERS, ask, open_exam
 from r1jax.io.disk import write_json
 from r1jax.pipelines.assess.config import AssessConfig, AssessExam
 from r1jax.pipelines.assess.measures import Row, check_measure, measured
 from r1jax.reports import page
 from r1jax.reports.markdown import span
-from r1jax.rewards.combine import Rewarder
 
 __all__ = ["AssessConfig", "AssessExam", "run"]
 
@@ -71,32 +66,14 @@ def run(config: AssessConfig, workdir: Path) -> None:
     questions = _questions(config)
     everything = [p for problems in questions.values() for p in problems]
     exam_of = {p.id: name for name, problems in questions.items() for p in problems}
-    with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
-        learned = {
-            name: Preference(p, how=config.execution, mesh=mesh)
-            for name, p in config.preferences.items()
-        }
-        with closing(Rewarder(config.reward, learned=learned)) as rewarder:
-            exam = Exam(
-                config.ask,
-                mesh,
-                rewarder,
-                everything,
-                name=config.name,
-                samples=config.samples,
-                stream="assess",
-            )
-            job.begin()
-            added = {
-                p.id: {
-                    "exam": exam_of[p.id],
-                    "question": p.question,
-                    "opened": exam.examiner.prompt(p).opens_thought,
-                }
-                for p in everything
-            }
-            finish = partial(_finished, added)
-            ask(exam, job, finish=finish, counts=right, shown="right")
+    with open_exam(config, everything, name=config.name, preferences=config.preferences) as exam:
+        job.begin()
+        fields = exam.question_fields()
+
+        def finished(row: Row) -> dict[str, Any]:
+            return {**row, "exam": exam_of[row["id"]], **fields[row["id"]]}
+
+        ask(exam, job, finish=finished, counts=right, shown="right")
     rows = read_jsonl(workdir / ANSWERS)
     results = measured(rows, config)
     write_json(workdir / "results.json", results, indent=1)
@@ -110,11 +87,6 @@ def run(config: AssessConfig, workdir: Path) -> None:
     _write_report(config, results, workdir)
     columns = ", ".join(f"{name} {span(column)}" for name, column in results["columns"].items())
     print(f"{config.name}: {columns}", flush=True)
-
-
-def _finished(added: Mapping[str, Row], row: Row) -> dict[str, Any]:
-    """An answer with what is stored of its question."""
-    return {**row, **added[row["id"]]}
 
 
 def _write_report(config: AssessConfig, results: dict[str, Any], workdir: Path) -> None:

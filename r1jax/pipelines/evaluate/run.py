@@ -7,11 +7,9 @@ majority's correctness. Answers are stored as they come; a killed run goes on wh
 import dataclasses
 import hashlib
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from r1jax import sharding
 from r1jax.config import UserError, flatten
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.files.jsonl import read_jsonl
@@ -20,12 +18,11 @@ from r1jax.data.tasks.problems import Problem, question_digest
 from r1jax.data.tasks.splits import splits_of
 from r1jax.exams import results as answers
 from r1jax.exams.job import Job, model_fingerprint
-from r1jax.exams.run import ANSWERS, Exam, ask
+from r1jax.exams.run import ANSWERS, Exam, ask, open_exam
 from r1jax.io.disk import write_json, write_jsonl
 from r1jax.pipelines.evaluate.config import EvaluateConfig
 from r1jax.reports.exam import write_exam_report
 from r1jax.reports.markdown import span
-from r1jax.rewards.combine import Rewarder
 from r1jax.rewards.judge import OPEN
 
 
@@ -82,22 +79,10 @@ def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | N
 def run(config: EvaluateConfig, workdir: Path) -> None:
     """Writes answers.jsonl, results.json, pass_rates.jsonl, report.md and report.png."""
     job = Job(config, workdir, _request)
-    with (
-        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
-        closing(Rewarder(config.reward, learned={})) as rewarder,
-    ):
-        questions = _questions(config)
-        digests = {q.id: question_digest(q.question) for q in questions}
-        theirs = _theirs(config, digests)
-        exam = Exam(
-            config.ask,
-            mesh,
-            rewarder,
-            questions,
-            name=config.name,
-            samples=config.samples,
-            stream="evaluate",
-        )
+    questions = _questions(config)
+    digests = {q.id: question_digest(q.question) for q in questions}
+    theirs = _theirs(config, digests)
+    with open_exam(config, questions, name=config.name, preferences={}) as exam:
         job.begin()
         exam.write_questions(workdir / "questions.jsonl")
         ask(exam, job, finish=dict, counts=answers.right, shown="right")

@@ -9,11 +9,9 @@ with another `keep`, `prefer` or `mixture`, it chooses anew from those that are 
 import dataclasses
 import itertools
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from r1jax import sharding
 from r1jax.config import UserError, flatten
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.rows.filters import active, rejections
@@ -24,12 +22,11 @@ from r1jax.data.tasks.evaluation_questions import evaluation_questions
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.tasks.selection import drawn
 from r1jax.exams.job import Job, batches_of, model_fingerprint, tell_task
-from r1jax.exams.run import ANSWERS, Exam, ask, tokens_sampled
+from r1jax.exams.run import ANSWERS, Exam, ask, open_exam, tokens_sampled
 from r1jax.pipelines.sample.config import MixtureConfig, SampleConfig
 from r1jax.pipelines.sample.mixture import Mixture
 from r1jax.pipelines.sample.tally import Tally
 from r1jax.reports.sampling import write_sample_report
-from r1jax.rewards.combine import Rewarder
 from r1jax.text.thought import whole
 
 __all__ = ["MixtureConfig", "SampleConfig", "run"]
@@ -47,10 +44,10 @@ def _questions(config: SampleConfig, data: tasks.TaskData) -> Iterator[tuple[str
         start += size
 
 
-def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) -> None:
-    """Raises if a question that is asked is an evaluation question, before any work."""
+def _check_disjoint(questions: list[Problem], evaluation: Evaluation) -> None:
+    """Checks, before any work, that no question is an evaluation question."""
     index = evaluation.indexed(n=None)
-    hits = decontamination.find_hits({p.id: p.question for _, p in asked}, index, n=None)
+    hits = decontamination.find_hits({p.id: p.question for p in questions}, index, n=None)
     if hits:
         raise UserError(
             f"task: {len(hits)} training questions are evaluation questions, first {hits[0].id}, "
@@ -60,27 +57,14 @@ def _check_disjoint(asked: list[tuple[str, Problem]], evaluation: Evaluation) ->
 
 def _request(config: SampleConfig) -> dict[str, Any]:
     """What the answers are a function of: how they are chosen and mixed later changes none."""
-    asked = dataclasses.replace(config, keep=1, prefer="first", mixture={}, shard_rows=1, level=0.5)
+    request = dataclasses.replace(
+        config, keep=1, prefer="first", mixture={}, shard_rows=1, level=0.5
+    )
     return {
-        **flatten(asked),
+        **flatten(request),
         "files_sha256": tasks.files_digest(config.task),
         "model_fingerprint": model_fingerprint(config.model),
     }
-
-
-class _Finisher:
-    """Makes an exam's row a sampled one: with its question, its domain, and what rejects it."""
-
-    def __init__(self, config: SampleConfig, exam: Exam, domains: dict[str, str]):
-        self.config, self.domains = config, domains
-        self.questions = {
-            q.id: {"question": q.question, "opened": exam.examiner.prompt(q).opens_thought}
-            for q in exam.questions
-        }
-
-    def __call__(self, row: Row) -> Row:
-        whole = {**row, **self.questions[row["id"]], "domain": self.domains[row["id"]]}
-        return {**whole, "rejected_by": list(rejections(whole, self.config.filters))}
 
 
 def _by_question(config: SampleConfig, path: Path, questions: list[Problem]) -> Iterator[list[Row]]:
@@ -127,31 +111,23 @@ def run(config: SampleConfig, workdir: Path) -> None:
         an evaluation question among them, or no sample that is fit.
     """
     job = Job(config, workdir, _request)
-    with (
-        sharding.use(**dataclasses.asdict(config.mesh)) as mesh,
-        closing(Rewarder(config.reward, learned={})) as rewarder,
-    ):
-        data = tasks.load_task(config.task)
-        asked = list(_questions(config, data))
-        domains = {problem.id: name for name, problem in asked}
-        evaluation = evaluation_questions(config.task, data)
-        _check_disjoint(asked, evaluation)
-        mixture = Mixture(config, evaluation)
-        questions = [problem for _, problem in asked]
-        exam = Exam(
-            config.ask,
-            mesh,
-            rewarder,
-            questions,
-            name=config.pipeline,
-            samples=config.samples,
-            stream="sample",
-        )
+    data = tasks.load_task(config.task)
+    pairs = list(_questions(config, data))
+    questions, domains = [p for _, p in pairs], {p.id: domain for domain, p in pairs}
+    evaluation = evaluation_questions(config.task, data)
+    _check_disjoint(questions, evaluation)
+    mixture = Mixture(config, evaluation)
+    with open_exam(config, questions, name=config.pipeline, preferences={}) as exam:
         job.begin()
         exam.write_questions(workdir / "questions.jsonl")
         tell_task(data, workdir)
-        finish = _Finisher(config, exam, domains)
-        ask(exam, job, finish=finish, counts=_is_fit, shown="yield")
+        fields = exam.question_fields()
+
+        def finished(row: Row) -> Row:
+            answer = {**row, **fields[row["id"]], "domain": domains[row["id"]]}
+            return {**answer, "rejected_by": list(rejections(answer, config.filters))}
+
+        ask(exam, job, finish=finished, counts=_is_fit, shown="yield")
     tally = Tally(config, sorted({*domains.values()}))
     with ShardWriter(workdir / "sft", rows=config.shard_rows) as writer:
         for rows in _by_question(config, workdir / ANSWERS, questions):

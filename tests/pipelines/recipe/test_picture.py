@@ -125,5 +125,7 @@ def test_a_flowchart_has_a_box_a_stage_and_an_arrow_a_reading():
 
 def test_a_flowchart_escapes_what_means_something_to_it():
     odd = node('a"b', figure="x < 1 & `y` #2 → 3")
-    (box,) = [line for line in flowchart.flowchart([odd]).splitlines() if line.startswith("    s1[")]
+    (box,) = [
+        line for line in flowchart.flowchart([odd]).splitlines() if line.startswith("    s1[")
+    ]
     assert box == '    s1["a#quot;b<br/>pipeline<br/>x #lt; 1 #amp; #96;y#96; #35;2 → 3"]'
