@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy import special, stats
 
 from r1jax.data.rows.preferences import Encoded, Kind, turns_of_user
-from r1jax.exams.statistics import mean_interval
+from r1jax.exams.statistics import mean, mean_and_ends
 
 BINS = 10
 
@@ -54,12 +54,9 @@ def over_questions(
     by_question: dict[str, list[float]] = defaultdict(list)
     for value, question in zip(values_B.tolist(), questions, strict=True):
         by_question[question].append(value)
-    means_Q = np.array([np.mean(values) for values in by_question.values()])
-    told = {"rows": len(values_B), "questions": len(means_Q)}
-    if len(means_Q) < 2:
-        mean = float(means_Q.mean()) if len(means_Q) else None
-        return {**told, "mean": mean, "low": None, "high": None}
-    return {**told, **mean_interval(means_Q, level=level)._asdict()}
+    means = [float(np.mean(values)) for values in by_question.values()]
+    score = mean_and_ends(means, level=level)
+    return {"rows": len(values_B), "questions": len(means), **score}
 
 
 def correlation(x_B: Float[np.ndarray, " B"], y_B: Float[np.ndarray, " B"]) -> float | None:
@@ -80,10 +77,6 @@ def area(scores_B: Float[np.ndarray, " B"], is_one_B: Bool[np.ndarray, " B"]) ->
 
 def _won(difference_B: Float[np.ndarray, " B"]) -> Float[np.ndarray, " B"]:
     return (np.sign(difference_B) + 1) / 2
-
-
-def _mean(values_B: np.ndarray) -> float | None:
-    return float(values_B.mean()) if len(values_B) else None
 
 
 def _of_pairs(
@@ -113,13 +106,14 @@ def _of_pairs(
         "calibration_error": error,
         "reliability": table,
         "mean_lengths": {
-            "chosen": float(lengths_B2[:, 0].mean()), "rejected": float(lengths_B2[:, 1].mean())
+            "chosen": float(lengths_B2[:, 0].mean()),
+            "rejected": float(lengths_B2[:, 1].mean()),
         },
         "accuracy_where_chosen_is": by_length,
         "longer_wins": over_questions(_won(longer_B), questions, level=level),
         "score_length_correlation": correlation(scores_B2.ravel(), lengths_B2.ravel()),
         "difference_correlation": correlation(ahead_B, longer_B),
-    }  # fmt: skip
+    }
 
 
 def _of_labels(
@@ -139,7 +133,7 @@ def _of_labels(
         "auc": area(scores_B, safe_B),
         "calibration_error": error,
         "reliability": table,
-        "mean_lengths": {"safe": _mean(lengths_B[safe_B]), "unsafe": _mean(lengths_B[~safe_B])},
+        "mean_lengths": {"safe": mean(lengths_B[safe_B]), "unsafe": mean(lengths_B[~safe_B])},
         "auc_of_length": area(lengths_B, safe_B),
         "score_length_correlation": correlation(scores_B, lengths_B),
     }

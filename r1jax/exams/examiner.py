@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 
 from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem, ProblemSource
+from r1jax.exams.statistics import mean
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.judge import OPEN
 from r1jax.rewards.score import Score
@@ -130,10 +131,10 @@ class Examiner:
                 texts, prompts, rows, lengths, truncated, strict=True
             )
         ]
-        mine = own_rows(len(completions))
+        own = own_rows(len(completions))
         scores = self.rewarder(
-            [completions[b] for b in mine],
-            first=mine.start,
+            [completions[b] for b in own],
+            first=own.start,
             seed=self.seed * 1_000_003 + step,
             cap=cap,
         )
@@ -177,23 +178,18 @@ def answer_rows(answered: Answered, *, samples: int, first: int) -> list[dict[st
     ]
 
 
-def mean(values: Iterable[Any]) -> float | None:
-    there = list(values)
-    return float(np.mean(there)) if there else None
-
-
 def mean_parts(answered: Answered) -> dict[str, float | None]:
     """Mean of each part of the reward, over the samples that it judges and could be judged.
 
     Where reward models judge, there is no accuracy.
     """
-    told: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for problem, score in zip(answered.problems, answered.scores, strict=True):
         for name, value in score.parts.items():
-            there = told.setdefault(name, [])
+            judged = values.setdefault(name, [])
             if not score.error and not (name == "accuracy" and problem.kind in OPEN):
-                there.append(value)
-    return {name: mean(values) for name, values in told.items()}
+                judged.append(value)
+    return {name: mean(part) for name, part in values.items()}
 
 
 def reflective_share(completions: Iterable[str], words: tuple[str, ...]) -> float | None:

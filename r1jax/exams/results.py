@@ -76,16 +76,9 @@ def right(row: Row) -> bool:
     return row["value"] >= 1
 
 
-def _mean(values: Sequence[float | int]) -> float | None:
-    return float(np.mean(values)) if len(values) else None
-
-
 def _interval(means: Sequence[float], level: float) -> dict[str, float | int | None]:
-    """The mean over questions and its ends; None for what so few questions cannot tell."""
-    if len(means) < 2:
-        return {"questions": len(means), "mean": _mean(means), "low": None, "high": None}
-    interval = statistics.mean_interval(np.array(means, np.float64), level=level)
-    return {"questions": len(means), **interval._asdict()}
+    """How many questions, the mean over them and its ends."""
+    return {"questions": len(means), **statistics.mean_and_ends(means, level=level)}
 
 
 def accuracies(questions: Questions) -> dict[str, float]:
@@ -116,7 +109,7 @@ def _cons_at(questions: Questions, k: int) -> list[float]:
 def _lengths(rows: Sequence[Row]) -> dict[str, float | int | None]:
     tokens = [row["tokens"] for row in rows]
     median = float(np.median(tokens)) if tokens else None
-    return {"answers": len(tokens), "mean": _mean(tokens), "median": median}
+    return {"answers": len(tokens), "mean": statistics.mean(tokens), "median": median}
 
 
 def _histogram(kinds: Mapping[str, Sequence[Row]]) -> dict[str, list[float] | list[int]]:
@@ -150,14 +143,14 @@ def _table(questions: Questions, field: str, level: float) -> dict[str, dict[str
         table[label] = {
             **_interval(list(accuracies(mine).values()), level),
             "questions": len(mine),
-            "mean_length": _mean(tokens),
+            "mean_length": statistics.mean(tokens),
         }
     return table
 
 
 def _if_errors_were(questions: Questions, value: bool) -> float | None:
     """pass@1 had every errored answer been right, or wrong."""
-    return _mean(
+    return statistics.mean(
         [
             float(np.mean([value if row["error"] else right(row) for row in rows]))
             for rows in questions.values()
@@ -223,9 +216,9 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
             "pass_at_1_if_right": _if_errors_were(asked, True),
         },
         "rates": {
-            "truncation": _mean([bool(row["truncated"]) for row in rows]),
-            "format": _mean([float(row["format"]) for row in rows]),
-            "error": _mean([bool(row["error"]) for row in rows]),
+            "truncation": statistics.mean([bool(row["truncated"]) for row in rows]),
+            "format": statistics.mean([float(row["format"]) for row in rows]),
+            "error": statistics.mean([bool(row["error"]) for row in rows]),
         },
         "lengths": {name: _lengths(kind) for name, kind in kinds.items()},
         "length_histogram": _histogram(kinds),

@@ -6,8 +6,8 @@ averaged here is first one number a question. Questions may then have unlike num
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence, Set
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -48,6 +48,12 @@ class Comparison(NamedTuple):
     high: float
     p_t: float | None
     p_flip: float
+
+
+def mean(values: Iterable[Any]) -> float | None:
+    """Returns the mean of numbers or booleans; None of none."""
+    known = list(values)
+    return float(np.mean(known)) if known else None
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -153,6 +159,20 @@ def mean_interval(
     error = float(means_Q.std(ddof=1)) / math.sqrt(n_questions)
     reach = float(stats.t.ppf((1 + level) / 2, n_questions - 1)) * error
     return Interval(mean, max(bounds[0], mean - reach), min(bounds[1], mean + reach))
+
+
+def mean_and_ends(
+    means: Sequence[float], *, level: float, bounds: tuple[float, float] = (0.0, 1.0)
+) -> dict[str, float | None]:
+    """Returns mean, low and high, as JSON has them, of one number a question.
+
+    The mean of no question is None, and so are ends that nothing tells: those of a single question,
+    and of equal ones without finite bounds.
+    """
+    if len(means) > 1 and (np.all(np.isfinite(bounds)) or np.ptp(means) >= ROUNDING):
+        values_Q = np.array(means, np.float64)
+        return mean_interval(values_Q, level=level, bounds=bounds)._asdict()
+    return {"mean": mean(means), "low": None, "high": None}
 
 
 def sign_flip_p(differences_Q: Float[np.ndarray, " Q"], *, draws: int, seed: int) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from r1jax.exams.calibration import over_questions
+from r1jax.exams.statistics import mean
 from r1jax.reports import page
 
 LEVEL = 0.95  # of the intervals
@@ -19,10 +20,6 @@ def deltas(row: Mapping[str, Any]) -> list[int]:
     """The verdicts that could be read, from the pair's first reply."""
     both = zip(row["verdicts"], row["swapped"], strict=True)
     return [-verdict if swapped else verdict for verdict, swapped in both if verdict is not None]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _share(values: Sequence[float], questions: Sequence[str]) -> dict[str, Any]:
@@ -66,16 +63,16 @@ def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
         "judgements": sum(len(row["verdicts"]) for row in rows),
         "read": len(verdicts) / sum(len(row["verdicts"]) for row in rows),
         "kept": len(good) / len(rows),
-        "same_level": _mean([float(a == b) for a, b in couples]),
-        "same_winner": _mean([float(np.sign(a) == np.sign(b)) for a, b in couples]),
+        "same_level": mean([float(a == b) for a, b in couples]),
+        "same_winner": mean([float(np.sign(a) == np.sign(b)) for a, b in couples]),
         "first_preferred": _share(
             [_won(v) for v, _ in verdicts], [row["question_id"] for _, row in verdicts]
         ),
-        "first_leads": _mean([float(v) for v, _ in verdicts]),
+        "first_leads": mean([float(v) for v, _ in verdicts]),
         "verdicts": {
             str(level): sum(v == level for v, _ in verdicts) for level in range(2, -3, -1)
         },
-        "mean_lengths": {name: _mean(values) for name, values in lengths.items()},
+        "mean_lengths": {name: mean(values) for name, values in lengths.items()},
         "longer_chosen": _share(ahead["characters"], names),
     }
     if "truths" in rows[0]:
@@ -95,14 +92,14 @@ def of_labels(rows: Rows) -> dict[str, Any]:
     return {
         "safe": _share([float(row["safe"]) for row in rows], [row["question"] for row in rows]),
         "safe_by_domain": {
-            name: _mean([float(row["safe"]) for row in some]) for name, some in by_domain.items()
+            name: mean([float(row["safe"]) for row in some]) for name, some in by_domain.items()
         },
-        "mean_tokens": {kind: _mean(counts) for kind, counts in tokens.items()},
+        "mean_tokens": {kind: mean(counts) for kind, counts in tokens.items()},
     }
 
 
 def write(
-    workdir: str | Path, *, task: str, counts: Mapping[str, int], told: Mapping[str, Any]
+    workdir: str | Path, *, task: str, counts: Mapping[str, int], results: Mapping[str, Any]
 ) -> Path:
     """Writes report.md and returns its path."""
     title = {"pairs": "Pairs of replies, judged", "labels": "Replies, labelled"}[task]
@@ -112,5 +109,5 @@ def write(
         f"are over questions, at {LEVEL:.0%}.",
         "labels": "By the rules of the synthetic world, without noise.",
     }
-    blocks = [page.counts(counts, "count"), page.facts(told, "found"), notes[task]]
+    blocks = [page.counts(counts, "count"), page.facts(results, "found"), notes[task]]
     return page.write_page(workdir, title, blocks)

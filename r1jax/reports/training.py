@@ -6,12 +6,10 @@ from typing import Any
 
 from r1jax.config import UserError
 from r1jax.io.metrics import consensus_of
-from r1jax.reports.curves import flat, plot_rl, rows_of
+from r1jax.reports.curves import flat, rows_of
 from r1jax.reports.markdown import fenced
 from r1jax.reports.page import facts, picture, table, write_page
 from r1jax.reports.panels import Rows, ends_of
-
-__all__ = ["plot_rl", "write_report"]
 
 TABLE = {
     "pass_at_1.mean": "pass@1",
@@ -114,7 +112,7 @@ def write_report(
       summary: facts of the run, nested as they are in summary.json.
       samples_before: dicts of prompt, completion, score and reason; the first three are shown.
       samples_after: the same, after training.
-      plot: draws the run of a directory into a file, such as `plot_rl`.
+      plot: draws the run of a directory into a file, such as `curves.plot_rl`.
 
     Returns:
       The path of report.md.

@@ -13,7 +13,6 @@ from jax.sharding import Mesh
 from configs import rewards
 from r1jax import config as configs
 from r1jax.pipelines.r1_zero import run as r1_zero
-from r1jax.reports import training
 from r1jax.rewards.combine import RewardConfig
 
 ANY_REWARD = configs.build(RewardConfig, rewards.get_config().to_dict())
@@ -65,7 +64,7 @@ def run(trainer) -> Callable[..., None]:
             return state
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training, "plot_rl", plot)
+            patch.setattr(r1_zero, "plot_rl", plot)
             patch.setattr(r1_zero, "Trainer", trainer)
             patch.setattr(r1_zero, "_one_update", watched)
             r1_zero.run(config, workdir)

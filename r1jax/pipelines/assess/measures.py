@@ -11,8 +11,8 @@ from r1jax.config import UserError
 from r1jax.data.rows.readability import readable
 from r1jax.data.tasks.problems import Problem
 from r1jax.data.world import replies, requests
-from r1jax.exams import statistics
 from r1jax.exams.results import right
+from r1jax.exams.statistics import mean_and_ends
 from r1jax.pipelines.assess.config import AssessConfig
 from r1jax.rewards.judge import OPEN
 from r1jax.rewards.parts.format import FORMATS
@@ -96,7 +96,9 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
         means = {q: float(np.mean([v for _, v in pairs])) for q, pairs in questions.items()}
         judge = config.preferences.get(column)
         bounded = judge is None or judge.scale == "sigmoid"
-        columns[column] = _interval(list(means.values()), config.level, bounded=bounded)
+        bounds = (0.0, 1.0) if bounded else (-math.inf, math.inf)
+        score = mean_and_ends([*means.values()], level=config.level, bounds=bounds)
+        columns[column] = {**score, "n": len(means)}
         by_question[column] = {_short_name(q): mean for q, mean in means.items()}
         labels: dict[str, list[float]] = {}
         for q, pairs in questions.items():
@@ -118,11 +120,3 @@ def measured(rows: list[dict[str, Any]], config: AssessConfig) -> dict[str, Any]
 
 def _short_name(question: str) -> str:
     return hashlib.sha256(question.encode()).hexdigest()[:16]
-
-
-def _interval(values: list[float], level: float, *, bounded: bool) -> dict[str, Any]:
-    if len(values) > 1 and (bounded or np.ptp(values) > statistics.ROUNDING):
-        bounds = (0.0, 1.0) if bounded else (-math.inf, math.inf)
-        interval = statistics.mean_interval(np.array(values), level=level, bounds=bounds)
-        return {**interval._asdict(), "n": len(values)}
-    return {"mean": float(np.mean(values)), "low": None, "high": None, "n": len(values)}

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 from r1jax import keys, sharding
-from r1jax.exams.examiner import Answered, known_to_all, mean, mean_parts, rollout_metrics
+from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
+from r1jax.exams.statistics import mean
 from r1jax.exams.training import leave_model, open_trainer, read_samples
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.distill.config import DistillConfig

@@ -182,7 +182,7 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
         clear = [row for row in rows if kept(row, config)]
         counts |= {"seen_twice": twice, "pairs_judged": len(rows), "pairs_kept": len(clear)}
         results = preference.of_pairs(rows, clear)
-    report = preference.write(workdir, task=config.task, counts=counts, told=results)
+    report = preference.write(workdir, task=config.task, counts=counts, results=results)
     seconds = {"judge": time.monotonic() - start}
     job.summarize({"counts": counts, "results": results, "seconds": seconds})
     print(", ".join(f"{name} {n:,}" for name, n in counts.items()), flush=True)

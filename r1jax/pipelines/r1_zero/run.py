@@ -14,7 +14,8 @@ from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.rollout import collect
 from r1jax.pipelines.r1_zero.trainer import Trainer
-from r1jax.reports import training as reports
+from r1jax.reports.curves import plot_rl
+from r1jax.reports.training import write_report
 from r1jax.train import rollouts
 from r1jax.train.loop import Run
 from r1jax.types import Judged, TrainState
@@ -111,12 +112,12 @@ def _finish(trainer: Trainer, state: TrainState, run: Run) -> None:
     summary = leave_model(trainer, state.weights, run, facts)
     first, last = summary["before"], summary["after"]
     before, after = read_samples(run.workdir)
-    report = reports.write_report(
+    report = write_report(
         run.workdir,
         summary={k: v for k, v in summary.items() if k not in ("config", "before", "after")},
         samples_before=before,
         samples_after=after,
-        plot=reports.plot_rl,
+        plot=plot_rl,
     )
     if first:
         scores = [row["pass_at_1"]["mean"] for row in (first, last)]

@@ -147,7 +147,7 @@ def run(config: SampleConfig, workdir: Path) -> None:
 def _tell(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) -> None:
     """Writes report and summary, and says the yields."""
     config, workdir = job.config, job.workdir
-    tallies, composition = tally.told(), {**tally.composition(), **mixture.composition}
+    tallies, composition = tally.by_domain(), {**tally.composition(), **mixture.composition}
     counted = ("sampled", "kept", "rejected", "surplus", "duplicates")
     summary = job.summarize(
         {

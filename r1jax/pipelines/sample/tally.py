@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from r1jax.data.rows.filters import FILTERS
 from r1jax.data.tasks.selection import select
-from r1jax.exams import statistics
+from r1jax.exams.statistics import mean_and_ends
 from r1jax.pipelines.sample.config import SampleConfig
 
 Row = dict[str, Any]
@@ -64,13 +62,7 @@ class Tally:
         """A count, summed over the domains."""
         return sum(counts[name] for counts in self.counts.values())
 
-    def _yield(self, domain: str) -> dict[str, float | None]:
-        shares_Q = np.array(self.shares[domain])
-        if len(shares_Q) < 2:
-            return {"mean": float(shares_Q.mean()), "low": None, "high": None}
-        return statistics.mean_interval(shares_Q, level=self.config.level)._asdict()
-
-    def told(self) -> dict[str, dict[str, Any]]:
+    def by_domain(self) -> dict[str, dict[str, Any]]:
         """Counts by domain; sampled = kept + surplus + duplicates + the sum of rejected."""
         names = ("questions", "answered", "sampled", "fit", "kept", "surplus", "duplicates")
         return {
@@ -78,7 +70,7 @@ class Tally:
                 **{name: counts[name] for name in names},
                 "rejected": {name: self.first[domain][name] for name in FILTERS},
                 "rejected_overall": {name: self.overall[domain][name] for name in FILTERS},
-                "yield": self._yield(domain),
+                "yield": mean_and_ends(self.shares[domain], level=self.config.level),
             }
             for domain, counts in self.counts.items()
         }
