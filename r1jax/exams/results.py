@@ -138,11 +138,11 @@ def _table(questions: Questions, field: str, level: float) -> dict[str, dict[str
         return {}
     table = {}
     for label in sorted(set(labels.values()), key=_natural):
-        mine = {name: samples for name, samples in questions.items() if labels[name] == label}
-        tokens = [row["tokens"] for samples in mine.values() for row in samples]
+        labelled = {name: samples for name, samples in questions.items() if labels[name] == label}
+        tokens = [row["tokens"] for samples in labelled.values() for row in samples]
         table[label] = {
-            **_interval(list(accuracies(mine).values()), level),
-            "questions": len(mine),
+            **_interval(list(accuracies(labelled).values()), level),
+            "questions": len(labelled),
             "mean_length": statistics.mean(tokens),
         }
     return table
@@ -189,15 +189,15 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
         raise UserError(f"exam: got k of {list(ks)}, wanted 1 to the {samples} samples there are")
     known = judged(rows)
     # of what has an answer to be right about; a question is of one kind
-    asked = {name: s for name, s in questions.items() if s[0]["kind"] not in OPEN}
-    right_of = accuracies(asked)
+    answerable = {name: s for name, s in questions.items() if s[0]["kind"] not in OPEN}
+    right_of = accuracies(answerable)
     kinds = {
         "all": rows,
         "right": [row for row in known if right(row)],
         "wrong": [row for row in known if not right(row)],
         "truncated": [row for row in rows if row["truncated"]],
     }
-    values = [[r["value"] for r in judged(s)] for s in asked.values()]
+    values = [[r["value"] for r in judged(s)] for s in answerable.values()]
     return {
         "questions": len(questions),
         "samples": samples,
@@ -205,15 +205,17 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
         "level": level,
         "pass_at_1": _interval(list(right_of.values()), level),
         "mean_value": _interval([float(np.mean(v)) for v in values if v], level),
-        "pass_at": {str(k): _interval(_pass_at(asked, k), level) for k in sorted({1, *ks})},
+        "pass_at": {str(k): _interval(_pass_at(answerable, k), level) for k in sorted({1, *ks})},
         "cons_at": {
-            str(k): _interval(_cons_at(asked, k), level) for k in sorted({*ks}) if samples % k == 0
+            str(k): _interval(_cons_at(answerable, k), level)
+            for k in sorted({*ks})
+            if samples % k == 0
         },
         "errors": {
             "answers": sum(bool(row["error"]) for row in rows),
-            "unjudged": [name for name in asked if name not in right_of],
-            "pass_at_1_if_wrong": _if_errors_were(asked, False),
-            "pass_at_1_if_right": _if_errors_were(asked, True),
+            "unjudged": [name for name in answerable if name not in right_of],
+            "pass_at_1_if_wrong": _if_errors_were(answerable, False),
+            "pass_at_1_if_right": _if_errors_were(answerable, True),
         },
         "rates": {
             "truncation": statistics.mean([bool(row["truncated"]) for row in rows]),
@@ -222,8 +224,8 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
         },
         "lengths": {name: _lengths(kind) for name, kind in kinds.items()},
         "length_histogram": _histogram(kinds),
-        "by_stratum": _table(asked, "stratum", level),
-        "by_subject": _table(asked, "subject", level),
+        "by_stratum": _table(answerable, "stratum", level),
+        "by_subject": _table(answerable, "subject", level),
         "accuracies": right_of,
     }
 

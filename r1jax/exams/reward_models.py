@@ -61,20 +61,20 @@ class Preference:
         )
 
     def __call__(self, completions: Sequence[Completion]) -> list[float | None]:
-        mine = [i for i, c in enumerate(completions) if c.question.kind == self.config.judges]
+        own = [i for i, c in enumerate(completions) if c.question.kind == self.config.judges]
         values: list[float | None] = [None] * len(completions)
-        if not mine:
+        if not own:
             return values
-        asked = [completions[i] for i in mine]
+        judged = [completions[i] for i in own]
         texts = self.score.encoded(
-            [c.question.question for c in asked],
-            [c.text for c in asked],
-            [c.opened for c in asked],
+            [c.question.question for c in judged],
+            [c.text for c in judged],
+            [c.opened for c in judged],
         )
         # bytes that are no text are longer when read back: such a reply cannot be judged
         longest = max(self.config.buckets)
-        fits = [i for i, ids in zip(mine, texts, strict=True) if len(ids) <= longest]
-        for i in mine:
+        fits = [i for i, ids in zip(own, texts, strict=True) if len(ids) <= longest]
+        for i in own:
             values[i] = math.nan
         short = [ids for ids in texts if len(ids) <= longest]
         scores = self.score.ids(self.score.weights, short, tell=quietly)

@@ -99,11 +99,11 @@ class IdScorer:
         scores, scored = [0.0] * len(texts), 0
         # a text is always scored in its own bucket: its score is then a function of it alone
         for width in sorted(set(widths)):
-            mine = [i for i, w in enumerate(widths) if w == width]
-            for start in range(0, len(mine), self.batch):
-                rows = mine[start : start + self.batch]
-                asked = [texts[i] for i in filled(rows, self.batch)]
-                tokens, lengths = padded(asked, width, self.pad_id)
+            alike = [i for i, w in enumerate(widths) if w == width]
+            for start in range(0, len(alike), self.batch):
+                rows = alike[start : start + self.batch]
+                batch = [texts[i] for i in filled(rows, self.batch)]
+                tokens, lengths = padded(batch, width, self.pad_id)
                 put = partial(sharding.put, mesh=self.mesh, what="reward batch")
                 score_B = to_host(
                     self._score(
@@ -168,8 +168,8 @@ def open_reward_model(
         raise UserError(f"reward model {directory}: lacks {[HEAD]}")
     tensors, _ = safetensors.read_header(path)
     if "head_D" not in tensors or tensors["head_D"].shape != (model.d_model,):
-        told = {name: tensor.shape for name, tensor in tensors.items()}
-        raise UserError(f"{path}: got {told}, wanted head_D {(model.d_model,)}")
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        raise UserError(f"{path}: got {shapes}, wanted head_D {(model.d_model,)}")
     head = safetensors.read(tensors["head_D"]).astype(np.float32, copy=False)
     head_D = sharding.put(head, mesh, ("act_embed",), "head_D")
     params = {"network": weights.params, "head_D": jnp.asarray(head_D)}

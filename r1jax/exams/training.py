@@ -68,13 +68,13 @@ class TrainingExam:
         """
         e = self.config
         for split, wanted in (("validation", e.validation), ("test", e.test), ("ood", e.ood)):
-            there = len(self.splits.get(split, []))
-            if wanted > there:
-                raise UserError(f"{self.where}.{split}: {wanted} problems wanted, {there} there")
+            size = len(self.splits.get(split, []))
+            if wanted > size:
+                raise UserError(f"{self.where}.{split}: {wanted} problems wanted, {size} there")
             if wanted:
-                asked = self.splits[split]
-                self.examiner.check(asked, range(wanted), split)
-                answered = sum(asked[i].kind not in OPEN for i in range(wanted))
+                questions = self.splits[split]
+                self.examiner.check(questions, range(wanted), split)
+                answered = sum(questions[i].kind not in OPEN for i in range(wanted))
                 if answered < 2:
                     raise UserError(
                         f"{self.where}.{split}: {answered} of {wanted} questions have an answer to "

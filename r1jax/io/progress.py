@@ -82,8 +82,8 @@ class Progress:
         first = self._step == self._start
         self._step, self._values = step, values
         if self._live is None and (first or step % self._every == 0 or step == self._total):
-            told = "  ".join(f"{name} {number(value)}" for name, value in values.items())
-            line = f"[{clock(self._elapsed())}] {self._title} {self._count()}  {told}"
+            shown = "  ".join(f"{name} {number(value)}" for name, value in values.items())
+            line = f"[{clock(self._elapsed())}] {self._title} {self._count()}  {shown}"
             self.say(f"{line}  ({self._left()})")
 
     def say(self, text: str) -> None:

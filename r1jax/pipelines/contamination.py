@@ -70,16 +70,16 @@ def _questions(path: str) -> Iterator[tuple[str, str]]:
     """Yields "FILE:ROW" and what is asked there, question by question."""
     for where, row in read_rows(Path(path), "jsonl"):
         if "messages" in row:
-            asked = questions_of(row)
+            questions = questions_of(row)
         elif isinstance(row.get("question"), str):
-            asked = turns_of_user(row["question"])
+            questions = turns_of_user(row["question"])
         elif "chosen" in row:
-            asked = turns_of_user(pair_of(row, where)[0])
+            questions = turns_of_user(pair_of(row, where)[0])
         else:
             raise UserError(
                 f"{where}: got the fields {sorted(row)}, wanted messages, question or chosen"
             )
-        yield from ((where, question) for question in asked)
+        yield from ((where, question) for question in questions)
 
 
 def _training(config: ContaminationConfig) -> Iterator[tuple[str, Iterator[tuple[str, str]]]]:
@@ -87,22 +87,22 @@ def _training(config: ContaminationConfig) -> Iterator[tuple[str, Iterator[tuple
     for name, path in config.training.items():
         yield name, _questions(path)
     for name, task in config.tasks.items():
-        asked = each(load_task(task).splits["train"])
-        yield name, ((problem.id, problem.question) for problem in asked)
+        problems = each(load_task(task).splits["train"])
+        yield name, ((problem.id, problem.question) for problem in problems)
 
 
 def _evaluation(config: ContaminationConfig) -> decontamination.Evaluation:
-    said, asked = {}, {}
+    texts, questions = {}, {}
     for name, exam in config.exams.items():
-        there = splits_of(exam.source).get(exam.split, [])
-        if not 1 <= exam.first <= len(there):
+        split = splits_of(exam.source).get(exam.split, [])
+        if not 1 <= exam.first <= len(split):
             raise UserError(
-                f"exams.{name}: first {exam.first}: {len(there)} questions in {exam.split}"
+                f"exams.{name}: first {exam.first}: {len(split)} questions in {exam.split}"
             )
-        texts, problems = own_texts(exam.source), [there[i] for i in range(exam.first)]
-        said[name] = {p.id: texts.get(p.id, p.question) for p in problems}
-        asked[name] = {p.id: p.question for p in problems if p.id in texts}
-    return decontamination.Evaluation(said, asked)
+        own, problems = own_texts(exam.source), [split[i] for i in range(exam.first)]
+        texts[name] = {p.id: own.get(p.id, p.question) for p in problems}
+        questions[name] = {p.id: p.question for p in problems if p.id in own}
+    return decontamination.Evaluation(texts, questions)
 
 
 def run(config: ContaminationConfig, workdir: Path) -> None:
@@ -119,8 +119,8 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
         counts[name] = 0
         for where, question in questions:
             counts[name] += 1
-            found = decontamination.find_hits({where: question}, index, n=config.n)
-            hits += [{"file": name, **hit._asdict()} for hit in found]
+            meetings = decontamination.find_hits({where: question}, index, n=config.n)
+            hits += [{"file": name, **hit._asdict()} for hit in meetings]
     results = {
         "n": config.n,
         "questions": counts,

@@ -92,16 +92,16 @@ def _completion(
     )
 
 
-def _asked(path: str) -> dict[str, tuple[Problem, bool]]:
-    """The questions of a file by their ids, and whether their prompts opened the thought."""
-    found = {}
+def _questions(path: str) -> dict[str, tuple[Problem, bool]]:
+    """Returns the questions of a file by id, and whether their prompts opened the thought."""
+    questions = {}
     for number, row in numbered_jsonl(Path(path)):
         try:
             problem, opened = _problem(row, str(number)), _field(row, "opened", bool, False)
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
-        found[problem.id] = (problem, opened)
-    return found
+        questions[problem.id] = (problem, opened)
+    return questions
 
 
 def read_completions(
@@ -112,25 +112,25 @@ def read_completions(
     Raises:
       UserError: names the line that lacks something, or whose question can never be judged.
     """
-    asked = _asked(config.questions) if config.questions else {}
+    questions = _questions(config.questions) if config.questions else {}
     with_length = bool(config.reward.overlong or config.reward.cosine)
-    found, checked = [], set()
+    pairs, checked = [], set()
     for number, row in numbered_jsonl(Path(config.input)):
         try:
             name = str(row.get("id", number))
-            if asked and name not in asked:
+            if questions and name not in questions:
                 raise UserError(f"id {name!r} is not in {config.questions}")
-            question, opened = asked[name] if asked else (_problem(row, str(number)), False)
-            if not asked or name not in checked:
+            question, opened = questions[name] if questions else (_problem(row, str(number)), False)
+            if not questions or name not in checked:
                 rewarder.check(question)
                 checked.add(name)
             completion = _completion(row, question, opened=opened, with_length=with_length)
         except ValueError as error:
             raise UserError(f"{config.input}:{number}: {error}") from error
-        found.append((row, completion))
-    if not found:
+        pairs.append((row, completion))
+    if not pairs:
         raise UserError(f"{config.input}: empty, wanted at least one line")
-    return found
+    return pairs
 
 
 def _tally(path: Path) -> dict[str, Any]:

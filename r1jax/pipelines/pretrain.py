@@ -211,7 +211,7 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
         config=config,
         total=config.updates,
         shown=("loss", "mtp_loss", "load_max_violation"),
-    ) as here:
+    ) as training:
         tokenizer, rows, held_out = build_corpus(config, workdir)
         model = dataclasses.replace(config.model, n_tokens=tokenizer.size)
         root = keys.root(config.seed)
@@ -224,31 +224,33 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
             axes=forward.logical_axes(model),
         )
         step, measure = _programs(model, config.loss, config.optimizer)
-        restored = here.resume(state, fixed={})
+        restored = training.resume(state, fixed={})
         state = restored.state if restored else state
-        while here.updates < config.updates:
-            with here.phase("data"):
-                batch = packing.batch(rows, seed=config.seed, step=here.updates, size=config.batch)
-            with here.phase("update"):
+        while training.updates < config.updates:
+            with training.phase("data"):
+                batch = packing.batch(
+                    rows, seed=config.seed, step=training.updates, size=config.batch
+                )
+            with training.phase("update"):
                 state, metrics = step(state, sharding.spread_batch(batch, mesh))
-                here.flush()
-            here.count("trained", int((batch.segments_BT > 0).sum()))
-            here.updated(metrics, {})
+                training.flush()
+            training.count("trained", int((batch.segments_BT > 0).sum()))
+            training.updated(metrics, {})
             score = None  # of these weights: a lower loss is a higher score
-            if here.updates % config.evaluate_every == 0 or here.updates == config.updates:
-                here.flush()
+            if training.updates % config.evaluate_every == 0 or training.updates == config.updates:
+                training.flush()
                 row = _held_out(measure, state, held_out, config.batch, mesh)
-                here.evaluated(row)
+                training.evaluated(row)
                 score = -row["loss"]
-            here.after_update(state, extra={}, score=score)
-        here.flush()
+            training.after_update(state, extra={}, score=score)
+        training.flush()
         made_by = {"command": command(), "config": dataclasses.asdict(config)}
         made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}
         save_model(workdir / "model", state.weights, **made)
         plot_pretrain(workdir, workdir / "report.png")
         final = _held_out(measure, state, held_out, config.batch, mesh)
         more = {"held_out": final, "parameters": forward.count_params(model)}
-        here.summarize(state.weights, more)
+        training.summarize(state.weights, more)
         print(f"base model in {workdir / 'model'}, held-out loss {final['loss']:.4f}", flush=True)
 
 

@@ -24,15 +24,15 @@ def _p(value: float | None) -> str:
 
 
 def _headline(results: Results) -> str:
-    asked = results["questions"]
+    questions = results["questions"]
     scores = [("pass@1", results["pass_at_1"])]
     scores += [(f"pass@{k}", score) for k, score in results["pass_at"].items() if k != "1"]
     scores += [(f"cons@{k}", score) for k, score in results["cons_at"].items() if k != "1"]
     if results["mean_value"]["mean"] != results["pass_at_1"]["mean"]:
         scores.append(("mean value, parts counted", results["mean_value"]))
-    few = [score["questions"] < asked for _, score in scores]
+    few = [score["questions"] < questions for _, score in scores]
     body = [
-        [name, span(score) + (f" ({score['questions']} of {asked} questions)" if less else "")]
+        [name, span(score) + (f" ({score['questions']} of {questions} questions)" if less else "")]
         for (name, score), less in zip(scores, few, strict=True)
     ]
     rates = results["rates"]
@@ -42,7 +42,9 @@ def _headline(results: Results) -> str:
         ["not judged", f"{rates['error']:.1%}"],
         ["mean length (tokens)", _length(results["lengths"]["all"]["mean"])],
     ]
-    return page.table(["", f"{asked:,} questions, {results['samples']:,} answers to each"], body)
+    return page.table(
+        ["", f"{questions:,} questions, {results['samples']:,} answers to each"], body
+    )
 
 
 def _errors(results: Results) -> str:

@@ -151,8 +151,8 @@ def bands(rows: Rows, wanted: Sequence[tuple[str, Line, str]]) -> Callable[[Axes
     def draw(ax: Axes) -> bool:
         drawn = 0
         for split, line, style in wanted:
-            mine = [row for row in rows if row.get("split") == split]
-            updates, values = series(mine, line.metric)
+            own = [row for row in rows if row.get("split") == split]
+            updates, values = series(own, line.metric)
             if not np.isfinite(values).any():
                 continue
             few = len(values) < 3
@@ -167,7 +167,7 @@ def bands(rows: Rows, wanted: Sequence[tuple[str, Line, str]]) -> Callable[[Axes
                 lw=1.6,
                 label=line.label,
             )
-            (at, low), (_, high) = (series(mine, metric) for metric in ends_of(line.metric))
+            (at, low), (_, high) = (series(own, metric) for metric in ends_of(line.metric))
             if few:
                 ax.vlines(at, low, high, color=line.colour, lw=1.6, alpha=0.6)
             else:

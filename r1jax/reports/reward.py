@@ -13,12 +13,12 @@ from r1jax.reports.reward_plots import plot_reward
 Results = Mapping[str, Any]
 
 
-def _span(told: Results) -> str:
-    return f"{span(told)} ({told['rows']})"
+def _span(score: Results) -> str:
+    return f"{span(score)} ({score['rows']})"
 
 
 def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
-    told = [
+    shared = [
         ("accuracy (rows)", _span(results["accuracy"])),
         ("ties, half right", f"{results['ties']:.1%}"),
         ("loss (nats)", number(results["loss"])),
@@ -31,7 +31,7 @@ def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
     r = ("correlation of score and length", number(results["score_length_correlation"]))
     if kind == "labels":
         return [
-            *told,
+            *shared,
             ("always the more frequent label", number(results["most_frequent_label"])),
             ("AUC", number(results["auc"])),
             *lengths,
@@ -39,7 +39,7 @@ def _rows(results: Results, kind: str) -> list[tuple[str, str]]:
             r,
         ]
     return [
-        *told,
+        *shared,
         *lengths,
         *[
             (f"accuracy, chosen is {'of equal length' if side == 'equal' else side}", _span(value))

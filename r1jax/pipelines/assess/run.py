@@ -29,20 +29,19 @@ __all__ = ["AssessConfig", "AssessExam", "run"]
 
 
 def _questions(config: AssessConfig) -> dict[str, list[Problem]]:
-    """Those of each exam, with the exam's name before their ids: a question may be in two."""
-    found = {}
+    """Returns those of each exam, its name before their ids: a question may be in two exams."""
+    questions = {}
     for name, exam in config.exams.items():
-        splits = splits_of(exam.source)
-        there = splits.get(exam.split, [])
-        if len(there) < exam.first:
+        split = splits_of(exam.source).get(exam.split, [])
+        if len(split) < exam.first:
             raise UserError(
-                f"exams.{name}: first {exam.first}: only {len(there)} questions in {exam.split}"
+                f"exams.{name}: first {exam.first}: only {len(split)} questions in {exam.split}"
             )
-        asked = [there[i] for i in range(exam.first)]
-        for problem in asked:
+        problems = [split[i] for i in range(exam.first)]
+        for problem in problems:
             check_measure(name, exam.measure, problem)
-        found[name] = [p._replace(id=f"{name}: {p.id}") for p in asked]
-    return found
+        questions[name] = [p._replace(id=f"{name}: {p.id}") for p in problems]
+    return questions
 
 
 def _request(config: AssessConfig) -> dict[str, Any]:

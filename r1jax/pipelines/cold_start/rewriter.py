@@ -25,8 +25,8 @@ _PLACE = re.compile(r"\{(question|thought|answer)\}")
 
 def requested(request: str, *, question: str, thought: str, answer: str) -> str:
     """Returns what the rewriter is asked; braces in the three texts stay as they are."""
-    given = {"question": question, "thought": thought, "answer": answer}
-    return _PLACE.sub(lambda match: given[match[1]], request)
+    texts = {"question": question, "thought": thought, "answer": answer}
+    return _PLACE.sub(lambda match: texts[match[1]], request)
 
 
 def problem(row: dict[str, Any]) -> Problem:
@@ -130,12 +130,12 @@ def by_model(
             rewarder.check(problem(candidate.row))
         asker = open_asker(config.ask(seed=job.config.seed), mesh)
         rewriter = _Rewriter(config, job.config.filters, asker, rewarder)
-        asked = [
+        pairs = [
             (candidate, rewriter.prompt(candidate, thought))
             for candidate, thought in zip(candidates, thoughts, strict=True)
         ]
-        fits = [len(prompt.ids) <= max(config.prompt_buckets) for _, prompt in asked]
-        short = [pair for pair, fit in zip(asked, fits, strict=True) if fit]
+        fits = [len(prompt.ids) <= max(config.prompt_buckets) for _, prompt in pairs]
+        short = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
         batches, written = batches_of(short, config.batch), 0
         with job.store(REWRITTEN, sizes=[*map(len, batches)], title="rewrite") as store:
             for number in store.left:

@@ -79,28 +79,28 @@ def read_input(name: str, config: InputConfig) -> list[Candidate]:
     Raises:
       UserError: names the line that lacks something, or whose question is not there.
     """
-    asked = {}
+    questions = {}
     if config.questions:
-        asked = {
+        questions = {
             row["id"]: {key: row[key] for key in _OF_QUESTIONS if key in row}
             for row in iter_jsonl(Path(config.questions))
             if "id" in row
         }
-    found = []
+    candidates = []
     for number, row in numbered_jsonl(Path(config.path)):
         where = f"{config.path}:{number}"
-        if config.questions and row.get("id") not in asked:
+        if config.questions and row.get("id") not in questions:
             raise UserError(f"{where}: id {row.get('id')!r} is not in {config.questions}")
-        whole = {**asked.get(row.get("id"), {}), **row}
+        whole = {**questions.get(row.get("id"), {}), **row}
         if missing := [key for key in NEEDED if key not in whole]:
             hint = "" if config.questions else "; of an exam's answers tell `questions` too"
             raise UserError(f"{where}: missing fields {missing}{hint}")
-        found.append(Candidate(name, whole, ""))
-        if len(found) == config.limit:
+        candidates.append(Candidate(name, whole, ""))
+        if len(candidates) == config.limit:
             break
-    if not found:
+    if not candidates:
         raise UserError(f"{config.path}: empty, wanted at least one line")
-    return found
+    return candidates
 
 
 def filtered(candidates: list[Candidate], config: FilterConfig) -> Iterable[Candidate | Dropped]:
@@ -170,13 +170,13 @@ def deduplicated(
         if any(other.reply == candidate.reply for other in kept[key]):
             yield Dropped(candidate, "equal reply")
             continue
-        mine = word_grams(_thought(candidate.reply), n=near.n) if near else frozenset()
-        if near and any(overlap(mine, other) >= near.threshold for other in grams[key]):
+        own = word_grams(_thought(candidate.reply), n=near.n) if near else frozenset()
+        if near and any(overlap(own, other) >= near.threshold for other in grams[key]):
             yield Dropped(candidate, "nearly equal reply")
             continue
         if len(kept[key]) == per_question:
             yield Dropped(candidate, "more than per_question")
             continue
         kept[key].append(candidate)
-        grams[key].append(mine)
+        grams[key].append(own)
         yield candidate

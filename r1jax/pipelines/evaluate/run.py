@@ -28,21 +28,21 @@ from r1jax.rewards.judge import OPEN
 
 def _questions(config: EvaluateConfig) -> list[Problem]:
     if config.file is not None:
-        found = load_problems(config.file)
+        questions = load_problems(config.file)
     else:
         assert config.source is not None
         splits = splits_of(config.source)
         if config.split not in splits:
             raise UserError(f"split {config.split!r}: the source has {sorted(splits)}")
         source = splits[config.split]
-        found = [source[i] for i in range(min(config.first or len(source), len(source)))]
-    if open_ := [q for q in found if q.kind in OPEN]:
+        questions = [source[i] for i in range(min(config.first or len(source), len(source)))]
+    if first := next((q for q in questions if q.kind in OPEN), None):
         raise UserError(
-            f"{open_[0].id} is of the kind {open_[0].kind!r}, which has no answer to be right about"
+            f"{first.id} is of the kind {first.kind!r}, which has no answer to be right about"
         )
-    if len(found) < max(config.first, 1):
-        raise UserError(f"first {config.first}: only {len(found)} questions there")
-    return found[: config.first or None]
+    if len(questions) < max(config.first, 1):
+        raise UserError(f"first {config.first}: only {len(questions)} questions there")
+    return questions[: config.first or None]
 
 
 def _request(config: EvaluateConfig) -> dict[str, Any]:
@@ -50,30 +50,29 @@ def _request(config: EvaluateConfig) -> dict[str, Any]:
     digest = hashlib.sha256()
     if config.file is not None:
         add_to_digest(digest, config.file.place, config.file.format)
-    asked = dataclasses.replace(config, compare="", ks=(1,), level=0.5, draws=1)
+    request = dataclasses.replace(config, compare="", ks=(1,), level=0.5, draws=1)
     return {
-        **flatten(asked),
+        **flatten(request),
         "questions_sha256": digest.hexdigest(),
         "model_fingerprint": model_fingerprint(config.model),
     }
 
 
-def _theirs(config: EvaluateConfig, asked: dict[str, str]) -> dict[str, Any] | None:
-    """The other model's results, which must be on the same questions."""
+def _other_results(config: EvaluateConfig, digests: dict[str, str]) -> dict[str, Any] | None:
+    """Reads the other model's results and checks that they are on the same questions."""
     if not config.compare:
         return None
     path = Path(config.compare) / "results.json"
     try:
-        theirs = json.loads(path.read_text())
-        there = theirs["question_sha256"]
+        results = json.loads(path.read_text())
+        others = results["question_sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"compare: {path} holds no results of an exam: {error!r}") from error
-    other = sorted(name for name in there.keys() | asked if there.get(name) != asked.get(name))
-    if other:
+    if odd := sorted(q for q in others.keys() | digests if others.get(q) != digests.get(q)):
         raise UserError(
-            f"compare: {path}: {len(other)} questions are not those of this exam, first {other[0]}"
+            f"compare: {path}: {len(odd)} questions are not those of this exam, first {odd[0]}"
         )
-    return theirs
+    return results
 
 
 def run(config: EvaluateConfig, workdir: Path) -> None:
@@ -81,7 +80,7 @@ def run(config: EvaluateConfig, workdir: Path) -> None:
     job = Job(config, workdir, _request)
     questions = _questions(config)
     digests = {q.id: question_digest(q.question) for q in questions}
-    theirs = _theirs(config, digests)
+    theirs = _other_results(config, digests)
     with open_exam(config, questions, name=config.name, preferences={}) as exam:
         job.begin()
         exam.write_questions(workdir / "questions.jsonl")
@@ -166,7 +165,7 @@ def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> No
         for k, row in table.items()
         if k != "1" and row["mean"] is not None
     )
-    told = ", ".join(f"{name} {value:.3f}" for name, value in rates.items())
-    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{more}; {told}")
+    shares = ", ".join(f"{name} {value:.3f}" for name, value in rates.items())
+    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{more}; {shares}")
     if comparison:
         print(f"against {comparison['against']}: {comparison['difference']:+.3f}", flush=True)

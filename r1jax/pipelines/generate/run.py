@@ -111,17 +111,17 @@ def read_prompts(path: str, asker: Asker) -> list[tuple[dict[str, Any], Prompt]]
     Raises:
       UserError: names the line that has no prompt, several, or one that fits no bucket.
     """
-    asked = []
+    prompts = []
     for number, row in numbered_jsonl(Path(path)):
         try:
             prompt = _prompt(row, asker.tokenizer, asker.config.prompt)
             asker.sampler.bucket([prompt.ids])
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
-        asked.append((row, prompt))
-    if not asked:
+        prompts.append((row, prompt))
+    if not prompts:
         raise UserError(f"{path}: empty, wanted at least one line")
-    return asked
+    return prompts
 
 
 def _rows(

@@ -92,8 +92,8 @@ class AskedJudge:
             swapped = bool(rng.random() < 0.5)
             shown = (pair.one.seen, pair.two.seen)
             first, second = shown[::-1] if swapped else shown
-            asked = verdicts.ask(pair.one.question, first, second)
-            prompts.append((swapped, self.asker.prompt(asked)))
+            request = verdicts.ask(pair.one.question, first, second)
+            prompts.append((swapped, self.asker.prompt(request)))
         return prompts
 
     def check(self, candidates: list[CandidatePair]) -> None:
@@ -105,7 +105,7 @@ class AskedJudge:
                 raise UserError(f"pair {pair.id}: {error}") from error
 
     def __call__(self, batch: Sequence[CandidatePair], number: int) -> list[list[Judgement]]:
-        prompts = [asked for pair in batch for asked in self._prompts(pair)]
+        prompts = [prompt for pair in batch for prompt in self._prompts(pair)]
         rollout = self.asker.draw([prompt.ids for _, prompt in prompts], "judge", number)
         judgements = []
         for (swapped, prompt), ids, mask in zip(

@@ -149,10 +149,10 @@ def _label_row(candidate: Candidate) -> dict[str, Any]:
 
 def _request(config: PreferenceConfig) -> dict[str, Any]:
     """What the verdicts are a function of; which pairs are kept is decided later."""
-    asked = dataclasses.replace(config, margin=0.0, least_verdicts=1)
+    request = dataclasses.replace(config, margin=0.0, least_verdicts=1)
     model = "" if config.model is None else model_fingerprint(config.model.model)
     content = hashlib.sha256(Path(config.input).read_bytes()).hexdigest()
-    return {**flatten(asked), "input_sha256": content, "model_fingerprint": model}
+    return {**flatten(request), "input_sha256": content, "model_fingerprint": model}
 
 
 def run(config: PreferenceConfig, workdir: Path) -> None:
@@ -173,10 +173,12 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
         counts |= {"seen_twice": len(candidates) - len(rows), "labelled": len(rows)}
         results = preference.of_labels(rows)
     else:
-        asked, twice = pairs(candidates, per_question=config.pairs_per_question, seed=config.seed)
-        if not asked:
+        distinct_pairs, twice = pairs(
+            candidates, per_question=config.pairs_per_question, seed=config.seed
+        )
+        if not distinct_pairs:
             raise UserError(f"{config.input}: no question has two replies that differ")
-        _ask(job, asked)
+        _ask(job, distinct_pairs)
         rows = read_jsonl(workdir / JUDGEMENTS)
         write_jsonl(workdir / "pairs.jsonl", _pair_rows(rows, config))
         clear = [row for row in rows if kept(row, config)]
@@ -201,7 +203,7 @@ def _check_known(candidates: Sequence[Candidate], path: str) -> None:
             ) from error
 
 
-def _ask(job: Job[PreferenceConfig], asked: list[CandidatePair]) -> None:
+def _ask(job: Job[PreferenceConfig], candidates: list[CandidatePair]) -> None:
     """Stores the judgements that are missing, batch by batch."""
     config = job.config
     mesh_config = MeshConfig(1, 1, 1) if config.model is None else config.model.mesh
@@ -210,12 +212,12 @@ def _ask(job: Job[PreferenceConfig], asked: list[CandidatePair]) -> None:
         if config.model is not None:
             asker = open_asker(config.ask(config.model), mesh)
             judge = AskedJudge(asker, judgements=config.judgements)
-            judge.check(asked)
+            judge.check(candidates)
         else:
             assert config.rules is not None
             judge = KnowingJudge(config.rules, judgements=config.judgements, seed=config.seed)
         job.begin()
-        batches, judged, clear = batches_of(asked, config.batch), 0, 0
+        batches, judged, clear = batches_of(candidates, config.batch), 0, 0
         with job.store(JUDGEMENTS, sizes=[*map(len, batches)], title="preference") as store:
             for number in store.left:
                 batch = batches[number]

@@ -9,13 +9,15 @@ from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 
 
-def _check_files(folder: Path, told: Mapping[str, Any]) -> list[str]:
-    pipeline = table.PIPELINES.get(told["pipeline"])
+def _check_files(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    pipeline = table.PIPELINES.get(record["pipeline"])
     if pipeline is None:
-        return [f"stage {folder.name}: got pipeline {told['pipeline']!r}, wanted one of the table"]
-    problems, there = [], lineage.artefact_names(folder, pipeline.leaves)
-    for name, want in told["artefacts"].items():
-        if name not in there:
+        return [
+            f"stage {folder.name}: got pipeline {record['pipeline']!r}, wanted one of the table"
+        ]
+    problems, left = [], lineage.artefact_names(folder, pipeline.leaves)
+    for name, want in record["artefacts"].items():
+        if name not in left:
             problems.append(f"{folder / name}: is not there")
             continue
         got = lineage.artefact(folder / name)
@@ -23,31 +25,33 @@ def _check_files(folder: Path, told: Mapping[str, Any]) -> list[str]:
             if got.get(key) != want.get(key):
                 problems.append(f"{folder / name}: {key} is {got.get(key)}, was {want.get(key)}")
                 break
-    new = [name for name in there if name not in told["artefacts"]]
+    new = [name for name in left if name not in record["artefacts"]]
     return problems + [f"{folder / name}: was not left by the stage" for name in new]
 
 
 def _check_stage(
-    workdir: Path, name: str, told: Mapping[str, Any], stages: Mapping[str, Any], assets: Path
+    workdir: Path, name: str, record: Mapping[str, Any], stages: Mapping[str, Any], assets: Path
 ) -> list[str]:
     folder = workdir / "stages" / name
-    problems = _check_files(folder, told)
+    problems = _check_files(folder, record)
     try:
         own = lineage.read_json(folder / "done.json")
     except ValueError as error:
         return [*problems, str(error)]
-    without = {key: value for key, value in told.items() if key != "feeds"}
+    without = {key: value for key, value in record.items() if key != "feeds"}
     keys = sorted(k for k in own.keys() | without if own.get(k) != without.get(k))
     if keys:
         problems.append(f"{folder / 'done.json'}: {keys} are not those of lineage.json")
-    if lineage.sha256(told["config"]) != told["config_sha256"]:
-        problems.append(f"stage {name}: config is not the one with sha256 {told['config_sha256']}")
-    for reference, want in told["inputs"].items():
+    if lineage.sha256(record["config"]) != record["config_sha256"]:
+        problems.append(
+            f"stage {name}: config is not the one with sha256 {record['config_sha256']}"
+        )
+    for reference, want in record["inputs"].items():
         source, place = lineage.split_reference(reference)
         got = lineage.input_sha256(place, stages[source]["artefacts"]) if source in stages else None
         if got != want:
             problems.append(f"stage {name}: {reference}: sha256 is {got}, was {want} when read")
-    for path, want in told["externals"].items():
+    for path, want in record["externals"].items():
         got = lineage.external_sha256(path, assets)
         if got != want:
             problems.append(f"stage {name}: {path}: fingerprint is {got}, was {want} when read")
@@ -73,11 +77,11 @@ def check(workdir: str | Path, *, assets: Path) -> list[str]:
     problems = []
     try:
         stages: Mapping[str, Any] = document["stages"]
-        for name, told in stages.items():
-            problems += _check_stage(workdir, name, told, stages, assets)
+        for name, record in stages.items():
+            problems += _check_stage(workdir, name, record, stages, assets)
             feeds = [n for n in stages if name in _sources(stages[n])]
-            if told["feeds"] != feeds:
-                problems.append(f"stage {name}: feeds {told['feeds']}, but {feeds} read it")
+            if record["feeds"] != feeds:
+                problems.append(f"stage {name}: feeds {record['feeds']}, but {feeds} read it")
         for outside, entry in document["externals"].items():
             want = [n for n in stages if stages[n]["externals"].get(outside) == entry["sha256"]]
             if want != entry["read_by"]:
@@ -87,5 +91,5 @@ def check(workdir: str | Path, *, assets: Path) -> list[str]:
     return problems
 
 
-def _sources(told: Mapping[str, Any]) -> Sequence[str]:
-    return [lineage.split_reference(reference)[0] for reference in told["inputs"]]
+def _sources(record: Mapping[str, Any]) -> Sequence[str]:
+    return [lineage.split_reference(reference)[0] for reference in record["inputs"]]

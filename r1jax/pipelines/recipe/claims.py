@@ -26,19 +26,19 @@ def _names(side: str) -> tuple[str, str]:
 def _side(columns: Columns, side: str) -> Mapping[str, Any] | None:
     """The measure that a side names; None where it was not measured."""
     model, measure = _names(side)
-    told = (columns.get(model) or {}).get(measure)
-    return None if told is None or told["mean"] is None else told
+    score = (columns.get(model) or {}).get(measure)
+    return None if score is None or score["mean"] is None else score
 
 
-def standard_error(told: Mapping[str, Any], z: float) -> float | None:
+def standard_error(score: Mapping[str, Any], z: float) -> float | None:
     """Returns the standard error that an interval implies, None without one.
 
     The wider side counts: the other may be cut off at 0 or 1, or be of no width where all questions
     were answered alike.
     """
-    if told.get("low") is None or told.get("high") is None:
+    if score.get("low") is None or score.get("high") is None:
         return None
-    return max(told["high"] - told["mean"], told["mean"] - told["low"]) / z
+    return max(score["high"] - score["mean"], score["mean"] - score["low"]) / z
 
 
 def verdict(relation: str, margin: float, reach: float | None) -> str:
@@ -63,8 +63,8 @@ def _paired(answers: Answers, claim: Mapping[str, Any], level: float) -> float |
     left, right = (answers.get(model, {}).get(measure, {}) for model, measure in names)
     if len(left) < 2 or left.keys() != right.keys():
         return None
-    told = over([value - claim["factor"] * right[q] for q, value in left.items()], level=level)
-    return told["high"] - told["mean"] if told["high"] - told["low"] > ROUNDING else None
+    margin = over([value - claim["factor"] * right[q] for q, value in left.items()], level=level)
+    return margin["high"] - margin["mean"] if margin["high"] - margin["low"] > ROUNDING else None
 
 
 def _independent(
@@ -72,7 +72,7 @@ def _independent(
 ) -> float | None:
     """The reach of the margin's interval from those of its sides; None if one has none."""
     z = float(stats.norm.ppf((1 + level) / 2))
-    errors = [standard_error(told, z) for told in sides]
+    errors = [standard_error(score, z) for score in sides]
     known = [e for e in errors if e is not None]
     weights = (1.0, claim["factor"])
     reach = z * math.hypot(*(w * e for w, e in zip(weights, known, strict=False)))
@@ -108,11 +108,18 @@ def judge_claim(
         return {**claim, **sides, **blank}
     margin = left["mean"] - claim["offset"] - claim["factor"] * (right["mean"] if right else 0.0)
     paired = _paired(answers, claim, level)
-    there = [told for told in (left, right) if told is not None]
-    reach = _independent(there, claim, level) if paired is None else paired
-    ends = (None, None) if reach is None else (margin - reach, margin + reach)
-    told = {"margin": margin, "low": ends[0], "high": ends[1], "paired": paired is not None}
-    return {**claim, **sides, **told, "verdict": verdict(claim["relation"], margin, reach)}
+    scores = [score for score in (left, right) if score is not None]
+    reach = _independent(scores, claim, level) if paired is None else paired
+    low, high = (None, None) if reach is None else (margin - reach, margin + reach)
+    return {
+        **claim,
+        **sides,
+        "margin": margin,
+        "low": low,
+        "high": high,
+        "paired": paired is not None,
+        "verdict": verdict(claim["relation"], margin, reach),
+    }
 
 
 def results(
@@ -139,29 +146,35 @@ def over_seeds(values: Sequence[float], *, level: float) -> dict[str, Any]:
     return {**over(values, level=level), "seeds": list(values)}
 
 
-def _asked(claim: Mapping[str, Any]) -> dict[str, Any]:
-    """What a judged claim says, without its verdict."""
-    said = ("name", "statement", "left", "right", "relation", "factor", "offset")
-    return {key: claim[key] for key in said}
+def _without_verdict(claim: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("name", "statement", "left", "right", "relation", "factor", "offset")
+    return {name: claim[name] for name in names}
 
 
 def _of_claim(runs: Sequence[Mapping[str, Any]], number: int, level: float) -> dict[str, Any]:
-    mine = [run["claims"][number] for run in runs]
-    known = [claim["margin"] for claim in mine if claim["margin"] is not None]
-    claim = {**_asked(mine[0]), "seed_verdicts": [claim["verdict"] for claim in mine]}
-    if len(known) < len(mine):
+    """One claim of all runs, its margin averaged over them."""
+    judged = [run["claims"][number] for run in runs]
+    known = [claim["margin"] for claim in judged if claim["margin"] is not None]
+    verdicts = {"seed_verdicts": [claim["verdict"] for claim in judged]}
+    claim = {**_without_verdict(judged[0]), **verdicts}
+    if len(known) < len(judged):
         return {**claim, "margin": None, "low": None, "high": None, "verdict": UNKNOWN}
-    told = over_seeds(known, level=level)
-    reach = None if told["high"] is None else told["high"] - told["mean"]
-    said = verdict(claim["relation"], told["mean"], reach)
+    margin = over_seeds(known, level=level)
+    reach = None if margin["high"] is None else margin["high"] - margin["mean"]
     return {
-        **claim, "margin": told["mean"], "low": told["low"], "high": told["high"],
-        "seeds": told["seeds"], "verdict": said,
-    }  # fmt: skip
+        **claim,
+        "margin": margin["mean"],
+        "low": margin["low"],
+        "high": margin["high"],
+        "seeds": margin["seeds"],
+        "verdict": verdict(claim["relation"], margin["mean"], reach),
+    }
 
 
-def _all_asked(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [_asked(claim) for claim in claims]
+def _compared(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What all runs of an aggregate have to share."""
+    claims = [_without_verdict(claim) for claim in run["claims"]]
+    return {"level": run["level"], "models": list(run["models"]), "claims": claims}
 
 
 def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]:
@@ -188,18 +201,17 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
     seeds = [run["seed"] for run in runs]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"aggregate: got seeds {seeds}, wanted different ones")
+    wanted = _compared(runs[0])
     for path, run in zip(workdirs, runs, strict=True):
-        kinds = (("level", lambda told: told), ("models", list), ("claims", _all_asked))
-        for what, of in kinds:
-            got, wanted = of(run[what]), of(runs[0][what])
-            if got != wanted:
-                raise UserError(f"aggregate: {path}: got {what} {got}, wanted {wanted}")
+        for what, got in _compared(run).items():
+            if got != wanted[what]:
+                raise UserError(f"aggregate: {path}: got {what} {got}, wanted {wanted[what]}")
     models: dict[str, dict[str, Any] | None] = {}
     for model in runs[0]["models"]:
-        there = [run["models"][model] for run in runs if run["models"][model]]
-        measures = dict.fromkeys(measure for told in there for measure in told)
+        scores = [run["models"][model] for run in runs if run["models"][model]]
+        measures = dict.fromkeys(measure for score in scores for measure in score)
         values = {
-            m: [t[m]["mean"] for t in there if m in t and t[m]["mean"] is not None]
+            m: [s[m]["mean"] for s in scores if m in s and s[m]["mean"] is not None]
             for m in measures
         }
         merged = {m: over_seeds(v, level=level) for m, v in values.items() if v}

@@ -34,8 +34,8 @@ def artefact(path: Path) -> dict[str, Any]:
             sha.update(block)
             size += len(block)
             rows += block.count(b"\n")
-    told = {"sha256": sha.hexdigest(), "bytes": size}
-    return {**told, "rows": rows} if path.suffix == ".jsonl" else told
+    entry = {"sha256": sha.hexdigest(), "bytes": size}
+    return {**entry, "rows": rows} if path.suffix == ".jsonl" else entry
 
 
 def size(path: Path) -> int | None:
@@ -55,26 +55,25 @@ def artefacts(workdir: str | Path, leaves: Sequence[str]) -> dict[str, dict[str,
     return {name: artefact(Path(workdir) / name) for name in artefact_names(workdir, leaves)}
 
 
-def covered(place: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def covered(place: str, artefacts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Returns {path: sha256} of the artefacts at a place of a stage: a file, a folder or a pattern.
 
     Args:
       place: relative to the stage's directory; "" is all of it.
-      there: the stage's artefacts.
+      artefacts: of the stage.
     """
-    inside = lambda name: not place or name == place or name.startswith(f"{place.rstrip('/')}/")
+    folder = f"{place.rstrip('/')}/"
     return {
-        name: told["sha256"]
-        for name, told in sorted(there.items())
-        if inside(name) or fnmatch.fnmatchcase(name, place)
+        name: entry["sha256"]
+        for name, entry in sorted(artefacts.items())
+        if place in ("", name) or name.startswith(folder) or fnmatch.fnmatchcase(name, place)
     }
 
 
-def input_sha256(place: str, there: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns one sha256 for what is at a place of a stage: a file's own, else of all names and
-    hashes together."""
-    found = covered(place, there)
-    return found[place] if list(found) == [place] else sha256(found)
+def input_sha256(place: str, artefacts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns one sha256 for a place of a stage: its file's, or one of all names and hashes."""
+    hashes = covered(place, artefacts)
+    return hashes[place] if list(hashes) == [place] else sha256(hashes)
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -156,7 +155,7 @@ def references(config: Any) -> list[str]:
 def _matching(path: Path) -> list[Path]:
     """What is at a path, or the files of a pattern."""
     if "*" in path.name:
-        return sorted(found for found in path.parent.glob(path.name) if found.is_file())
+        return sorted(file for file in path.parent.glob(path.name) if file.is_file())
     return [path] if path.exists() else []
 
 
@@ -168,10 +167,10 @@ def _place(written: str, assets: Path) -> Path:
 def external_sha256(written: str, assets: Path) -> str | None:
     """Returns a fingerprint of a file, a directory or the files of a pattern; None if not there."""
     path = _place(written, assets)
-    found = _matching(path)
-    if not found:
+    paths = _matching(path)
+    if not paths:
         return None
-    return fingerprint(found[0]) if found == [path] else sha256([fingerprint(p) for p in found])
+    return fingerprint(paths[0]) if paths == [path] else sha256([fingerprint(p) for p in paths])
 
 
 def _names_something(path: tuple[str, ...], text: str, reads: Sequence[str]) -> bool:
@@ -198,15 +197,15 @@ def externals(config: Any, *, reads: Sequence[str], workdir: Path, assets: Path)
       workdir: of the run.
       assets: where "package:NAME" is looked for.
     """
-    found = {}
+    hashes = {}
     for path, text in _texts(config):
         if not _names_something(path, text, reads):
             continue
         around = workdir.resolve().is_relative_to(Path(text).resolve())
         sha = None if around else external_sha256(text, assets)
         if sha is not None:
-            found[text] = sha
-    return dict(sorted(found.items()))
+            hashes[text] = sha
+    return dict(sorted(hashes.items()))
 
 
 def missing(config: Any, *, reads: Sequence[str], assets: Path) -> list[str]:
@@ -244,14 +243,16 @@ def write_lineage(workdir: Path, seed: int, done: Mapping[str, Mapping[str, Any]
       seed: of the run.
       done: done.json of each stage that is done, in their order.
     """
-    reads = {name: {split_reference(r)[0] for r in told["inputs"]} for name, told in done.items()}
+    reads = {
+        name: {split_reference(r)[0] for r in record["inputs"]} for name, record in done.items()
+    }
     stages = {
-        name: {**told, "feeds": [other for other in done if name in reads[other]]}
-        for name, told in done.items()
+        name: {**record, "feeds": [other for other in done if name in reads[other]]}
+        for name, record in done.items()
     }
     outside: dict[str, dict[str, Any]] = {}
-    for name, told in done.items():
-        for path, sha in told["externals"].items():
+    for name, record in done.items():
+        for path, sha in record["externals"].items():
             entry = outside.setdefault(path, {"sha256": sha, "read_by": []})
             entry["read_by"].append(name)
     document = {"seed": seed, "stages": stages, "externals": dict(sorted(outside.items()))}

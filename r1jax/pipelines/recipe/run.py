@@ -111,22 +111,22 @@ def run(config: R1Config, workdir: Path) -> None:
 def _report(config: R1Config, stages: Stages, seconds: Mapping[str, float]) -> Path:
     """Writes results.json, summary.json, report.md and its pictures of what is done so far."""
     order = [stage.name for stage in config.stages]
-    found = {
+    exams = {
         name: lineage.read_json(path)
         for name in stages.done
         if (path := stages.folder / name / "results.json").exists()
     }
     shown = sorted(config.report.models.items(), key=lambda item: order.index(item[1]))
-    columns = {column: found.get(name, {}).get("columns") for column, name in shown}
+    columns = {column: exams.get(name, {}).get("columns") for column, name in shown}
     asserted = [dataclasses.asdict(claim) for claim in config.report.claims]
-    answers = {column: found.get(name, {}).get("by_question", {}) for column, name in shown}
+    answers = {column: exams.get(name, {}).get("by_question", {}) for column, name in shown}
     results = claims.results(columns, answers, asserted, level=config.report.level)
     # all stages of the whole command were checked one by one
     stale = stages.stale() if config.only else []
     if stale:
         print(f"made from things that changed since: {', '.join(stale)}", flush=True)
     write_json(stages.workdir / "results.json", {"seed": config.seed, **results}, indent=1)
-    told = [
+    shown_stages = [
         stage_report.Stage(
             name=stage.name,
             pipeline=stages.built[stage.name].pipeline,
@@ -140,17 +140,28 @@ def _report(config: R1Config, stages: Stages, seconds: Mapping[str, float]) -> P
         )
         for stage in config.stages
     ]
-    known = facts()
+    machine = facts()
     write_summary(
         stages.workdir,
         {
-            "pipeline": config.pipeline, "seed": config.seed, **known,
-            "done": list(stages.done), "seconds": dict(seconds), "results": results,
+            "pipeline": config.pipeline,
+            "seed": config.seed,
+            **machine,
+            "done": list(stages.done),
+            "seconds": dict(seconds),
+            "results": results,
             "peak_memory_bytes": peak_memory_bytes(),
         },
-    )  # fmt: skip
+    )
     return stage_report.write_stage_report(
-        stages.workdir, title=config.report.title, stages=told, results=results,
-        facts={"seed": config.seed, "code": stages.code, "device": known["device_kind"],
-               "versions": known["versions"]},
-    )  # fmt: skip
+        stages.workdir,
+        title=config.report.title,
+        stages=shown_stages,
+        results=results,
+        facts={
+            "seed": config.seed,
+            "code": stages.code,
+            "device": machine["device_kind"],
+            "versions": machine["versions"],
+        },
+    )

@@ -42,25 +42,25 @@ class Stages:
         self.folder = workdir / "stages"
         self.built = build_stages(config, table.PIPELINES, self.folder)
         self.code = lineage.code_state(PACKAGE)
-        there = {stage.name: self.folder / stage.name / "done.json" for stage in config.stages}
-        self.done = {n: lineage.read_json(path) for n, path in there.items() if path.exists()}
+        paths = {stage.name: self.folder / stage.name / "done.json" for stage in config.stages}
+        self.done = {n: lineage.read_json(path) for n, path in paths.items() if path.exists()}
 
     def pipeline(self, stage: StageConfig) -> table.Pipeline:
         return table.PIPELINES[self.built[stage.name].pipeline]
 
     def inputs(self, stage: StageConfig) -> dict[str, str]:
         """The references of a stage and the hashes of what is there."""
-        found = {}
+        hashes = {}
         for reference in references(stage):
             source, place = lineage.split_reference(reference)
-            there = self.done[source]["artefacts"]
-            if not lineage.covered(place, there):
+            artefacts = self.done[source]["artefacts"]
+            if not lineage.covered(place, artefacts):
                 raise UserError(
                     f"stage {stage.name!r}: {reference!r}: stage {source!r} left nothing there, "
-                    f"but {sorted(there)}"
+                    f"but {sorted(artefacts)}"
                 )
-            found[reference] = lineage.input_sha256(place, there)
-        return found
+            hashes[reference] = lineage.input_sha256(place, artefacts)
+        return hashes
 
     def unmet(self, stage: StageConfig) -> list[str]:
         """The stages that this one reads and that are not done."""
@@ -81,14 +81,14 @@ class Stages:
             ),
         }
 
-    def check(self, stage: StageConfig, told: Mapping[str, Any]) -> None:
+    def check(self, stage: StageConfig, record: Mapping[str, Any]) -> None:
         """Raises unless a stage that is done, or begun, would be made from the same again."""
         folder = self.folder / stage.name
         mend = f"; to run the stage again: rm -r {shlex.quote(str(folder))}"
-        if changed := self._changed(stage, told):
+        if changed := self._changed(stage, record):
             lines = "".join(f"\n  {line}" for line in changed)
             raise UserError(f"stage {stage.name!r} was made from other things{mend}{lines}")
-        for name, file in told.get("artefacts", {}).items():
+        for name, file in record.get("artefacts", {}).items():
             path = folder / name
             if (size := lineage.size(path)) != file["bytes"]:
                 raise UserError(
@@ -109,20 +109,20 @@ class Stages:
 
     def stale(self) -> list[str]:
         """The stages that are done, but not from what is there now, in their order."""
-        found: list[str] = []
+        stale: list[str] = []
         for stage in self.config.stages:
             if stage.name not in self.done:
                 continue
             sources = {lineage.split_reference(reference)[0] for reference in references(stage)}
-            if sources & set(found) or self._changed(stage, self.done[stage.name]):
-                found.append(stage.name)
-        return found
+            if sources & set(stale) or self._changed(stage, self.done[stage.name]):
+                stale.append(stage.name)
+        return stale
 
-    def _changed(self, stage: StageConfig, told: Mapping[str, Any]) -> list[str]:
+    def _changed(self, stage: StageConfig, record: Mapping[str, Any]) -> list[str]:
         """What differs between what a stage was made from and what it would be made from."""
         if unmet := self.unmet(stage):
             return [f"it has read {unmet}, not done any more"]
-        before, now = ({k: d.get(k) for k in MADE_BY} for d in (told, self.made_by(stage)))
+        before, now = ({k: d.get(k) for k in MADE_BY} for d in (record, self.made_by(stage)))
         return [
             line.replace(": checkpoint ", ": was ")
             for line in differences(flatten(before), flatten(now))
@@ -130,10 +130,12 @@ class Stages:
 
     def skip(self, stage: StageConfig) -> None:
         """Tells that a stage is done, after checking that it still fits."""
-        told = self.done[stage.name]
-        self.check(stage, told)
-        other = told["code"]["sha256"] != self.code["sha256"]
-        note = f" by other code, {(told['code']['commit'] or '(no commit)')[:10]}" if other else ""
+        record = self.done[stage.name]
+        self.check(stage, record)
+        other = record["code"]["sha256"] != self.code["sha256"]
+        note = (
+            f" by other code, {(record['code']['commit'] or '(no commit)')[:10]}" if other else ""
+        )
         print(f"{self.headed(stage)}: done{note}", flush=True)
 
     def headed(self, stage: StageConfig) -> str:
@@ -153,8 +155,8 @@ class Stages:
         # a stage that other code began says so: its artefacts are of both
         began = lineage.read_json(begun)["code"] if going_on else self.code
         write_json(begun, {**made_by, "code": began}, indent=1)
-        more = "; going on" if going_on else ""
-        print(f"{self.headed(stage)}: {stage.what}{more}", flush=True)
+        again = "; going on" if going_on else ""
+        print(f"{self.headed(stage)}: {stage.what}{again}", flush=True)
         start = time.monotonic()
         try:
             pipeline.run(self.built[stage.name], folder)
@@ -163,7 +165,7 @@ class Stages:
         gc.collect()
         path = folder / "summary.json"
         summary = lineage.read_json(path) if path.exists() else {}
-        told = {
+        record = {
             "name": stage.name,
             **made_by,
             "artefacts": lineage.artefacts(folder, pipeline.leaves),
@@ -171,8 +173,8 @@ class Stages:
             "code": self.code,
             **({} if began == self.code else {"begun_by": began}),
         }
-        write_json(folder / "done.json", told, indent=1)
-        self.done[stage.name] = told
+        write_json(folder / "done.json", record, indent=1)
+        self.done[stage.name] = record
 
     def seconds(self, stage: StageConfig) -> float:
         """Seconds that a stage took so far, over all its processes."""

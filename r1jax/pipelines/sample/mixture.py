@@ -15,26 +15,26 @@ Row = dict[str, Any]
 
 
 def _rows(path: str, name: str) -> list[Row]:
-    """The rows of a part. Raises ValueError, naming file and line, where two have one id."""
-    found: dict[str, Row] = {}
+    """Returns the rows of a part; raises UserError, naming file and line, where two have one id."""
+    rows: dict[str, Row] = {}
     for where, row in iter_training_rows(path):
-        if row["id"] in found:
+        if row["id"] in rows:
             raise UserError(f"mixture.{name}: {where}: id {row['id']!r} is an earlier row's too")
-        found[row["id"]] = row
-    return list(found.values())
+        rows[row["id"]] = row
+    return list(rows.values())
 
 
 class Mixture:
-    """The rows of `config.mixture`, without those that put an evaluation question.
+    """The rows of `config.mixture`, without those that hold an evaluation question.
 
-    Meetings are those that `config.task.decontamination` asks for, else equal questions.
+    `config.task.decontamination` says which questions count as the same; None: equal ones alone.
 
     Args:
       config: of the run.
       evaluation: the evaluation questions.
 
     Attributes:
-      told: by name, `rows` that were there, `contaminated` ones, those `wanted`.
+      parts_read: by name, the count of `rows` read, of `contaminated` and of `wanted` ones.
       composition: samples, rounds and tokens of what `rows` gave, by name.
 
     Raises:
@@ -44,7 +44,7 @@ class Mixture:
     def __init__(self, config: SampleConfig, evaluation: Evaluation):
         self.config = config
         self.parts: dict[str, list[Row]] = {}
-        self.told: dict[str, dict[str, Any]] = {}
+        self.parts_read: dict[str, dict[str, int]] = {}
         self.composition: dict[str, dict[str, int | float]] = {}
         rule = config.task.decontamination
         for name, part in sorted(config.mixture.items()):
@@ -58,10 +58,10 @@ class Mixture:
                     "evaluation questions"
                 )
             left = len(rows) - len(self.parts[name])
-            self.told[name] = {"rows": len(rows), "contaminated": left, "wanted": 0}
+            self.parts_read[name] = {"rows": len(rows), "contaminated": left, "wanted": 0}
 
     def rows(self, own: int, tokenizer: Tokenizer) -> Iterator[Row]:
-        """Yields what must be written beside `own` rows that are there, and counts it.
+        """Yields the rows to write beside `own` sampled ones, and counts them.
 
         Raises:
           UserError: if a part has too few rows and may not repeat them.
@@ -71,13 +71,13 @@ class Mixture:
             own, {name: part.share for name, part in c.mixture.items()}
         ).items():
             choose = repeated if c.mixture[name].repeat else drawn
-            there = self.parts[name]
-            chosen = choose(len(there), wanted, seed=c.seed, name=f"mixture.{name}")
-            self.told[name]["wanted"] = wanted
+            rows = self.parts[name]
+            chosen = choose(len(rows), wanted, seed=c.seed, name=f"mixture.{name}")
+            self.parts_read[name]["wanted"] = wanted
             counts = self.composition[name] = {"samples": 0, "rounds": 0.0, "tokens": 0}
             times: dict[int, int] = {}
             for position in chosen:
-                row, again = there[position], times.get(position, 0)
+                row, again = rows[position], times.get(position, 0)
                 times[position] = again + 1
                 counts["samples"] += 1
                 counts["rounds"] += rounds_of(row)

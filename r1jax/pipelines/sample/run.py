@@ -154,7 +154,7 @@ def _tell(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) ->
             "counts": {name: tally.total(name) for name in counted},
             "domains": tallies,
             "composition": composition,
-            "mixture": mixture.told,
+            "mixture": mixture.parts_read,
             "seconds": exam.phases,
             "tokens": {"sampled": tokens_sampled(workdir / ANSWERS)},
         }
@@ -164,7 +164,7 @@ def _tell(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) ->
         title=f"Samples of {'/'.join(Path(config.model).parts[-2:])}",
         domains=composition,
         tallies=tallies,
-        mixture=mixture.told,
+        mixture=mixture.parts_read,
         examples=tally.examples,
         level=config.level,
         facts={
