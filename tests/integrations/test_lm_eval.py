@@ -96,9 +96,9 @@ def slow_greedy(m: TextModel, prompt: str, cap: int) -> str:
 
 
 def answers(m: TextModel, prompts, *kwargs) -> list[str]:
-    asked = [read_gen_kwargs(k, m.config) for k in kwargs]
-    asked = asked * len(prompts) if len(asked) == 1 else asked
-    return [text for _, text in sorted(m.completions(prompts, asked))]
+    requests = [read_gen_kwargs(k, m.config) for k in kwargs]
+    requests = requests * len(prompts) if len(requests) == 1 else requests
+    return [text for _, text in sorted(m.completions(prompts, requests))]
 
 
 @pytest.fixture(scope="module")
@@ -120,16 +120,16 @@ def nano(small) -> TextModel:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 9))), st.integers(1, 5))
-def test_batches_hold_every_row_once_each_of_one_kind_with_few_short_ones(rows, size):
+def test_batches_hold_every_row_once_and_are_of_one_kind(rows, size):
     kinds, lengths = [k for k, _ in rows], [n for _, n in rows]
-    found = text_model.batches(kinds, lengths, size=size)
-    assert sorted(i for batch in found for i in batch) == list(range(len(rows)))
-    assert all(len({kinds[i] for i in batch}) == 1 for batch in found)
+    batches = text_model.batches(kinds, lengths, size=size)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
+    assert all(len({kinds[i] for i in batch}) == 1 for batch in batches)
     for kind in set(kinds):
-        mine = [b for b in found if kinds[b[0]] == kind]
-        assert [len(b) for b in mine[:-1]] == [size] * (len(mine) - 1)
-        in_turn = [lengths[i] for b in mine for i in b]
-        assert in_turn == sorted(in_turn) and len(mine[-1]) <= size
+        of_kind = [b for b in batches if kinds[b[0]] == kind]
+        assert [len(b) for b in of_kind[:-1]] == [size] * (len(of_kind) - 1)
+        in_turn = [lengths[i] for b in of_kind for i in b]
+        assert in_turn == sorted(in_turn) and len(of_kind[-1]) <= size
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_rolling_windows_by_hand():
 
 
 @given(st.integers(0, 30), st.integers(1, 9))
-def test_rolling_windows_score_each_id_once_behind_those_before_it(n, length):
+def test_rolling_windows_score_each_id_once(n, length):
     windows = text_model.rolling_windows([*range(n)], -1, length=length)
     assert [i for w in windows for i in w.scored] == [*range(n)]
     for w in windows:
@@ -192,7 +192,7 @@ def test_gen_kwargs_mean_what_they_mean_elsewhere_in_lm_eval(kwargs, want):
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "told"),
+    ("kwargs", "message"),
     [
         ({"length_penalty": 2.0}, r"unknown keys \['length_penalty'\]"),
         ({"num_beams": 4}, r"\['num_beams'\] in"),
@@ -205,8 +205,8 @@ def test_gen_kwargs_mean_what_they_mean_elsewhere_in_lm_eval(kwargs, want):
         ({"temperature": 0.5, "top_k": 1.5}, "gen_kwargs.top_k: got 1.5"),
     ],
 )
-def test_gen_kwargs_that_nobody_would_obey_are_refused(kwargs, told):
-    with pytest.raises(ValueError, match=told):
+def test_gen_kwargs_that_nobody_would_obey_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
         read_gen_kwargs(kwargs, args("x"))
 
 
@@ -219,7 +219,7 @@ def test_arguments_come_as_lm_eval_hands_them_on():
 
 
 @pytest.mark.parametrize(
-    ("given", "beside", "told"),
+    ("given", "beside", "message"),
     [
         ({}, None, r"missing keys \['model'\]"),
         ({"model": "m", "bukets": [8]}, None, "did you mean 'buckets' for 'bukets'"),
@@ -230,8 +230,8 @@ def test_arguments_come_as_lm_eval_hands_them_on():
         ({"model": "m", "streams": 2, "batch_size": 3}, None, "3 is no multiple of streams 2"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused(given, beside, told):
-    with pytest.raises(ValueError, match=told):
+def test_arguments_that_cannot_work_are_refused(given, beside, message):
+    with pytest.raises(ValueError, match=message):
         read_args(given, beside)
 
 
@@ -272,7 +272,7 @@ def test_a_pair_is_split_where_the_context_ends(nano):
         nano.window("User", "")
 
 
-def test_bos_stands_first_once_and_without_one_eos_is_what_a_text_stands_behind(nano):
+def test_a_text_stands_behind_one_bos_or_else_eos(nano):
     ours = nano.tokenizer
     theirs = to_hugging_face(ours, chat=None)
     text = json.loads(theirs.files()["tokenizer_config.json"])["bos_token"]
@@ -294,7 +294,7 @@ def test_bos_stands_first_once_and_without_one_eos_is_what_a_text_stands_behind(
     assert other.window("", "User").given == [ours.eos_id]
 
 
-def test_greedy_answers_are_those_of_the_sampler_in_the_order_of_the_requests(nano):
+def test_greedy_answers_are_the_samplers_in_order_of_requests(nano):
     prompts = [context or "x" for context, _ in PAIRS]
     short = {"temperature": 0.0, "max_gen_toks": 5}
     got = answers(nano, prompts, GREEDY, short, GREEDY, short, GREEDY)
@@ -318,7 +318,7 @@ def test_a_stop_that_decodes_to_nothing_stops_too(nano):
     pad = t._core.id_to_token(t.pad_id)
 
     def said(*until):
-        return silent._said(ids, read_gen_kwargs({"until": until}, nano.config))
+        return silent._text(ids, read_gen_kwargs({"until": until}, nano.config))
 
     assert (said(), said(pad), said("n")) == ("one two", "one", "o")
 
@@ -329,7 +329,7 @@ def test_draws_differ_between_rows_and_not_between_calls(nano):
     assert one == two and len(set(one)) == 4
 
 
-def test_a_request_that_fits_no_bucket_is_named_before_anything_is_run(nano):
+def test_a_request_that_fits_no_bucket_is_named_at_once(nano):
     with pytest.raises(ValueError, match=r"request 1 has \d+ tokens, the largest bucket 64"):
         answers(nano, ["a", "b " * 99], GREEDY)
     with pytest.raises(ValueError, match="request 1 has 65 tokens"):
@@ -337,7 +337,7 @@ def test_a_request_that_fits_no_bucket_is_named_before_anything_is_run(nano):
     assert len(list(nano.logps([Window([1], [2] * 64)]))) == 1
 
 
-def test_chat_text_ends_where_the_assistant_speaks_or_within_its_beginning(nano):
+def test_chat_text_ends_where_the_assistant_goes_on(nano):
     source = (
         "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<end>{% endfor %}"
         "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -485,7 +485,7 @@ def test_lm_evals_answers_are_those_of_the_model(task_manager, tiny):
 
 
 @pytest.mark.lm_eval
-def test_the_command_prints_the_table_writes_json_and_goes_on_from_its_cache(
+def test_the_command_prints_writes_and_resumes_from_its_cache(
     task_manager, folder, tmp_path, monkeypatch, capsys
 ):
     command = [
@@ -530,13 +530,13 @@ def test_the_command_prints_the_table_writes_json_and_goes_on_from_its_cache(
 def test_a_killed_run_finds_what_was_answered_in_the_cache(task_manager, tmp_path, monkeypatch):
     from lm_eval import simple_evaluate
 
-    asked = []
+    sizes = []
     whole = TextModel.completions
 
     def dies(self, prompts, kwargs):
-        asked.append(len(prompts))
+        sizes.append(len(prompts))
         for number, answer in enumerate(whole(self, prompts, kwargs)):
-            if number == 4 and len(asked) == 1:
+            if number == 4 and len(sizes) == 1:
                 raise KeyboardInterrupt
             yield answer
 
@@ -554,7 +554,7 @@ def test_a_killed_run_finds_what_was_answered_in_the_cache(task_manager, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run()
     assert run()["results"]["says"]["exact_match,none"] == 5 / 8
-    assert asked == [8, 4]
+    assert sizes == [8, 4]
 
 
 @pytest.mark.lm_eval

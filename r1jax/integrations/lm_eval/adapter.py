@@ -1,15 +1,16 @@
 """Examines a model of ours with EleutherAI's lm-eval: pip install 'r1jax[lm-eval]'.
 
-The command is lm-eval's own, with all its options, to which the model "r1jax" is known:
+The command is lm-eval's own, with all its options; it knows the model "r1jax" too:
 
 python -m r1jax.integrations.lm_eval.adapter --model r1jax --model_args model=runs/demo/model \
     --tasks my_task --include_path tasks/ --batch_size 8 --output_path runs/lm_eval --log_samples
 
-It prints lm-eval's table and writes its JSON. `model` is as of `hub.artifacts.open_model`; what
-else `--model_args` may say is in `HarnessConfig`, as in 'model=x.gguf,buckets=[512,2048]'.
-`--apply_chat_template` puts questions by the tokenizer's chat template; with `--use_cache FILE` a
-killed run goes on where it stopped. Without a network set HF_HUB_OFFLINE=1, and take tasks whose
-`dataset_path` is json. In Python: `register()`, then lm_eval.simple_evaluate(model="r1jax", ...).
+It prints lm-eval's table and writes its JSON. `model` is a model directory, a GGUF file, or
+"package:NAME"; `HarnessConfig` has all that `--model_args` may say, as in
+'model=x.gguf,buckets=[512,2048]'. `--apply_chat_template` puts questions by the tokenizer's chat
+template; with `--use_cache FILE` a killed run goes on where it stopped. Without a network set
+HF_HUB_OFFLINE=1, and take tasks whose `dataset_path` is json. In Python: `register()`, then
+lm_eval.simple_evaluate(model="r1jax", ...).
 
 Nothing imports this module but its tests, and it imports lm_eval only in `register` and `main`.
 """
@@ -20,17 +21,25 @@ from typing import Any
 
 from r1jax import config as configs
 from r1jax.config import MissingPackage, UserError
-from r1jax.integrations.lm_eval.text_model import Asked, HarnessConfig, TextModel, rolling_windows
+from r1jax.integrations.lm_eval.text_model import HarnessConfig, Request, TextModel, rolling_windows
 from r1jax.sampling.config import SamplerConfig
 from r1jax.text.chat import Message
 from r1jax.text.tokenizer import Tokenizer
 
 # what --model_args need not say; lm-eval always says batch_size itself (1, if nobody else does)
 DEFAULTS = {
-    "batch_size": 8, "max_new_tokens": 256, "buckets": (64, 128, 256, 512, 1024, 2048),
-    "think_end_token": "", "seed": 0, "logit_chunk": 64, "cache_segments": 4, "streams": 1,
-    "param_dtype": "float32", "compute_dtype": "float32", "dispatch": "blocks",
-}  # fmt: skip
+    "batch_size": 8,
+    "max_new_tokens": 256,
+    "buckets": (64, 128, 256, 512, 1024, 2048),
+    "think_end_token": "",
+    "seed": 0,
+    "logit_chunk": 64,
+    "cache_segments": 4,
+    "streams": 1,
+    "param_dtype": "float32",
+    "compute_dtype": "float32",
+    "dispatch": "blocks",
+}
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # all one
 FILTERS = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 
@@ -55,7 +64,7 @@ def read_args(given: Mapping[str, Any], beside: Mapping[str, Any] | None) -> Har
     return configs.build(HarnessConfig, values, "model_args")
 
 
-def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Asked:
+def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Request:
     """Returns what a task's generation_kwargs ask for.
 
     `do_sample: false` is greedy whatever the temperature beside it, which many of lm-eval's own
@@ -89,10 +98,13 @@ def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Asked:
         )
     filters = {k: given.get(k, v) if sampled else v for k, v in FILTERS.items()}
     values = {
-        **filters, "temperature": temperature, "cache_segments": config.cache_segments,
-        "repetition_penalty": given.get("repetition_penalty", 1.0), "streams": config.streams,
-    }  # fmt: skip
-    return Asked(configs.build(SamplerConfig, values, "gen_kwargs"), cap, tuple(until))
+        **filters,
+        "temperature": temperature,
+        "cache_segments": config.cache_segments,
+        "repetition_penalty": given.get("repetition_penalty", 1.0),
+        "streams": config.streams,
+    }
+    return Request(configs.build(SamplerConfig, values, "gen_kwargs"), cap, tuple(until))
 
 
 def chat_text(
@@ -121,7 +133,7 @@ def chat_text(
 
 @functools.cache
 def register() -> type:
-    """Makes the model "r1jax" known to lm-eval; returns its class.
+    """Registers the model "r1jax" with lm-eval and returns its class.
 
     Raises:
       ImportError: if lm-eval is not installed.
@@ -152,10 +164,12 @@ def register() -> type:
             return cls(read_args(simple_parse_args_string(arg_string), additional_config))
 
         def generate_until(self, requests) -> list[str]:
-            prompts, given = [r.args[0] for r in requests], [r.args[1] for r in requests]
-            asked = [read_gen_kwargs(g, self.text_model.config) for g in given]
+            prompts = [request.args[0] for request in requests]
+            drawn = [
+                read_gen_kwargs(request.args[1], self.text_model.config) for request in requests
+            ]
             texts = {}
-            for row, text in self.text_model.completions(prompts, asked):
+            for row, text in self.text_model.completions(prompts, drawn):
                 texts[row] = text
                 self.cache_hook.add_partial("generate_until", requests[row].args, text)
             return [texts[row] for row in range(len(requests))]
@@ -193,7 +207,7 @@ def register() -> type:
 
         @property
         def tokenizer_name(self) -> str:
-            """What lm-eval tells caches of requests apart by."""
+            """The key of lm-eval's cache of requests."""
             return self.text_model.tokenizer.fingerprint
 
     return R1jaxLM

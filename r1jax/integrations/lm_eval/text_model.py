@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax import keys
 from r1jax.config import UserError
 from r1jax.data.tasks.selection import filled
+from r1jax.exams.asking import open_sampler
 from r1jax.hub.artifacts import open_model
 from r1jax.io.progress import Progress
 from r1jax.model import forward
@@ -29,7 +30,7 @@ class HarnessConfig:
     """How a model is held for lm-eval, on one device.
 
     Attributes:
-      model: as of `hub.artifacts.open_model`.
+      model: a model directory, a GGUF file, or "package:NAME".
       batch_size: rows at a time.
       max_new_tokens: length cap of a completion where the task names none.
       buckets: lengths in tokens that programs are compiled for, of prompts and of texts that are
@@ -39,7 +40,7 @@ class HarnessConfig:
       seed: of the draws of tasks that are not greedy.
       logit_chunk: positions whose logits live at a time while texts are scored.
       cache_segments, streams: as of SamplerConfig.
-      param_dtype, compute_dtype, dispatch: as of ExecutionConfig.
+      param_dtype, compute_dtype, dispatch: fields of ExecutionConfig.
     """
 
     model: str
@@ -69,8 +70,8 @@ class HarnessConfig:
             )
 
 
-class Asked(NamedTuple):
-    """What one completion is to be: `cap` tokens at most, up to the first of `until`."""
+class Request(NamedTuple):
+    """How one completion is drawn: at most `cap` tokens, cut at the first of `until`."""
 
     sampler: SamplerConfig
     cap: int
@@ -129,13 +130,24 @@ def score(
     """log p of the scored targets of each row in nats, and whether each is the most likely id."""
     positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1])[None], tokens_BT.shape)
     hidden_BTD = forward.forward(
-        weights, tokens_BT, positions_BT, real_BT.astype(jnp.int32), config=model, routes_LBTK=None,
-        with_mtp=False, keep_cache=False, layers=None,
-    ).hidden_BTD  # fmt: skip
+        weights,
+        tokens_BT,
+        positions_BT,
+        real_BT.astype(jnp.int32),
+        config=model,
+        routes_LBTK=None,
+        with_mtp=False,
+        keep_cache=False,
+        layers=None,
+    ).hidden_BTD
     logp_BT, _ = token_logps(
-        hidden_BTD, forward.head(weights, config=model), targets_BT, forward.used_tokens(model),
-        temperature=1.0, chunk=chunk,
-    )  # fmt: skip
+        hidden_BTD,
+        forward.head(weights, config=model),
+        targets_BT,
+        forward.used_tokens(model),
+        temperature=1.0,
+        chunk=chunk,
+    )
 
     def best(hidden_BD: Float[Array, "B D"]) -> Int[Array, " B"]:
         return forward.logits(hidden_BD[:, None], weights, config=model)[:, 0].argmax(-1)
@@ -146,13 +158,17 @@ def score(
 
 
 class TextModel:
-    """A model that is asked in texts: what lm-eval wants, without lm-eval."""
+    """A model behind an interface of texts: what lm-eval needs, without lm-eval."""
 
     def __init__(self, config: HarnessConfig):
         how = ExecutionConfig(
-            param_dtype=config.param_dtype, compute_dtype=config.compute_dtype, scan_layers=False,
-            remat=False, dispatch=config.dispatch, block_size=0,
-        )  # fmt: skip
+            param_dtype=config.param_dtype,
+            compute_dtype=config.compute_dtype,
+            scan_layers=False,
+            remat=False,
+            dispatch=config.dispatch,
+            block_size=0,
+        )
         self.config, self.key = config, keys.root(config.seed)
         self.weights, self.model, self.tokenizer = open_model(config.model, how=how, mesh=None)
         self._score = jax.jit(partial(score, model=self.model, chunk=config.logit_chunk))
@@ -216,8 +232,8 @@ class TextModel:
                 tokens, targets = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
                 real, scored = np.zeros(shape, bool), np.zeros(shape, bool)
                 put = [windows[i] for i in filled(rows, self.config.batch_size)]
-                for at, (given, asked) in enumerate(put):
-                    ids = [*given, *asked]
+                for at, (given, continuation) in enumerate(put):
+                    ids = [*given, *continuation]
                     tokens[at, : len(ids) - 1], targets[at, : len(ids) - 1] = ids[:-1], ids[1:]
                     real[at, : len(ids) - 1] = True
                     scored[at, len(given) - 1 : len(ids) - 1] = True
@@ -225,7 +241,7 @@ class TextModel:
                 progress.advance(number)
                 yield from zip(rows, out[0].tolist(), out[1].tolist(), strict=False)
 
-    def completions(self, prompts: list[str], asked: list[Asked]) -> Iterator[tuple[int, str]]:
+    def completions(self, prompts: list[str], requests: list[Request]) -> Iterator[tuple[int, str]]:
         """Yields row and completion, batch by batch; the n-th batch draws with the n-th key.
 
         Raises:
@@ -233,32 +249,35 @@ class TextModel:
         """
         ids = [self.encode(prompt) or [self.prefix_id] for prompt in prompts]
         widths = [self._bucket(i, len(each)) for i, each in enumerate(ids)]
-        todo = batches([(a.sampler, a.cap) for a in asked], widths, size=self.config.batch_size)
+        todo = batches([(r.sampler, r.cap) for r in requests], widths, size=self.config.batch_size)
         with _progress("generate", todo) as progress:
             for number, rows in enumerate(todo):
-                config, cap, _ = asked[rows[0]]
+                config, cap, _ = requests[rows[0]]
                 key = keys.stream(self.key, "lm_eval", number)
                 put = [ids[i] for i in filled(rows, self.config.batch_size)]
                 drawn = self._sampler(config, cap)(self.weights, put, key, group=1, cap=cap)
                 completion_BC, mask_BC = jax.device_get((drawn.completion_BC, drawn.mask_BC))
                 progress.advance(number + 1)
                 for at, row in enumerate(rows):
-                    yield row, self._said(completion_BC[at][mask_BC[at]].tolist(), asked[row])
+                    yield row, self._text(completion_BC[at][mask_BC[at]].tolist(), requests[row])
 
     def _sampler(self, config: SamplerConfig, cap: int) -> Sampler:
         if (config, cap) not in self._samplers:
-            self._samplers[config, cap] = Sampler(
-                model=self.model, config=config, max_new=cap, stop_ids=self.tokenizer.stop_ids,
-                pad_id=self.tokenizer.pad_id, buckets=self.config.buckets,
-            )  # fmt: skip
+            self._samplers[config, cap] = open_sampler(
+                self.model,
+                self.tokenizer,
+                config,
+                max_new_tokens=cap,
+                prompt_buckets=self.config.buckets,
+            )
         return self._samplers[config, cap]
 
-    def _said(self, ids: list[int], asked: Asked) -> str:
+    def _text(self, ids: list[int], request: Request) -> str:
         """The text up to a stop, be it a string or a token that has no text when it is decoded."""
         t = self.tokenizer
-        stops = [s for s in map(t.encode, asked.until) if len(s) == 1 and not t.decode(s)]
+        stops = [s for s in map(t.encode, request.until) if len(s) == 1 and not t.decode(s)]
         end = min([ids.index(stop) for (stop,) in stops if stop in ids], default=None)
-        return cut(t.decode(ids[:end]), asked.until, think_end=self.config.think_end_token)
+        return cut(t.decode(ids[:end]), request.until, think_end=self.config.think_end_token)
 
 
 def _progress(title: str, todo: list[list[int]]) -> Progress:
