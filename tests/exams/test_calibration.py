@@ -15,38 +15,38 @@ def row(question: str, lengths: tuple[int, ...], label: float = 1.0) -> Encoded:
 def test_results_of_pairs_are_those_by_hand():
     rows = [row("a", (5, 3)), row("a", (3, 5)), row("b", (4, 4)), row("c", (9, 1))]
     scores = [[1.0, 0.0], [0.0, 2.0], [0.5, 0.5], [3.0, -1.0]]
-    told = statistics.results(rows, scores, kind="pairs", level=0.95)
+    got = statistics.results(rows, scores, kind="pairs", level=0.95)
     # a: one of two right; b: a tie; c: right
-    assert told["accuracy"]["mean"] == pytest.approx((0.5 + 0.5 + 1) / 3)
-    assert told["accuracy"]["rows"] == 4 and told["accuracy"]["questions"] == 3
-    assert told["ties"] == 0.25
+    assert got["accuracy"]["mean"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert got["accuracy"]["rows"] == 4 and got["accuracy"]["questions"] == 3
+    assert got["ties"] == 0.25
     ahead = np.array([1.0, -2.0, 0.0, 4.0])
-    assert told["loss"] == pytest.approx(-np.log(special.expit(ahead)).mean())
-    by = told["accuracy_where_chosen_is"]
+    assert got["loss"] == pytest.approx(-np.log(special.expit(ahead)).mean())
+    by = got["accuracy_where_chosen_is"]
     assert [by[k]["rows"] for k in ("longer", "shorter", "equal")] == [2, 1, 1]
     assert [by[k]["mean"] for k in ("longer", "shorter", "equal")] == [1.0, 0.0, 0.5]
     assert by["shorter"]["low"] is None
-    assert told["longer_wins"]["mean"] == pytest.approx((0.5 + 0.5 + 1) / 3)
-    assert told["mean_lengths"] == {"chosen": 5.25, "rejected": 3.25}
-    assert told["difference_correlation"] == pytest.approx(np.corrcoef(ahead, [2, -2, 0, 8])[0, 1])
+    assert got["longer_wins"]["mean"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert got["mean_lengths"] == {"chosen": 5.25, "rejected": 3.25}
+    assert got["difference_correlation"] == pytest.approx(np.corrcoef(ahead, [2, -2, 0, 8])[0, 1])
 
 
 def test_turns_of_one_conversation_are_one_unit_of_the_interval():
     turns = ["Q", "Human: Q\n\nAssistant: a\n\nHuman: more"]
     rows = [row(question, (5, 3)) for question in [*turns, "R"]]
-    told = statistics.results(rows, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], kind="pairs", level=0.95)
-    assert told["accuracy"]["questions"] == 2 and told["accuracy"]["mean"] == 0.5
+    got = statistics.results(rows, [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], kind="pairs", level=0.95)
+    assert got["accuracy"]["questions"] == 2 and got["accuracy"]["mean"] == 0.5
 
 
 def test_equal_scores_are_half_right_and_correlate_with_nothing():
     rows = [row(f"q{i}", (i + 1, 3)) for i in range(5)]
-    told = statistics.results(rows, [[0.0, 0.0]] * 5, kind="pairs", level=0.95)
-    assert told["accuracy"]["mean"] == 0.5 and told["ties"] == 1.0
-    assert told["calibration_error"] == 0.0  # half right, and no more was claimed
-    assert told["score_length_correlation"] is None
+    got = statistics.results(rows, [[0.0, 0.0]] * 5, kind="pairs", level=0.95)
+    assert got["accuracy"]["mean"] == 0.5 and got["ties"] == 1.0
+    assert got["calibration_error"] == 0.0  # half right, and no more was claimed
+    assert got["score_length_correlation"] is None
 
 
-def test_calibration_compares_what_was_claimed_with_what_happened():
+def test_calibration_compares_claims_with_outcomes():
     claimed = np.array([0.55, 0.55, 0.95, 0.95])
     error, table = statistics.reliability(claimed, np.array([1.0, 0.0, 1.0, 1.0]), low=0.5, bins=10)
     assert error == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
@@ -64,11 +64,11 @@ def test_scores_that_are_true_odds_are_calibrated():
 
 def test_results_of_labels_are_those_by_hand():
     rows = [row("a", (5,), 1.0), row("b", (3,), 0.0), row("c", (2,), 0.0)]
-    told = statistics.results(rows, [[1.0], [2.0], [-1.0]], kind="labels", level=0.95)
-    assert told["accuracy"]["mean"] == pytest.approx(2 / 3)
-    assert told["auc"] == 0.5  # above one of two
-    assert told["auc_of_length"] == 1.0 and told["most_frequent_label"] == pytest.approx(2 / 3)
-    assert told["mean_lengths"] == {"safe": 5.0, "unsafe": 2.5}
+    got = statistics.results(rows, [[1.0], [2.0], [-1.0]], kind="labels", level=0.95)
+    assert got["accuracy"]["mean"] == pytest.approx(2 / 3)
+    assert got["auc"] == 0.5  # above one of two
+    assert got["auc_of_length"] == 1.0 and got["most_frequent_label"] == pytest.approx(2 / 3)
+    assert got["mean_lengths"] == {"safe": 5.0, "unsafe": 2.5}
 
 
 def test_the_area_is_the_share_of_couples_in_order():

@@ -80,11 +80,11 @@ def examiner(base):
 
 def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
     """Makes `draw` answer as SAID; returns the list of what it is asked."""
-    asked = []
+    draws = []
     tokenizer = examiner.tokenizer
 
     def draw(self, weights, problems, key, *, group, cap):
-        asked.append(([p.id for p in problems], jax.random.key_data(key).tolist(), cap))
+        draws.append(([p.id for p in problems], jax.random.key_data(key).tolist(), cap))
         texts = [SAID[int(p.id[1])][g].format(p.answer) for p in problems for g in range(group)]
         ids = [[*tokenizer.encode(t), tokenizer.eos_id] for t in texts]
         rows, width = len(ids), max(map(len, ids))
@@ -105,24 +105,20 @@ def scripted(examiner: Examiner, monkeypatch) -> list[tuple]:
         )
 
     monkeypatch.setattr(Examiner, "draw", draw)
-    return asked
+    return draws
+
+
+def examine(examiner, base, problems, **changes):
+    """Evaluates the base on the first four problems of a test split, but for the changes."""
+    usual = {"split": "test", "count": 4, "config": CONFIG, "reflective": (), "cap": 60}
+    return evaluate(examiner, base[0], problems, jax.random.key(0), **{**usual, **changes})
 
 
 @pytest.fixture
 def examined(examiner, base, monkeypatch):
-    asked = scripted(examiner, monkeypatch)
-    row, shown = evaluate(
-        examiner,
-        base[0],
-        PROBLEMS,
-        jax.random.key(0),
-        split="test",
-        count=4,
-        config=CONFIG,
-        reflective=("wait", "等等"),
-        cap=60,
-    )
-    return row, shown, asked
+    draws = scripted(examiner, monkeypatch)
+    row, shown = examine(examiner, base, PROBLEMS, reflective=("wait", "等等"))
+    return row, shown, draws
 
 
 @pytest.mark.parametrize(
@@ -185,7 +181,7 @@ def test_the_numbers_of_an_examination_by_hand(examined):
         "reflective": 8 / 16,
     }
     assert strata(row) == {"s0": (4 + 1) / 8, "s1": 2 / 8}
-    assert {name: told["answers"] for name, told in row["lengths"].items()} == {
+    assert {name: lengths["answers"] for name, lengths in row["lengths"].items()} == {
         "all": 16,
         "right": 7,
         "wrong": 9,
@@ -196,12 +192,11 @@ def test_the_numbers_of_an_examination_by_hand(examined):
 def test_an_exam_while_training_and_one_alone_tell_the_same(examined, examiner):
     row, _, _ = examined
     texts = [text.format(p.answer) for p, said in zip(PROBLEMS, SAID, strict=True) for text in said]
-    asked = [p for p in PROBLEMS for _ in range(4)]
+    problems = [p for p in PROBLEMS for _ in range(4)]
     ids = [[*examiner.tokenizer.encode(t), examiner.tokenizer.eos_id] for t in texts]
-    answered = Answered(
-        asked, [""] * 16, texts, judge(texts, asked), np.array([*map(len, ids)]),
-        np.array(["none" in t for t in texts]), 0.0,
-    )  # fmt: skip
+    truncated = np.array(["none" in t for t in texts])
+    tokens = np.array([*map(len, ids)])
+    answered = Answered(problems, [""] * 16, texts, judge(texts, problems), tokens, truncated, 0.0)
     rows = answer_rows(answered, samples=4, first=0)
     examiner.vote(rows, PROBLEMS)
     alone = results.results(rows, ks=(2,), level=CONFIG.level)
@@ -213,12 +208,12 @@ def test_an_exam_while_training_and_one_alone_tell_the_same(examined, examiner):
 
 
 def test_questions_come_in_batches_each_with_a_key_of_its_own(examined):
-    _, _, asked = examined
-    assert [ids for ids, _, _ in asked] == [["p0", "p1"], ["p2", "p3"]]
-    assert asked[0][1] != asked[1][1] and {cap for _, _, cap in asked} == {60}
+    _, _, draws = examined
+    assert [ids for ids, _, _ in draws] == [["p0", "p1"], ["p2", "p3"]]
+    assert draws[0][1] != draws[1][1] and {cap for _, _, cap in draws} == {60}
 
 
-def test_the_first_samples_of_the_first_three_questions_are_shown(examined):
+def test_the_first_sample_of_three_questions_is_shown(examined):
     _, shown, _ = examined
     assert [s["completion"] for s in shown] == [RIGHT.format(1), RIGHT.format(2), WRONG]
     assert [s["score"] for s in shown] == [2.0, 2.0, 1.0]
@@ -229,28 +224,17 @@ def test_the_first_samples_of_the_first_three_questions_are_shown(examined):
 def test_the_split_decides_the_key(examiner, base, monkeypatch):
     keys = []
     for split in ("test", "test", "ood"):
-        asked = scripted(examiner, monkeypatch)
-        evaluate(
-            examiner,
-            base[0],
-            PROBLEMS,
-            jax.random.key(0),
-            split=split,
-            count=2,
-            config=CONFIG,
-            reflective=(),
-            cap=9,
-        )
-        keys.append(asked[0][1])
+        draws = scripted(examiner, monkeypatch)
+        examine(examiner, base, PROBLEMS, split=split, count=2, cap=9)
+        keys.append(draws[0][1])
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_lengths_of_right_and_wrong_answers_are_told_apart():
     scores = judge([RIGHT.format(1), WRONG, WRONG], [PROBLEMS[0]] * 3)
-    answered = Answered(
-        [PROBLEMS[0]] * 3, [""] * 3, ["a", "wait", "等等"], scores, np.array([4, 6, 8]),
-        np.array([False, True, False]), 0.0,
-    )  # fmt: skip
+    tokens, truncated = np.array([4, 6, 8]), np.array([False, True, False])
+    texts = ["a", "wait", "等等"]
+    answered = Answered([PROBLEMS[0]] * 3, [""] * 3, texts, scores, tokens, truncated, 0.0)
     seen = rollout_metrics(answered, ("等等",))
     assert seen["length"] == 6 and seen["length_correct"] == 4
     assert seen["length_wrong"] == 7 and seen["reflective_rate"] == 1 / 3
@@ -281,10 +265,7 @@ def test_what_could_not_be_judged_is_left_out_and_told(examiner, base, monkeypat
         ]
 
     monkeypatch.setattr(Rewarder, "__call__", call)
-    row, _ = evaluate(
-        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=4, config=CONFIG,
-        reflective=(), cap=60,
-    )  # fmt: skip
+    row, _ = examine(examiner, base, PROBLEMS)
     assert row["rates"]["error"] == 2 / 16
     assert row["pass_at_1"]["mean"] == np.mean([1, 0, 0.25, 0])
     assert strata(row) == {"s0": 0.625, "s1": 0.0}
@@ -297,10 +278,7 @@ def test_questions_without_an_answer_are_neither_right_nor_wrong(examiner, base,
     def wish(i):
         return PROBLEMS[i]._replace(kind="helpful", stratum="wish")
 
-    row, _ = evaluate(
-        examiner, base[0], [PROBLEMS[0], wish(1), wish(2), PROBLEMS[3]], jax.random.key(0),
-        split="test", count=4, config=CONFIG, reflective=(), cap=60,
-    )  # fmt: skip
+    row, _ = examine(examiner, base, [PROBLEMS[0], wish(1), wish(2), PROBLEMS[3]])
     assert row["pass_at_1"]["mean"] == row["cons_at"]["2"]["mean"] == 0.5
     assert row["questions"] == 4 and row["pass_at_1"]["questions"] == 2
     assert row["rates"]["error"] == 0 and row["lengths"]["all"]["answers"] == 16
@@ -320,12 +298,9 @@ def test_too_few_judged_questions_are_told_with_a_reason(examiner, base, fails, 
             return [s._replace(error=True, reason="crashed") for s in scores]
 
         monkeypatch.setattr(Rewarder, "__call__", call)
-    told = "0 of 2 .*first failure: crashed" if fails else "1 of 2 .*the others have no answer$"
-    with pytest.raises(UserError, match=told):
-        evaluate(
-            examiner, base[0], source, jax.random.key(0), split="test", count=2, config=CONFIG,
-            reflective=(), cap=60,
-        )  # fmt: skip
+    message = "0 of 2 .*first failure: crashed" if fails else "1 of 2 .*the others have no answer$"
+    with pytest.raises(UserError, match=message):
+        examine(examiner, base, source, count=2)
 
 
 def test_an_exam_of_wishes_alone_is_refused_before_any_work(examiner):
@@ -346,9 +321,7 @@ def test_an_exam_of_wishes_alone_is_refused_before_any_work(examiner):
         exam([*wishes, PROBLEMS[3]]).check()
 
 
-def test_a_vote_that_could_not_be_judged_counts_as_the_others_of_its_key(
-    examiner, base, monkeypatch
-):
+def test_an_unjudged_vote_counts_like_others_of_its_key(examiner, base, monkeypatch):
     """p0's answers are all right; the judge fails on the first of them alone."""
     scripted(examiner, monkeypatch)
     real = Rewarder.__call__
@@ -359,10 +332,7 @@ def test_a_vote_that_could_not_be_judged_counts_as_the_others_of_its_key(
         return [scores[0]._replace(error=True, parts=parts), *scores[1:]]
 
     monkeypatch.setattr(Rewarder, "__call__", call)
-    row, _ = evaluate(
-        examiner, base[0], PROBLEMS, jax.random.key(0), split="test", count=2, config=CONFIG,
-        reflective=(), cap=60,
-    )  # fmt: skip
+    row, _ = examine(examiner, base, PROBLEMS, count=2)
     assert row["pass_at_1"]["mean"] == np.mean([1, 0.5])
     assert row["cons_at"]["2"]["mean"] == 1.0
 

@@ -148,7 +148,7 @@ def test_a_winner_is_judged_as_its_block_worded_it():
 def test_majorities_without_votes_and_fractions_are_not_right():
     rows = [row("a", 0, 0.5), row("a", 1, 1.0), row("b", 0, 0.75), row("b", 1, 0.0)]
     got = results(rows)
-    assert {k: told["mean"] for k, told in got["cons_at"].items()} == {"1": 0, "2": 0}
+    assert {k: score["mean"] for k, score in got["cons_at"].items()} == {"1": 0, "2": 0}
     assert got["pass_at_1"]["mean"] == 0.25
     assert got["mean_value"]["mean"] == pytest.approx((0.75 + 0.375) / 2)
 
@@ -160,7 +160,7 @@ def test_open_questions_count_for_rates_and_lengths_alone():
     for key in ("pass_at_1", "pass_at", "cons_at", "mean_value", "errors", "accuracies"):
         assert both[key] == alone[key], key
     assert both["questions"] == 2 and both["rates"]["format"] == 0.5
-    lengths = {name: told["answers"] for name, told in both["lengths"].items()}
+    lengths = {name: kind["answers"] for name, kind in both["lengths"].items()}
     assert lengths == {"all": 4, "right": 1, "wrong": 1, "truncated": 0}
 
 
@@ -194,11 +194,11 @@ def test_lengths_of_a_wide_range_are_binned_in_equal_ratios():
 @given(st.lists(st.integers(0, 40_000), min_size=1, max_size=30))
 def test_every_judged_length_falls_into_one_bin(tokens):
     rows = [row(f"q{i}", 0, i % 2, tokens=n) for i, n in enumerate(tokens)]
-    told = results(rows, ks=(1,))["length_histogram"]
-    assert len(told["right"]) == len(told["wrong"]) == len(told["edges"]) - 1 <= 24
-    assert np.all(np.diff(told["edges"]) > 0)
-    assert sum(told["right"]) + sum(told["wrong"]) == len(tokens)
-    assert told["edges"][0] == min(tokens) and told["edges"][-1] == max(tokens) + 1
+    histogram = results(rows, ks=(1,))["length_histogram"]
+    assert len(histogram["right"]) == len(histogram["wrong"]) == len(histogram["edges"]) - 1 <= 24
+    assert np.all(np.diff(histogram["edges"]) > 0)
+    assert sum(histogram["right"]) + sum(histogram["wrong"]) == len(tokens)
+    assert histogram["edges"][0] == min(tokens) and histogram["edges"][-1] == max(tokens) + 1
 
 
 def test_tables_by_stratum_and_subject():
@@ -226,8 +226,8 @@ def test_results_are_json():
     got = results(rows)
     assert json.loads(json.dumps(got, allow_nan=False)) == got
     other = results([*question("a", "00"), *question("b", "01")])
-    told = exam.compare(got, other, against="base", level=0.95, draws=100, seed=0)
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    comparison = exam.compare(got, other, against="base", level=0.95, draws=100, seed=0)
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(questions, samples, t
 
 
 @pytest.mark.parametrize("truth", [0.03, 0.1])
-def test_the_rule_of_three_covers_the_truth_when_nothing_was_right(truth):
+def test_the_rule_of_three_covers_the_truth_if_none_is_right(truth):
     rng, missed, trials = np.random.default_rng(2), 0, 2000
     for _ in range(trials):
         means_Q = (rng.random(30) < truth).astype(float)
@@ -197,7 +197,7 @@ def test_the_interval_stays_within_zero_and_one():
     assert clustered_interval(~correct_QK, level=0.99)[1] == 0.0
 
 
-def test_nothing_tells_how_far_equal_scores_without_bounds_may_differ():
+def test_equal_scores_without_bounds_have_no_interval():
     unbounded = (-np.inf, np.inf)
     with pytest.raises(ValueError, match=r"all values are 2\.0"):
         mean_interval(np.full(5, 2.0), level=0.95, bounds=unbounded)
@@ -289,30 +289,30 @@ def test_random_signs_never_give_certainty():
 @pytest.mark.parametrize(("questions", "samples"), [(12, 4), (30, 16)])
 def test_two_models_alike_are_told_apart_as_seldom_as_p_says(questions, samples):
     rng, trials = np.random.default_rng(4), 500
-    found = np.zeros(2)
+    significant = np.zeros(2)
     for _ in range(trials):
         chance_Q1 = rng.beta(1, 1, size=(questions, 1))
         means = [(rng.random((questions, samples)) < chance_Q1).mean(1).tolist() for _ in range(2)]
         got = compare(*exams(list(zip(*means, strict=True))), level=0.9, draws=199, seed=0)
-        found += [got.p_t < 0.1, got.p_flip <= 0.1]
+        significant += [got.p_t < 0.1, got.p_flip <= 0.1]
         assert (got.p_t < 0.1) == (not got.low <= 0 <= got.high)
     slack = 3 * np.sqrt(0.1 * 0.9 / trials)
-    assert abs(found[0] / trials - 0.1) < slack + 0.01
+    assert abs(significant[0] / trials - 0.1) < slack + 0.01
     # sums of few differing questions tie often, and a tie counts against the difference
-    assert 0 < found[1] / trials < 0.1 + slack
+    assert 0 < significant[1] / trials < 0.1 + slack
 
 
 @pytest.mark.parametrize("draws", [2**8, 199])
 def test_p_of_random_signs_is_uniform_where_no_sums_tie(draws):
     rng, trials = np.random.default_rng(6), 500
-    found = [
+    values = [
         sign_flip_p(differences_Q, draws=draws, seed=seed)
         for seed, differences_Q in enumerate(rng.normal(size=(trials, 8)))
     ]
     for level in (0.1, 0.5):
         # p comes in steps of 2/256 or 1/200
         slack = 3 * np.sqrt(level * (1 - level) / trials) + 0.01
-        assert abs(np.mean(np.array(found) <= level) - level) < slack
+        assert abs(np.mean(np.array(values) <= level) - level) < slack
 
 
 def test_a_real_difference_is_found():

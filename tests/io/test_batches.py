@@ -6,7 +6,7 @@ from r1jax.io.batches import RowFile, check_request, write_request
 
 
 @pytest.mark.parametrize("cut", range(0, 120, 7))
-def test_whatever_a_kill_left_the_file_ends_as_if_there_had_been_none(cut, tmp_path):
+def test_a_kill_leaves_no_trace_in_the_file(cut, tmp_path):
     sizes, path = [3, 1, 2], tmp_path / "rows.jsonl"
     batches = [[{"batch": b, "row": "ä" * r} for r in range(n)] for b, n in enumerate(sizes)]
 
@@ -28,9 +28,9 @@ def test_whatever_a_kill_left_the_file_ends_as_if_there_had_been_none(cut, tmp_p
 
 
 def test_rows_of_another_request_are_not_mixed_in(tmp_path):
-    asked = {"seed": 0, "ks": (1, 2)}
-    check_request(tmp_path, asked)
-    write_request(tmp_path, asked)
+    request = {"seed": 0, "ks": (1, 2)}
+    check_request(tmp_path, request)
+    write_request(tmp_path, request)
     check_request(tmp_path, {"seed": 0, "ks": [1, 2]})
     with pytest.raises(ValueError, match=r"rows of another request: \['more', 'seed'\] differ"):
         check_request(tmp_path, {"seed": 1, "ks": (1, 2), "more": 1})

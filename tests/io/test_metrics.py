@@ -15,15 +15,15 @@ from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 
 def board(workdir: Path) -> dict[str, float]:
     """Returns TensorBoard's scalars as {"tag@step": value}, read from the records themselves."""
-    found = {}
+    scalars = {}
     for path in sorted((workdir / "tensorboard").iterdir()):
         data, at = path.read_bytes(), 0
         while at < len(data):
             (size,) = struct.unpack_from("<Q", data, at)
             event = Event.FromString(data[at + 12 : at + 12 + size])
-            found |= {f"{v.tag}@{event.step}": v.simple_value for v in event.summary.value}
+            scalars |= {f"{v.tag}@{event.step}": v.simple_value for v in event.summary.value}
             at += 16 + size
-    return found
+    return scalars
 
 
 def test_lines_carry_update_first_and_plain_numbers(tmp_path):
@@ -37,7 +37,7 @@ def test_lines_carry_update_first_and_plain_numbers(tmp_path):
     assert read_jsonl(tmp_path / "timing.jsonl") == [{"update": 1, "seconds_sample": 1.25}]
 
 
-def test_nan_and_infinity_are_null_in_jsonl_and_absent_from_tensorboard(tmp_path):
+def test_nan_is_null_in_jsonl_and_absent_from_tensorboard(tmp_path):
     with MetricsWriter(tmp_path, resume_from=None) as writer:
         writer.write(1, {"a": float("nan"), "b": jnp.inf, "c": 1.0, "d": None})
     (row,) = read_jsonl(tmp_path / "metrics.jsonl")
@@ -45,7 +45,7 @@ def test_nan_and_infinity_are_null_in_jsonl_and_absent_from_tensorboard(tmp_path
     assert board(tmp_path) == {"train/c@1": 1.0}
 
 
-def test_nested_eval_values_are_kept_in_jsonl_and_flattened_in_tensorboard(tmp_path):
+def test_eval_values_nest_in_jsonl_and_lie_flat_in_tensorboard(tmp_path):
     values = {"split": "test", "pass_at_1": 0.25, "by_stratum": {"汉": 0.5}, "ids": [1, 2]}
     with MetricsWriter(tmp_path, resume_from=None) as writer:
         writer.write_eval(4, values)
@@ -53,7 +53,7 @@ def test_nested_eval_values_are_kept_in_jsonl_and_flattened_in_tensorboard(tmp_p
     assert board(tmp_path) == {"eval/test/pass_at_1@4": 0.25, "eval/test/by_stratum/汉@4": 0.5}
 
 
-def test_resuming_cuts_later_updates_and_a_torn_line_and_keeps_other_bytes(tmp_path):
+def test_resuming_cuts_later_updates_and_a_torn_line(tmp_path):
     with MetricsWriter(tmp_path, resume_from=None) as writer:
         for update in range(1, 6):
             writer.write(update, {"reward": update / 3})

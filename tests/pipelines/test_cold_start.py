@@ -18,14 +18,13 @@ TASK = data.task(world=data.world(train=1, validation=2, test=2, ood=0, seed=0, 
 
 
 def row(sample: int, thought: str, *, question=EN, answer="9", value=1.0, opened=False) -> dict:
-    start = "" if opened else "<think>"
-    return {
-        "id": "q-zh" if question == ZH else "q", "sample": sample, "question": question,
-        "kind": "maths", "gold": "9", "answer": answer, "value": value, "error": False,
-        "completion": f"{start}{thought}</think><answer>{answer}</answer>", "opened": opened,
-        "parts": {"format": 1.0, "language": 1.0, "repetition": 0.0}, "tokens": 9,
-        "truncated": False, "domain": "world",
-    }  # fmt: skip
+    completion = f"{'' if opened else '<think>'}{thought}</think><answer>{answer}</answer>"
+    name = dict(id="q-zh" if question == ZH else "q", sample=sample, domain="world")
+    problem = dict(question=question, kind="maths", gold="9", opened=opened)
+    sampled = dict(completion=completion, tokens=9, truncated=False)
+    parts = {"format": 1.0, "language": 1.0, "repetition": 0.0}
+    judged = dict(answer=answer, value=value, error=False, parts=parts)
+    return {**name, **problem, **sampled, **judged}
 
 
 ROWS = [
@@ -73,20 +72,16 @@ def test_each_step_drops_what_it_should_and_the_rest_is_laid_out(answers, tmp_pa
         "zero/q-zh#0": "<think>4+7≡1; 1-2≡9</think>答案是\\boxed{9.0}。",
     }
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["counts"] == {
-        "read": 9, "kept": 3,
-        "dropped": {
-            "filter correct": 1, "no thought": 1, "answer does not fit a box": 1,
-            "equal reply": 1, "nearly equal reply": 1, "more than per_question": 1,
-        },
-    }  # fmt: skip
+    reasons = ("filter correct", "no thought", "answer does not fit a box")
+    reasons += ("equal reply", "nearly equal reply", "more than per_question")
+    assert summary["counts"] == {"read": 9, "kept": 3, "dropped": dict.fromkeys(reasons, 1)}
     assert summary["inputs"]["zero"] == summary["counts"]
     report = (tmp_path / "run" / "report.md").read_text()
     assert "| rows read | 9 | 9 |" in report and "| kept | 3 | 3 |" in report
     assert "2+7≡9 and so" in report and "The answer is \\boxed{9}." in report
 
 
-def test_the_same_request_gives_the_same_bytes_and_another_is_refused(answers, tmp_path):
+def test_a_request_has_one_result_and_another_is_refused(answers, tmp_path):
     runs = (tmp_path / "one", tmp_path / "two", tmp_path / "two")
     for run in runs:
         cold_start.run(settings(answers), run)
@@ -99,15 +94,16 @@ def test_the_same_request_gives_the_same_bytes_and_another_is_refused(answers, t
         cold_start.run(settings(answers), runs[0])
 
 
-def test_an_evaluation_question_is_dropped_and_a_row_that_holds_one_is_caught(
-    answers, tmp_path, monkeypatch
-):
+def test_evaluation_questions_are_dropped_or_caught_at_the_end(answers, tmp_path, monkeypatch):
     planted = Evaluation(said={"exam": {"e": EN.upper()}}, asked={})
     monkeypatch.setattr(cold_start, "evaluation_questions", lambda *_: planted)
     cold_start.run(settings(answers), tmp_path / "run")
     assert [*replies(tmp_path / "run")] == ["zero/q-zh#0"]
     # the check of what was written does not rely on the step
-    untouched = lambda candidates, *_, **__: candidates
+
+    def untouched(candidates, *_, **__):
+        return candidates
+
     monkeypatch.setattr(cold_start.steps, "without_evaluation_questions", untouched)
     with pytest.raises(ValueError, match="training rows hold an evaluation question, first zero/q"):
         cold_start.run(settings(answers), tmp_path / "planted")
@@ -133,8 +129,8 @@ def test_programs_keep_what_followed_their_thought(answers, tmp_path):
 
 
 def test_inputs_are_joined_with_their_questions_and_limited(answers, tmp_path):
-    asked = ("question", "opened")
-    bare = [{k: v for k, v in r.items() if k not in asked} for r in ROWS[:2]]
+    fields = ("question", "opened")
+    bare = [{k: v for k, v in r.items() if k not in fields} for r in ROWS[:2]]
     answers.write_text("".join(json.dumps(r) + "\n" for r in bare))
     with pytest.raises(ValueError, match=r"answers.jsonl:1: missing fields \['question', 'opened'"):
         cold_start.run(settings(answers), tmp_path / "run")
@@ -185,16 +181,16 @@ def by_nano(nano_base, answers, monkeypatch):
     )
 
 
-def test_a_model_rewrites_and_only_right_tries_are_kept_after_a_kill_too(by_nano, tmp_path):
+def test_only_right_rewrites_are_kept_after_a_kill_too(by_nano, tmp_path):
     cold_start.run(by_nano, tmp_path / "one")
     stored = read_jsonl(tmp_path / "one" / "rewritten.jsonl")
     assert [(r["id"], r["sample"]) for r in stored] == [("q", i) for i in range(4)]
     said = replies(tmp_path / "one")
-    for its in stored:
-        fit = [t["completion"].strip() for t in its["tries"] if t["value"] == 1]
-        assert len(its["tries"]) == 2 and its["reply"] == (fit[0] if fit else None)
+    for rewrite in stored:
+        fit = [t["completion"].strip() for t in rewrite["tries"] if t["value"] == 1]
+        assert len(rewrite["tries"]) == 2 and rewrite["reply"] == (fit[0] if fit else None)
         if fit:
-            assert said[f"zero/q#{its['sample']}"] == fit[0]
+            assert said[f"zero/q#{rewrite['sample']}"] == fit[0]
     counts = json.loads((tmp_path / "one" / "summary.json").read_text())["counts"]
     assert counts["dropped"]["too long to rewrite"] == 1
     assert counts["read"] == counts["kept"] + sum(counts["dropped"].values()) == 5
@@ -208,7 +204,7 @@ def test_a_model_rewrites_and_only_right_tries_are_kept_after_a_kill_too(by_nano
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"per_question": 0}, "per_question 0"),
         ({"near": {"threshold": 0.0}}, "threshold 0.0: wanted"),
@@ -218,6 +214,6 @@ def test_a_model_rewrites_and_only_right_tries_are_kept_after_a_kill_too(by_nano
         ({"inputs": {}}, "inputs: got none"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_cannot_work_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         settings("x", **changes)

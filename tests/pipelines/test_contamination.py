@@ -51,7 +51,7 @@ def test_clean_files_are_counted(make, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["rows", "pairs"])
-def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_path, place):
+def test_spaces_and_case_hide_no_planted_question(make, tmp_path, place):
     planted = asked("test", 7).upper().replace(" ", "  ")
     rows, pairs = [conversation("hi"), conversation("ho")], [{"question": "hu"}]
     if place == "rows":
@@ -65,7 +65,7 @@ def test_a_planted_question_is_caught_whatever_its_spaces_and_case(make, tmp_pat
     assert results["meetings"] == 1 and results["first"][0]["id"] == where
 
 
-def test_a_planted_question_is_caught_in_what_rl_asks_and_in_dialogues(make, tmp_path):
+def test_a_planted_question_is_found_in_tasks_and_dialogues(make, tmp_path):
     planted = asked("test", 3)
     config = make([conversation("hi")] * 2, [{"question": "ho"}])
     for turn, before in enumerate(("", "\n\nHuman: hi\n\nAssistant: ho")):
@@ -85,8 +85,8 @@ def test_a_planted_question_is_caught_in_what_rl_asks_and_in_dialogues(make, tmp
     task = configs.build(TaskConfig, data.task(mine=data.files(train=rows)))
     with pytest.raises(ValueError, match=r"is world/0:test-3 of the exam 'reasoning'"):
         contamination.run(dataclasses.replace(config, tasks={"rl": task}), tmp_path / "asked")
-    found = json.loads((tmp_path / "asked" / "results.json").read_text())["first"]
-    assert found[0]["id"].endswith("/rl:1")
+    hits = json.loads((tmp_path / "asked" / "results.json").read_text())["first"]
+    assert hits[0]["id"].endswith("/rl:1")
 
 
 def test_rows_that_ask_nothing_are_refused(make, tmp_path):

@@ -51,9 +51,9 @@ def no_picture(monkeypatch):
 
 def test_every_question_has_all_its_answers(examined):
     rows = read_jsonl(examined / "answers.jsonl")
-    asked = read_jsonl(examined / "questions.jsonl")
-    assert [q["id"] for q in asked] == [f"world/0:test-{i}" for i in range(5)]
-    want = {(q["id"], s) for q in asked for s in range(4)}
+    questions = read_jsonl(examined / "questions.jsonl")
+    assert [q["id"] for q in questions] == [f"world/0:test-{i}" for i in range(5)]
+    want = {(q["id"], s) for q in questions for s in range(4)}
     assert {(row["id"], row["sample"]) for row in rows} == want and len(rows) == 20
     for row in rows:
         assert 1 <= row["tokens"] <= 6 and row["value"] in (0, 1) and not row["error"]
@@ -81,9 +81,9 @@ def test_results_and_report_tell_of_the_answers(examined):
     assert summary["seconds"].keys() == {"sample", "judge", "judge_waited_for"}
     rates = {row["id"]: row["pass_rate"] for row in read_jsonl(examined / "pass_rates.jsonl")}
     assert rates == results["accuracies"]
-    told = {r["id"]: r["question_sha256"] for r in read_jsonl(examined / "pass_rates.jsonl")}
+    digests = {r["id"]: r["question_sha256"] for r in read_jsonl(examined / "pass_rates.jsonl")}
     questions = {q["id"]: q["question"] for q in read_jsonl(examined / "questions.jsonl")}
-    assert told == {name: question_digest(text) for name, text in questions.items()}
+    assert digests == {name: question_digest(text) for name, text in questions.items()}
 
 
 @pytest.mark.parametrize("cut", [0, 3, 11])
@@ -105,18 +105,21 @@ def test_workers_killed_in_mid_exam_change_no_answer(nano_base, tmp_path, no_pic
     rows = [{"question": f"root {n}", "answer": rf"{n}\sqrt{{5}}"} for n in range(2, 7)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     # the model knows no roots: whatever it says is taken for one
-    says = lambda self, text, q: Extracted(rf"\sqrt{{{len(text) + 10}}}", "")
+
+    def says(self, text, question):
+        return Extracted(rf"\sqrt{{{len(text) + 10}}}", "")
+
     monkeypatch.setattr(Judge, "extract", says)
     changes = {"file": data.rows(str(path)), "source": None}
     evaluate.run(settings(nano_base, **changes), tmp_path / "calm")
-    asked, killed = Judge._work, []
+    judge_work, killed = Judge._work, []
 
     def work(self, jobs):
         if self._pool is not None:
             for pid in self._pool.processes():
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
-        return asked(self, jobs)
+        return judge_work(self, jobs)
 
     monkeypatch.setattr(Judge, "_work", work)
     evaluate.run(settings(nano_base, **changes), tmp_path / "stormy")
@@ -151,9 +154,9 @@ def test_another_model_at_the_same_place_is_noticed(examined, nano_base, tmp_pat
     model, workdir = tmp_path / "model", tmp_path / "run"
     shutil.copytree(nano_base, model)
     shutil.copytree(examined, workdir)
-    asked = json.loads((workdir / "request.json").read_text())
-    asked |= {"model": str(model), "model_fingerprint": fingerprint(model)}
-    (workdir / "request.json").write_text(json.dumps(asked))
+    request = json.loads((workdir / "request.json").read_text())
+    request |= {"model": str(model), "model_fingerprint": fingerprint(model)}
+    (workdir / "request.json").write_text(json.dumps(request))
     weights = model / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
@@ -182,7 +185,7 @@ def test_stored_answers_are_judged_again_to_the_same_scores(examined, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"ks": (1, 8)}, r"ks: got \(1, 8\), wanted some of 1 to 4"),
         ({"samples_at_once": 3}, "samples 4 are no multiple of samples_at_once 3"),
@@ -192,8 +195,8 @@ def test_stored_answers_are_judged_again_to_the_same_scores(examined, tmp_path):
         ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(changes, told, nano_base):
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_cannot_work_are_refused(changes, message, nano_base):
+    with pytest.raises(ValueError, match=message):
         settings(nano_base, **changes)
 
 

@@ -20,13 +20,18 @@ ROWS = [
 ]
 
 
-def asked(nano_base, workdir, rows=ROWS, **changes) -> list[dict]:
+def answers(nano_base, workdir, rows=ROWS, **changes) -> list[dict]:
     """Runs the pipeline; rows=None asks in the terminal."""
     values = generate_config.get_config()
     values.update(
-        model=str(nano_base), samples=2, batch=2, max_new_tokens=6, prompt_buckets=(64,),
-        input="", chunk=2,
-    )  # fmt: skip
+        model=str(nano_base),
+        samples=2,
+        batch=2,
+        max_new_tokens=6,
+        prompt_buckets=(64,),
+        input="",
+        chunk=2,
+    )
     values.sampler.update(temperature=1.0, top_p=1.0, cache_segments=1)
     values.execution.block_size = 4
     values.update(changes)
@@ -42,7 +47,7 @@ def asked(nano_base, workdir, rows=ROWS, **changes) -> list[dict]:
 @pytest.fixture(scope="module")
 def finished(nano_base, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("generate") / "run"
-    return workdir, asked(nano_base, workdir)
+    return workdir, answers(nano_base, workdir)
 
 
 def test_every_row_gets_its_completions_in_order(finished, nano_base):
@@ -80,28 +85,28 @@ def test_it_leaves_a_summary(finished):
 def test_a_killed_run_goes_on_to_the_same_file(lines, finished, nano_base, tmp_path):
     workdir, _ = finished
     whole = (workdir / "completions.jsonl").read_bytes()
-    asked(nano_base, tmp_path / "run", rows=ROWS)
+    answers(nano_base, tmp_path / "run", rows=ROWS)
     path = tmp_path / "run" / "completions.jsonl"
     assert path.read_bytes() == whole
     kept = whole.splitlines(keepends=True)
     path.write_bytes(b"".join(kept[:lines]) + kept[lines][:20])  # killed within a line
-    asked(nano_base, tmp_path / "run", rows=ROWS)
+    answers(nano_base, tmp_path / "run", rows=ROWS)
     assert path.read_bytes() == whole
     once, again = (json.loads((w / "summary.json").read_text()) for w in (workdir, path.parent))
     assert once["tokens"] == again["tokens"]
 
 
 def test_another_request_is_refused_where_one_was_answered(nano_base, tmp_path):
-    asked(nano_base, tmp_path / "run", rows=ROWS[:2])
+    answers(nano_base, tmp_path / "run", rows=ROWS[:2])
     before = (tmp_path / "run" / "completions.jsonl").read_bytes()
     for changes in ({"seed": 1}, {"rows": ROWS[1:3]}):
         with pytest.raises(ValueError, match=r"another request: \['(seed|input_sha256)'\] differ"):
-            asked(nano_base, tmp_path / "run", **({"rows": ROWS[:2]} | changes))
+            answers(nano_base, tmp_path / "run", **({"rows": ROWS[:2]} | changes))
     assert (tmp_path / "run" / "completions.jsonl").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"text": "x"}, r"rows.jsonl:2: wanted exactly one of .* got \[\] in \['text'\]"),
         ({"question": "x", "prompt": "y"}, r"rows.jsonl:2: .* got \['question', 'prompt'\]"),
@@ -113,16 +118,16 @@ def test_another_request_is_refused_where_one_was_answered(nano_base, tmp_path):
         ({"prompt": "x " * 99}, "rows.jsonl:2: sampler: prompt 0 has"),
     ],
 )
-def test_a_row_that_cannot_be_asked_is_named(row, told, nano_base, tmp_path):
-    with pytest.raises(ValueError, match=told):
-        asked(nano_base, tmp_path / "run", rows=[ROWS[0], row])
+def test_a_row_that_cannot_be_asked_is_named(row, message, nano_base, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        answers(nano_base, tmp_path / "run", rows=[ROWS[0], row])
     assert not (tmp_path / "run" / "completions.jsonl").exists()
-    assert len(asked(nano_base, tmp_path / "run", rows=ROWS[:1])) == 2  # once it is mended
+    assert len(answers(nano_base, tmp_path / "run", rows=ROWS[:1])) == 2  # once it is mended
 
 
 def test_a_conversation_is_shown_and_kept(nano_base, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("1+1?\n\n/new\n" + "9 " * 99 + "\n2+2?\n"))
-    got = asked(nano_base, tmp_path / "run", rows=None)
+    got = answers(nano_base, tmp_path / "run", rows=None)
     assert [row["question"] for row in got] == ["1+1?", "2+2?"]
     shown = capsys.readouterr().out
     assert "the largest bucket 64; /new starts afresh" in shown
@@ -133,7 +138,7 @@ def test_a_conversation_is_shown_and_kept(nano_base, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"batch": 3, "input": "x", "mesh": {"data": 2}}, "batch 3: got 1 streams on 2 devices"),
         ({"mesh": {"expert": 4}}, "1 prompt of a conversation does not split over the 4"),
@@ -141,10 +146,10 @@ def test_a_conversation_is_shown_and_kept(nano_base, tmp_path, monkeypatch, caps
         ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams on 1 devices"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_before_the_model_is_read(changes, told):
+def test_bad_settings_are_refused_before_the_model_is_read(changes, message):
     values = generate_config.get_config()
     values.update(changes)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         configs.build(generate.GenerateConfig, values.to_dict())
 
 
@@ -152,5 +157,5 @@ def test_the_same_seed_says_the_same(nano_base, tmp_path, monkeypatch):
     said = []
     for run in ("one", "two"):
         monkeypatch.setattr("sys.stdin", io.StringIO("1+1?\n1+1?\n"))
-        said.append([r["completion_ids"] for r in asked(nano_base, tmp_path / run, rows=None)])
+        said.append([r["completion_ids"] for r in answers(nano_base, tmp_path / run, rows=None)])
     assert said[0] == said[1] and said[0][0] != said[0][1]

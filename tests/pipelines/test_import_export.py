@@ -80,7 +80,7 @@ def without(name):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (truncate, r"model\.safetensors: model\..*: ends at byte .*truncated"),
         (pickled, r"only pickled weights \['pytorch_model.bin'\]: .*never"),
@@ -96,10 +96,12 @@ def without(name):
         (damage("tokenizer.json", None), r"lacks \['tokenizer.json'\] or \['tokenizer.model'\]"),
     ],
 )
-def test_a_damaged_directory_is_refused_with_file_and_tensor(change, told, hugging_face, tmp_path):
+def test_a_damaged_directory_is_refused_with_file_and_tensor(
+    change, message, hugging_face, tmp_path
+):
     directory = shutil.copytree(hugging_face, tmp_path / "damaged")
     change(directory)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         imported(directory, tmp_path / "import")
     assert not (tmp_path / "import" / "model").exists()
 

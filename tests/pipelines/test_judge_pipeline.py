@@ -13,10 +13,14 @@ GOOD = "<think>six times seven</think><answer>{}</answer>"
 ROWS = [
     {"kind": "maths", "completion": GOOD.format("42"), "answer": "42", "id": "a"},
     {"kind": "maths", "completion": GOOD.format(r"\sqrt{8}"), "answer": r"2\sqrt{2}"},
-    {"kind": "choice", "completion": GOOD.format("C"), "answer": "B",
-     "reference": {"options": ["1", "2", "3"]}},
+    {
+        "kind": "choice",
+        "completion": GOOD.format("C"),
+        "answer": "B",
+        "reference": {"options": ["1", "2", "3"]},
+    },
     {"kind": "text", "completion": "no tags", "answer": "cat", "note": "kept"},
-]  # fmt: skip
+]
 
 
 def judged(tmp_path, rows, **changes):
@@ -74,7 +78,7 @@ def judge_settings() -> judge.JudgeRunConfig:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"completion": "x", "answer": "1"}, "rows.jsonl:2: kind: got None"),
         ({"kind": "maths", "answer": "1"}, "rows.jsonl:2: completion: got None, wanted str"),
@@ -84,20 +88,22 @@ def judge_settings() -> judge.JudgeRunConfig:
         ({"kind": "math", "completion": "x", "answer": "1"}, "rows.jsonl:2: kind: got 'math'"),
         ({"kind": "code", "completion": "x", "tests": [1]}, "rows.jsonl:2: reference: got"),
         ({"kind": "code", "completion": "x", "tests": {}}, "rows.jsonl:2: "),
-        ({"kind": "maths", "completion": "x", "answer": "1", "tokens": "9"},
-         "rows.jsonl:2: tokens: got '9', wanted int"),
+        (
+            {"kind": "maths", "completion": "x", "answer": "1", "tokens": "9"},
+            "rows.jsonl:2: tokens: got '9', wanted int",
+        ),
     ],
-)  # fmt: skip
-def test_a_row_that_cannot_be_judged_is_named(row, told, tmp_path):
-    with pytest.raises(ValueError, match=told):
+)
+def test_a_row_that_cannot_be_judged_is_named(row, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         judged(tmp_path, [ROWS[0], row])
     assert not (tmp_path / "run" / "judged.jsonl").exists()
 
 
 def test_a_thought_that_the_exams_prompt_opened_is_one(tmp_path):
     questions = tmp_path / "questions.jsonl"
-    asked = {"id": "a", "kind": "maths", "gold": "42", "opened": True}
-    questions.write_text(json.dumps(asked) + "\n")
+    question = {"id": "a", "kind": "maths", "gold": "42", "opened": True}
+    questions.write_text(json.dumps(question) + "\n")
     rows = [
         {"id": "a", "completion": r"it may be \boxed{42}, but let me check"},
         {"id": "a", "completion": r"steps </think> \boxed{42}"},

@@ -129,9 +129,7 @@ def test_killed_and_started_again_is_the_uninterrupted_run(
     same_results(workdir, finished)
 
 
-def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_used(
-    nano_base, workdir, finished, tmp_path
-):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(nano_base, workdir, finished, tmp_path):
     log = tmp_path / "log"
     kill_when(start(nano_base, workdir, log), log, lambda: 3 in steps(workdir))
     damaged = workdir / "checkpoints" / "3"

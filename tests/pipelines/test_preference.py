@@ -11,24 +11,29 @@ from r1jax.data.rows.preferences import read_preferences
 from r1jax.pipelines.preference import run as preference
 
 
+def reply(q: int, sample: int, text: str, *, tokens: int) -> dict:
+    """Sample number 1 of a question begins within a thought that its prompt opened."""
+    name = {"id": f"q{q}", "sample": sample, "question": f"{q}+1?", "kind": "helpful"}
+    drawn = {"completion": text, "opened": sample == 1, "tokens": tokens}
+    return {**name, **drawn, "domain": "requests", "extra": 1}
+
+
 def sampled() -> list[dict]:
     """Eight questions with four replies each, the longer the better; and one of another kind."""
-    found = []
-    for q in range(8):
-        for sample, text in enumerate(("a", "aa bb", "aa bb cc", "a")):
-            found.append(
-                {
-                    "id": f"q{q}", "sample": sample, "question": f"{q}+1?", "opened": sample == 1,
-                    "completion": text if sample != 1 else f"hm</think>{text}", "kind": "helpful",
-                    "domain": "requests", "tokens": len(text), "extra": 1,
-                }
-            )  # fmt: skip
-    return [*found, {**found[0], "id": "h", "kind": "harmless", "completion": "burn it"}]
+    texts = ("a", "aa bb", "aa bb cc", "a")
+    rows = [
+        reply(q, sample, f"hm</think>{text}" if sample == 1 else text, tokens=len(text))
+        for q in range(8)
+        for sample, text in enumerate(texts)
+    ]
+    return [*rows, {**rows[0], "id": "h", "kind": "harmless", "completion": "burn it"}]
 
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch):
-    worth = lambda question, text: min(len(text), 8) / 8
+    def worth(question, text):
+        return min(len(text), 8) / 8
+
     monkeypatch.setattr(preference.requests, "request_of", lambda question: None)
     monkeypatch.setattr(preference.replies, "helpfulness", worth)
     monkeypatch.setattr(preference.replies, "harmful", lambda question, text: "burn" in text)
@@ -60,14 +65,12 @@ def test_clear_pairs_are_kept_with_the_better_reply_chosen(tmp_path):
         assert row["chosen_tokens"] > row["rejected_tokens"]
     with_thought = [row for row in kept if "hm" in row["chosen"]]
     assert with_thought[0]["chosen"] == "<think>hm</think>aa bb"  # the opened tag counts as written
-    told = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert told["counts"] == {
-        "replies": 32, "rows_of_other_kinds": 1, "seen_twice": 8, "pairs_judged": 24,
-        "pairs_kept": 24,
-    }  # fmt: skip
-    assert told["results"]["same_level"] == 1.0
-    assert told["results"]["chosen_is_truly_better"]["mean"] == 1.0
-    assert told["results"]["longer_chosen"]["mean"] == 1.0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    read = {"replies": 32, "rows_of_other_kinds": 1, "seen_twice": 8}
+    assert summary["counts"] == {**read, "pairs_judged": 24, "pairs_kept": 24}
+    assert summary["results"]["same_level"] == 1.0
+    assert summary["results"]["chosen_is_truly_better"]["mean"] == 1.0
+    assert summary["results"]["longer_chosen"]["mean"] == 1.0
     rows = read_preferences(tmp_path / "run" / "pairs.jsonl", "pairs")
     assert len(rows) == 24 and rows[0].id == kept[0]["id"]
 
@@ -76,19 +79,17 @@ def test_the_length_of_a_reply_is_that_of_what_the_judge_saw(tmp_path):
     """The better reply is long, the worse one thought for long before it."""
     texts = (("aa bb cc", 9), ("hm</think>a", 90))
     rows = [
-        {
-            "id": f"q{q}", "sample": sample, "question": f"{q}+1?", "opened": sample == 1,
-            "completion": text, "kind": "helpful", "domain": "requests", "tokens": tokens,
-        }
-        for q in range(4) for sample, (text, tokens) in enumerate(texts)
-    ]  # fmt: skip
+        reply(q, sample, text, tokens=tokens)
+        for q in range(4)
+        for sample, (text, tokens) in enumerate(texts)
+    ]
     c = dataclasses.replace(
         built(tmp_path, rows=rows), rules=preference.RulesJudge(4.0, 0.0, 0.0), sees="summary"
     )
     preference.run(c, tmp_path / "run")
-    told = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
-    assert told["longer_chosen"]["mean"] == 1.0
-    assert told["mean_lengths"]["chosen_tokens"] < told["mean_lengths"]["rejected_tokens"]
+    results = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
+    assert results["longer_chosen"]["mean"] == 1.0
+    assert results["mean_lengths"]["chosen_tokens"] < results["mean_lengths"]["rejected_tokens"]
 
 
 @pytest.mark.parametrize("module", [preference_config, preference_labels])
@@ -120,8 +121,8 @@ def test_a_biased_judge_is_found_out(tmp_path):
     c = built(tmp_path)
     c = dataclasses.replace(c, rules=preference.RulesJudge(0.0, 0.5, 1.0))
     preference.run(c, tmp_path / "run")
-    told = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
-    assert told["first_preferred"]["low"] > 0.5 and told["first_leads"] > 0.5
+    results = json.loads((tmp_path / "run" / "summary.json").read_text())["results"]
+    assert results["first_preferred"]["low"] > 0.5 and results["first_leads"] > 0.5
     assert (
         0.3
         < sum(map(sum, (r["swapped"] for r in lines(tmp_path / "run/judgements.jsonl")))) / 96
@@ -157,22 +158,18 @@ def test_a_model_is_asked_and_what_cannot_be_read_is_no_verdict(nano_base, tmp_p
     model.update(model=str(nano_base), max_new_tokens=2, prompt_buckets=(48,))
     model.prompt.template = "plain"
     model.sampler.update(cache_segments=1)
-    model.execution.update(
-        param_dtype="float32", compute_dtype="float32", scan_layers=False, dispatch="blocks",
-        block_size=4,
-    )  # fmt: skip
-    c = built(
-        tmp_path, preference_model, judgements=2, least_verdicts=1, batch=2, model=model,
-        rows=sampled()[:8],
-    )  # fmt: skip
+    model.execution.update(param_dtype="float32", compute_dtype="float32", scan_layers=False)
+    model.execution.update(dispatch="blocks", block_size=4)
+    changes = dict(judgements=2, least_verdicts=1, batch=2, model=model)
+    c = built(tmp_path, preference_model, rows=sampled()[:8], **changes)
     preference.run(c, tmp_path / "run")
     judged = lines(tmp_path / "run" / "judgements.jsonl")
     assert len(judged) == 6 and all(row["verdicts"] == [2, None] for row in judged)
     assert all(row["read"] == 1 and len(row["said"]) == 2 for row in judged)
     assert all(row["delta"] == (-2 if row["swapped"][0] else 2) for row in judged)
-    told = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert told["results"]["read"] == 0.5 and told["counts"]["pairs_kept"] == 6
-    assert "chosen_is_truly_better" not in told["results"]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["results"]["read"] == 0.5 and summary["counts"]["pairs_kept"] == 6
+    assert "chosen_is_truly_better" not in summary["results"]
     both = dataclasses.replace(c, least_verdicts=2)
     preference.run(both, tmp_path / "run")
     assert lines(tmp_path / "run" / "pairs.jsonl") == []
@@ -198,7 +195,7 @@ def test_replies_are_labelled_by_the_rules(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"margin": 2.0}, "margin 2.0: wanted 0 to below 2"),
         ({"least_verdicts": 5}, "least_verdicts 5: wanted 1 to judgements 4"),
@@ -206,20 +203,20 @@ def test_replies_are_labelled_by_the_rules(tmp_path):
         ({"rules": None}, "wants exactly one of rules, model"),
     ],
 )
-def test_configs_that_cannot_run_are_refused(changes, told, tmp_path):
-    with pytest.raises(ValueError, match=told):
+def test_configs_that_cannot_run_are_refused(changes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         dataclasses.replace(built(tmp_path), **changes)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"opened": 1}, r"sampled.jsonl:2: opened: got 1"),
         ({"question": "other"}, r"sampled.jsonl:2: id 'q0' had another question before"),
     ],
 )
-def test_a_row_that_is_no_sampled_reply_is_named(change, told, tmp_path):
+def test_a_row_that_is_no_sampled_reply_is_named(change, message, tmp_path):
     rows = sampled()
     rows[1] |= change
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         preference.run(built(tmp_path, rows=rows), tmp_path / "run")

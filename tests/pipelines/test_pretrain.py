@@ -85,7 +85,7 @@ def test_stopped_and_resumed_is_the_uninterrupted_run(
         assert resumed[key] == summary[key], key
 
 
-def test_a_corpus_is_kept_for_its_recipe_and_made_anew_for_another(config, finished):
+def test_a_corpus_is_kept_and_made_anew_for_another_recipe(config, finished):
     rows = pretrain.build_corpus(config, finished)[1]
     train = finished / "corpus" / "train.npz"
     before = train.stat().st_mtime_ns

@@ -8,6 +8,7 @@ from r1jax import config as configs
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.training_rows import iter_training_rows, questions_of
 from r1jax.io.digests import fingerprint
+from r1jax.io.disk import write_jsonl
 from r1jax.pipelines.sample import run as sample
 from r1jax.rewards.judge import Judge
 from r1jax.rewards.score import Verdict
@@ -48,20 +49,21 @@ def luck():
         yield
 
 
+def greeting(name: str, question: str) -> dict:
+    """A training row of one question and its reply."""
+    turns = (("user", question), ("assistant", "Hi!"))
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return {"id": name, "source": "chat", "kind": "greeting", "messages": messages}
+
+
 @pytest.fixture(scope="module")
 def general(tmp_path_factory):
     """A file of ten rows to mix in, one of which asks an evaluation question."""
     path = tmp_path_factory.mktemp("general") / "general.jsonl"
     task = settings("no model").task
     planted = sample.tasks.load_task(task).splits["test"][0].question
-    rows = [
-        {"id": f"g{i}", "source": "chat", "kind": "greeting", "messages": [
-            {"role": "user", "content": planted if i == 4 else f"Hello {i}!"},
-            {"role": "assistant", "content": "Hi!"},
-        ]}
-        for i in range(10)
-    ]  # fmt: skip
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    questions = [planted if i == 4 else f"Hello {i}!" for i in range(10)]
+    write_jsonl(path, [greeting(f"g{i}", question) for i, question in enumerate(questions)])
     return path
 
 
@@ -84,7 +86,7 @@ def bytes_of(workdir):
     }
 
 
-def test_every_completion_is_stored_with_its_question_and_what_rejects_it(sampled):
+def test_a_stored_completion_has_its_question_and_rejections(sampled):
     rows = read_jsonl(sampled / "answers.jsonl")
     assert len(rows) == 5 * 4 and {row["domain"] for row in rows} == {"zero", "one"}
     questions = {q["id"]: q["question"] for q in read_jsonl(sampled / "questions.jsonl")}
@@ -95,16 +97,18 @@ def test_every_completion_is_stored_with_its_question_and_what_rejects_it(sample
     assert 0 < sum(not row["rejected_by"] for row in rows) < 20
 
 
-def test_kept_ones_are_training_rows_that_tell_where_they_are_from(sampled, nano_base):
-    found = {(row["id"], row["sample"]): row for row in read_jsonl(sampled / "answers.jsonl")}
+def test_kept_completions_become_rows_with_provenance(sampled, nano_base):
+    answers = {(row["id"], row["sample"]): row for row in read_jsonl(sampled / "answers.jsonl")}
     rows = [row for _, row in iter_training_rows(sampled / "sft") if row["source"] != "talk"]
     assert len({row["id"] for row in rows}) == len(rows) > 0
     for row in rows:
         made = row["provenance"]
-        its = found[made["question"], made["sample"]]
-        assert [turn["content"] for turn in row["messages"]] == [its["question"], its["completion"]]
-        assert row["source"] == its["domain"] and made["tokens"] == its["tokens"]
-        assert not its["rejected_by"] and made["checks_passed"] == ["blank", "correct", "paragraph"]
+        answer = answers[made["question"], made["sample"]]
+        turns = [turn["content"] for turn in row["messages"]]
+        assert turns == [answer["question"], answer["completion"]]
+        assert row["source"] == answer["domain"] and made["tokens"] == answer["tokens"]
+        assert made["checks_passed"] == ["blank", "correct", "paragraph"]
+        assert not answer["rejected_by"]
         assert made["model_fingerprint"] == fingerprint(nano_base) and made["temperature"] == 1.0
 
 
@@ -112,18 +116,19 @@ def test_counts_add_up(sampled):
     summary = json.loads((sampled / "summary.json").read_text())
     counts = summary["counts"]
     assert counts["sampled"] == 20 == sum(counts[name] for name in COUNTED)
-    for its in summary["domains"].values():
-        rejected = sum(its["rejected"].values())
-        assert its["sampled"] == its["kept"] + its["surplus"] + its["duplicates"] + rejected
-        assert its["fit"] == its["sampled"] - rejected
+    for domain in summary["domains"].values():
+        rejected = sum(domain["rejected"].values())
+        fit = domain["kept"] + domain["surplus"] + domain["duplicates"]
+        assert domain["sampled"] == fit + rejected
+        assert domain["fit"] == domain["sampled"] - rejected
     rows = [row for _, row in iter_training_rows(sampled / "sft")]
-    told = {name: its["samples"] for name, its in summary["composition"].items()}
-    assert told == {name: [r["source"] for r in rows].count(name) for name in told}
-    assert told["talk"] == round((told["zero"] + told["one"]) / 3)  # a quarter of all
+    samples = {name: domain["samples"] for name, domain in summary["composition"].items()}
+    assert samples == {name: [r["source"] for r in rows].count(name) for name in samples}
+    assert samples["talk"] == round((samples["zero"] + samples["one"]) / 3)  # a quarter of all
     assert f"| Total | {len(rows)} | 1.0 |" in (sampled / "report.md").read_text()
 
 
-def test_what_is_mixed_in_keeps_its_fields_but_no_evaluation_question(sampled):
+def test_mixed_rows_keep_their_fields_but_no_exam_question(sampled):
     summary = json.loads((sampled / "summary.json").read_text())
     assert (summary["mixture"]["talk"]["rows"], summary["mixture"]["talk"]["contaminated"]) == (
         10,
@@ -165,23 +170,19 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cut, sampled, nano_base, general
     assert once == again == {"sampled": sum(row["tokens"] for row in rows)}
 
 
-def test_answers_that_are_there_are_chosen_from_anew_but_not_by_other_filters(
-    sampled, nano_base, tmp_path
-):
+def test_stored_answers_are_chosen_anew_but_not_filtered_anew(sampled, nano_base, tmp_path):
     for name in ("answers.jsonl", "request.json"):
         (tmp_path / name).write_bytes((sampled / name).read_bytes())
     sample.run(settings(nano_base, keep=1, prefer="shortest"), tmp_path)
     assert (tmp_path / "answers.jsonl").read_bytes() == (sampled / "answers.jsonl").read_bytes()
     rows = [row for _, row in iter_training_rows(tmp_path / "sft")]
-    asked = [row["provenance"]["question"] for row in rows]
-    assert len(set(asked)) == len(asked)
+    questions = [row["provenance"]["question"] for row in rows]
+    assert len(set(questions)) == len(questions)
     with pytest.raises(ValueError, match=r"another request: \['filters.tokens'\] differ"):
         sample.run(settings(nano_base, filters={"tokens": 5}), tmp_path)
 
 
-def test_too_few_rows_to_mix_in_are_an_error_unless_they_may_repeat(
-    sampled, nano_base, general, tmp_path
-):
+def test_too_few_rows_to_mix_in_are_refused_or_repeated(sampled, nano_base, general, tmp_path):
     for name in ("answers.jsonl", "request.json"):
         (tmp_path / name).write_bytes((sampled / name).read_bytes())
     much = {"share": 0.9}
@@ -194,9 +195,7 @@ def test_too_few_rows_to_mix_in_are_an_error_unless_they_may_repeat(
     assert len(set(talk)) == len(talk)
 
 
-def test_an_evaluation_question_among_the_training_ones_is_told_before_any_work(
-    nano_base, tmp_path, monkeypatch
-):
+def test_an_evaluation_question_in_training_is_refused_at_once(nano_base, tmp_path, monkeypatch):
     honest = sample.evaluation_questions
 
     def planted(config, there):
@@ -219,7 +218,7 @@ def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"prompts": {"two": 3}}, r"prompts: no sources \['two'\], there are \['one', 'zero'\]"),
         ({"prompts": {"zero": 0, "one": 0}}, "wanted counts, and some above 0"),
@@ -232,8 +231,8 @@ def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path)
         ({"level": 1.0}, "level 1.0"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_cannot_work_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         settings("no model", **changes)
 
 

@@ -38,7 +38,5 @@ def get_config() -> ml_collections.ConfigDict:
     for part in exam.exams.values():
         part["first"] = 4
     exam.update(batch=4, samples=1, samples_at_once=1)
-    return r1.assembled(
-        blocks, exam, title="The recipe in miniature", n=None,
-        claims=(*r1.get_claims(), *r1.preference_claims()),
-    )  # fmt: skip
+    claims = (*r1.get_claims(), *r1.preference_claims())
+    return r1.assembled(blocks, exam, title="The recipe in miniature", n=None, claims=claims)

@@ -9,20 +9,20 @@ from r1jax.pipelines.recipe import claims, report
 Z = float(stats.norm.ppf(0.975))
 
 
-def told(mean, half=0.05):
+def score(mean, half=0.05):
     return {"mean": mean, "low": mean - half, "high": mean + half, "n": 100}
 
 
 def claim(left, relation, right, factor=1.0, offset=0.0):
-    return {"name": "c", "statement": "s", "left": left, "right": right, "relation": relation,
-            "factor": factor, "offset": offset}  # fmt: skip
+    words = {"name": "c", "statement": "s", "left": left, "right": right, "relation": relation}
+    return {**words, "factor": factor, "offset": offset}
 
 
 def judged(columns, *args, **more):
     return claims.judge_claim(columns, {}, claim(*args, **more), level=0.95)
 
 
-COLUMNS = {"R1": {"reasoning": told(0.8)}, "Dev 3.1": {"reasoning": told(0.5)}, "None": None}
+COLUMNS = {"R1": {"reasoning": score(0.8)}, "Dev 3.1": {"reasoning": score(0.5)}, "None": None}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_claim_holds_only_where_its_interval_says_so(relation, right, factor, 
     assert got["verdict"] == wanted
 
 
-def test_the_margins_interval_is_that_of_the_difference_of_two_normal_means():
+def test_an_unpaired_margin_is_a_difference_of_normal_means():
     got = judged(COLUMNS, "R1.reasoning", ">=", "Dev 3.1.reasoning", factor=0.5, offset=0.1)
     error = np.hypot(0.05 / Z, 0.5 * 0.05 / Z)
     assert got["margin"] == pytest.approx(0.8 - 0.25 - 0.1)
@@ -54,27 +54,27 @@ def test_the_margins_interval_is_that_of_the_difference_of_two_normal_means():
     np.testing.assert_allclose([got["low"], got["high"]], wanted, rtol=1e-12)
 
 
-def test_models_that_answered_the_same_questions_are_compared_question_by_question():
-    columns = {"A": {"x": told(0.55, 0.4)}, "B": {"x": told(0.5, 0.4)}}
-    answers = {"A": {"x": {"p": 0.15, "q": 0.56, "r": 0.94}},
-               "B": {"x": {"r": 0.9, "q": 0.5, "p": 0.1}}}  # fmt: skip
-    asked = claim("A.x", ">", "B.x")
-    of = lambda answers: claims.judge_claim(columns, answers, asked, level=0.95)
-    assert of({})["verdict"] == "within noise" and not of({})["paired"]
-    got = of(answers)
+def test_models_of_the_same_questions_are_compared_in_pairs():
+    columns = {"A": {"x": score(0.55, 0.4)}, "B": {"x": score(0.5, 0.4)}}
+    ours, theirs = {"p": 0.15, "q": 0.56, "r": 0.94}, {"r": 0.9, "q": 0.5, "p": 0.1}
+
+    def judged_with(theirs, factor=1.0):
+        answers = {"A": {"x": ours}, "B": {"x": theirs}}
+        return claims.judge_claim(columns, answers, claim("A.x", ">", "B.x", factor), level=0.95)
+
+    without = claims.judge_claim(columns, {}, claim("A.x", ">", "B.x"), level=0.95)
+    assert without["verdict"] == "within noise" and not without["paired"]
+    got = judged_with(theirs)
     assert got["verdict"] == "holds" and got["paired"]
     low, high = stats.t.interval(0.95, 2, 0.05, stats.sem([0.05, 0.06, 0.04]))
     np.testing.assert_allclose([got["low"], got["high"]], [low, high], rtol=1e-9)
-    halved = {**asked, "factor": 0.5}
-    got = claims.judge_claim(columns, answers, halved, level=0.95)
+    got = judged_with(theirs, factor=0.5)
     reach = stats.t.ppf(0.975, 2) * stats.sem([0.1, 0.31, 0.49])
     assert got["high"] - got["margin"] == pytest.approx(reach)
     for others in ({"p": 0.1, "q": 0.5}, {"p": 0.1, "q": 0.5, "other": 0.9}):
-        assert not of({**answers, "B": {"x": others}})["paired"]
+        assert not judged_with(others)["paired"]
     # differences that are all equal tell no spread
-    assert not of({**answers, "B": {"x": {q: v - 0.05 for q, v in answers["A"]["x"].items()}}})[
-        "paired"
-    ]
+    assert not judged_with({q: value - 0.05 for q, value in ours.items()})["paired"]
 
 
 def test_a_cut_interval_counts_with_its_wider_side():
@@ -87,14 +87,14 @@ def test_without_an_interval_nothing_is_told_from_noise():
     assert judged(bare, "A.x", ">=", "", offset=0.1)["verdict"] == "within noise"
 
 
-def test_without_doubt_only_the_strict_relation_needs_more_than_equality():
-    sure = {"A": {"x": told(0.5, 0.0)}}
+def test_only_the_strict_relation_needs_more_than_equality():
+    sure = {"A": {"x": score(0.5, 0.0)}}
     verdicts = [judged(sure, "A.x", r, "", offset=0.5)["verdict"] for r in (">=", "<=", ">")]
     assert verdicts == ["holds", "holds", "does not hold"]
 
 
 def left_by(tmp_path, seed, values, models=("A", "B")):
-    columns = {m: {"x": told(v)} for m, v in zip(models, values, strict=True)}
+    columns = {m: {"x": score(v)} for m, v in zip(models, values, strict=True)}
     known = claims.results(columns, {}, [claim("A.x", ">=", "B.x")], level=0.95)
     folder = tmp_path / f"{seed}-{len(values)}-{models[0]}"
     folder.mkdir()
@@ -134,13 +134,13 @@ def test_runs_that_are_not_seeds_of_one_another_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"got models \['C', 'B'\], wanted \['A', 'B'\]"):
         claims.aggregate([one, other], level=0.95)
     other = left_by(tmp_path, 1, (0.6, 0.5))
-    told = json.loads((other / "results.json").read_text())
+    results = json.loads((other / "results.json").read_text())
     for change in ({"offset": 0.5}, {"left": "A.y"}):
-        asked = [{**told["claims"][0], **change}]
-        (other / "results.json").write_text(json.dumps({**told, "claims": asked}))
+        changed = [{**results["claims"][0], **change}]
+        (other / "results.json").write_text(json.dumps({**results, "claims": changed}))
         with pytest.raises(ValueError, match=rf"got claims .*{next(iter(change))}"):
             claims.aggregate([one, other], level=0.95)
-    (other / "results.json").write_text(json.dumps({**told, "level": 0.5}))
+    (other / "results.json").write_text(json.dumps({**results, "level": 0.5}))
     with pytest.raises(ValueError, match=r"got level 0.5, wanted 0\.\d"):
         claims.aggregate([one, other], level=0.95)
     with pytest.raises(ValueError, match="got no run"):

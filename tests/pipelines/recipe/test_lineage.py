@@ -12,14 +12,14 @@ READS = sorted({key for made in table.PIPELINES.values() for key in made.reads})
 
 
 def test_no_pipeline_leaves_what_holds_times_or_paths(tmp_path):
-    kept = ["model/model.safetensors", "model/tokenizer.model", "model/score_head.safetensors",
-            "sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json",
-            "model/chat_template.jinja", "model/generation_config.json",
-            "hugging_face/special_tokens_map.json"]  # fmt: skip
-    left = ["metrics.jsonl", "model/made_by.json", "eval.jsonl", "timing.jsonl", "summary.json",
-            "dialogue.jsonl", "report.md", "request.json", "begun.json", "sft.part/00000.jsonl",
-            "checkpoints/4/weights.safetensors"]  # fmt: skip
-    for name in kept + left:
+    kept = ["sft/00000.jsonl", "answers.jsonl", "results.json", "model/config.json"]
+    kept += ["model/model.safetensors", "model/tokenizer.model", "model/chat_template.jinja"]
+    kept += ["model/score_head.safetensors", "model/generation_config.json"]
+    kept += ["hugging_face/special_tokens_map.json"]
+    others = ["metrics.jsonl", "eval.jsonl", "timing.jsonl", "summary.json", "dialogue.jsonl"]
+    others += ["report.md", "request.json", "begun.json", "sft.part/00000.jsonl"]
+    others += ["model/made_by.json", "checkpoints/4/weights.safetensors"]
+    for name in kept + others:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a\nb\n")
     got = lineage.artefacts(tmp_path, LEAVES)
@@ -45,10 +45,8 @@ def test_a_models_artefacts_do_not_tell_where_it_was_made(tmp_path):
     assert lineage.size(tmp_path / "nothing") is None
 
 
-THERE = {
-    "model/a": {"sha256": "1"}, "model/b": {"sha256": "2"}, "sft/0.jsonl": {"sha256": "3"},
-    "models.jsonl": {"sha256": "4"},
-}  # fmt: skip
+NAMES = ("model/a", "model/b", "sft/0.jsonl", "models.jsonl")
+THERE = {name: {"sha256": str(number)} for number, name in enumerate(NAMES, start=1)}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +64,7 @@ def test_a_place_is_a_file_a_folder_or_a_pattern(place, wanted):
     assert list(lineage.covered(place, THERE)) == sorted(wanted)
 
 
-def test_one_file_has_its_own_hash_and_a_folder_one_of_all_its_files():
+def test_a_file_has_its_own_hash_a_folder_one_of_all_its_files():
     assert lineage.input_sha256("model/a", THERE) == "1"
     folder = lineage.input_sha256("model", THERE)
     assert folder not in ("1", "2")
@@ -85,14 +83,14 @@ def test_only_paths_at_which_there_is_something_are_external(tmp_path, monkeypat
     (tmp_path / "rows.jsonl").write_text("{}")
     (tmp_path / "assets" / "tiny").mkdir(parents=True)
     (tmp_path / "assets" / "tiny" / "weights").write_text("w")
-    texts = ["test", "rows.jsonl", "*.jsonl", "package:tiny", "package:none", "./nothing.jsonl",
-             "**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]  # fmt: skip
+    texts = ["test", "rows.jsonl", "*.jsonl", "package:tiny", "package:none", "./nothing.jsonl"]
+    texts += ["**bold**/a.b", "a/b", "/", "*", "two\nlines/x", "stage:a/rows.jsonl"]
     places = {"workdir": tmp_path / "run", "assets": tmp_path / "assets"}
     got = lineage.externals({"x": texts}, reads=READS, **places)
     assert set(got) == {"rows.jsonl", "*.jsonl", "package:tiny"}
     (tmp_path / "test" / "part").write_text("")
-    named = {"base": "test", "training": {"mine": "test"}, "prompt": {"style": "test"},
-             "files": {"path": "test/*"}, "data": "nothing"}  # fmt: skip
+    named = {"base": "test", "training": {"own": "test"}, "prompt": {"style": "test"}}
+    named |= {"files": {"path": "test/*"}, "data": "nothing"}
     assert set(lineage.externals(named, reads=READS, **places)) == {"test", "test/*"}
     for config, reads in (({"prompt": named["prompt"], "name": "test"}, READS), (named, ())):
         assert set(lineage.externals(config, reads=reads, **places)) <= {"test/*"}
@@ -108,8 +106,8 @@ def test_a_pattern_is_its_files_whatever_folders_match_too(tmp_path):
 
 def test_only_the_facts_that_a_pipeline_names_are_kept():
     names = ("steps", "counts", "before", "tokens", "results.pass_at_1", "results.columns")
-    summary = {"steps": 4, "seconds": {"a": 1}, "config": {"base": "/x"}, "counts": {"rows": 2},
-               "results": {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}}  # fmt: skip
+    summary = {"steps": 4, "seconds": {"a": 1}, "config": {"base": "/x"}, "counts": {"rows": 2}}
+    summary["results"] = {"pass_at_1": {"mean": 1.0}, "accuracies": {"q": 1.0}}
     wanted = {"steps": 4, "counts": {"rows": 2}, "results": {"pass_at_1": {"mean": 1.0}}}
     assert lineage.facts({**summary, "before": None}, names) == wanted
     column = {"tokens": {"sampled": 7}, "results": {"columns": {"a": 1}, "by_question": {"q": 1}}}
@@ -117,7 +115,7 @@ def test_only_the_facts_that_a_pipeline_names_are_kept():
     assert lineage.facts(column, names) == wanted
 
 
-def test_the_code_is_told_by_its_commit_whether_it_changed_and_its_hash(tmp_path):
+def test_code_is_known_by_commit_changes_and_hash(tmp_path):
     package = tmp_path / "pkg"
     package.mkdir()
     (package / "a.py").write_text("x = 1\n")

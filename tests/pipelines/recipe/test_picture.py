@@ -99,8 +99,8 @@ def test_a_picture_is_the_same_bytes_each_time(tmp_path, nodes):
 
 
 def test_panels_are_written_whatever_is_missing(tmp_path):
-    told = {"mean": 0.5, "low": None, "high": None}
-    for models in ({}, {"A": None}, {"A": {"x": told}, "B": {"x": {**told, "mean": None}}}):
+    score = {"mean": 0.5, "low": None, "high": None}
+    for models in ({}, {"A": None}, {"A": {"x": score}, "B": {"x": {**score, "mean": None}}}):
         path = tmp_path / f"{len(models)}.png"
         measures = {"x": "x"} if len(models) > 1 else {}
         panels.plot_measures(path, title="t", models=models, measures=measures, level=0.95)

@@ -63,20 +63,30 @@ def make(config: MakeConfig, workdir: Path) -> None:
 def examine(config: ExamineConfig, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     size = len((Path(config.model) / "model.safetensors").read_bytes()) % 10
-    told = {"mean": size / 10, "low": size / 10 - 0.05, "high": size / 10 + 0.05, "n": 9}
+    score = {"mean": size / 10, "low": size / 10 - 0.05, "high": size / 10 + 0.05, "n": 9}
     questions = {"reasoning": {"a": size / 20, "b": 3 * size / 20}}
-    document = {"columns": {"reasoning": told}, "by_question": questions}
+    document = {"columns": {"reasoning": score}, "by_question": questions}
     (workdir / "results.json").write_text(json.dumps(document))
 
 
 MAKE = table.Pipeline(
-    config=MakeConfig, run=make, kind="data", reads=("inputs",), leaves=("model/*", "rows.jsonl"),
-    facts=("steps",), figures=(),
-)  # fmt: skip
+    config=MakeConfig,
+    run=make,
+    kind="data",
+    reads=("inputs",),
+    leaves=("model/*", "rows.jsonl"),
+    facts=("steps",),
+    figures=(),
+)
 EXAMINE = table.Pipeline(
-    config=ExamineConfig, run=examine, kind="exam", reads=("model",),
-    leaves=("results.json", "*.jsonl"), facts=(), figures=(),
-)  # fmt: skip
+    config=ExamineConfig,
+    run=examine,
+    kind="exam",
+    reads=("model",),
+    leaves=("results.json", "*.jsonl"),
+    facts=(),
+    figures=(),
+)
 stop_at: tuple[str, int] | None = None
 
 
@@ -110,9 +120,14 @@ STAGES = (
     examining("exam", "stage:second/model"),
 )
 CLAIM = {
-    "name": "any", "statement": "the second model knows something", "left": "Second.reasoning",
-    "right": "", "relation": ">=", "factor": 1.0, "offset": -1.0,
-}  # fmt: skip
+    "name": "any",
+    "statement": "the second model knows something",
+    "left": "Second.reasoning",
+    "right": "",
+    "relation": ">=",
+    "factor": 1.0,
+    "offset": -1.0,
+}
 
 
 def built(stages=STAGES, seed=5, only="", models=None, claims=(CLAIM,)):
@@ -144,7 +159,7 @@ def whole(tmp_path):
     return tmp_path / "whole"
 
 
-def test_a_file_that_a_late_stage_reads_is_missed_before_the_first(tmp_path):
+def test_a_missing_file_of_a_late_stage_stops_the_first(tmp_path):
     stages = (making("first"), examining("exam", "nowhere/model"))
     with pytest.raises(ValueError, match="'exam' reads what is not there: model: nowhere/model"):
         r1.run(built(stages, models={}), tmp_path)
@@ -181,21 +196,21 @@ def test_a_stage_is_told_with_its_number_and_what_it_does(tmp_path, capsys):
     assert "stage 1/3 first (make): makes first\n" in capsys.readouterr().out
 
 
-def test_done_json_holds_no_path_of_the_run_and_hashes_what_was_left(whole):
-    told = json.loads((whole / "stages" / "second" / "done.json").read_text())
-    assert str(whole) not in json.dumps(told)
+def test_done_json_has_no_path_and_hashes_the_artefacts(whole):
+    record = json.loads((whole / "stages" / "second" / "done.json").read_text())
+    assert str(whole) not in json.dumps(record)
     model = {"model/config.json", "model/model.safetensors"}
-    assert set(told["artefacts"]) == {*model, "rows.jsonl"}
-    assert told["artefacts"]["rows.jsonl"]["rows"] == 3
-    assert told["metrics"] == {"steps": 3} and told["seed"] == 5 and told["code"] == CODE
+    assert set(record["artefacts"]) == {*model, "rows.jsonl"}
+    assert record["artefacts"]["rows.jsonl"]["rows"] == 3
+    assert record["metrics"] == {"steps": 3} and record["seed"] == 5 and record["code"] == CODE
     first = json.loads((whole / "stages" / "first" / "done.json").read_text())["artefacts"]
     read = ("rows.jsonl", "model/model.safetensors")
-    assert told["inputs"] == {f"stage:first/{name}": first[name]["sha256"] for name in read}
+    assert record["inputs"] == {f"stage:first/{name}": first[name]["sha256"] for name in read}
 
 
 def test_a_seed_of_minus_one_is_the_runs_and_another_stays(tmp_path):
     r1.run(built((making("a"), making("b", seed=7)), models={}, seed=11), tmp_path)
-    seeds = [json.loads(told)["config"]["seed"] for told in done(tmp_path).values()]
+    seeds = [json.loads(text)["config"]["seed"] for text in done(tmp_path).values()]
     assert seeds == [11, 7]
 
 
@@ -222,19 +237,17 @@ def test_a_stage_that_other_code_began_says_so(tmp_path, monkeypatch):
     newer = {**CODE, "commit": "decaf", "sha256": "1" * 64}
     monkeypatch.setattr(lineages, "code_state", lambda package: newer)
     r1.run(built(), tmp_path)
-    told = {name: json.loads(text) for name, text in done(tmp_path).items()}
-    assert [told[n]["code"]["commit"] for n in ("first", "second", "exam")] == [
-        "c0ffee", "decaf", "decaf",
-    ]  # fmt: skip
-    assert {n: t.get("begun_by") for n, t in told.items()} == {
-        "first": None, "second": CODE, "exam": None,
-    }  # fmt: skip
+    records = {name: json.loads(text) for name, text in done(tmp_path).items()}
+    commits = {name: record["code"]["commit"] for name, record in records.items()}
+    assert commits == {"first": "c0ffee", "second": "decaf", "exam": "decaf"}
+    begun_by = {name: record.get("begun_by") for name, record in records.items()}
+    assert begun_by == {"first": None, "second": CODE, "exam": None}
 
 
 def test_exams_of_another_level_than_the_reports_are_refused(tmp_path):
     exam = r1_tiny.get_exam().to_dict() | {"name": "First", "model": "stage:first/model"}
-    stages = (*STAGES, {"name": "other", "what": "examines", "config": exam | {"level": 0.9},
-                        "optional": False})  # fmt: skip
+    other = {**STAGES[-1], "name": "other", "config": exam | {"level": 0.9}}
+    stages = (*STAGES, other)
     models = {"Second": "exam", "First": "other"}
     message = r"report.level 0.95: the intervals of First, stage 'other', are of level 0.9"
     with pytest.raises(ValueError, match=message):
@@ -332,7 +345,7 @@ def test_a_reference_to_nothing_that_was_left_is_told(tmp_path):
         r1.run(built(stages, models={}), tmp_path)
 
 
-def test_an_unknown_key_in_the_last_stage_is_told_before_any_work(tmp_path):
+def test_an_unknown_key_of_the_last_stage_stops_the_first(tmp_path):
     with pytest.raises(ValueError, match=r"config.stages.exam.config: unknown keys \['modl'\]"):
         r1.run(built(changed("exam", modl="x")), tmp_path)
     with pytest.raises(ValueError, match=r"exam.config.pipeline: got 'r1', wanted one of \["):
@@ -375,8 +388,8 @@ def test_the_report_shows_models_claims_and_stages(whole):
     for text in ("| measure | Second |", "| reasoning | 0.", "**holds**", "1. first | make |"):
         assert text in report
     assert "```mermaid\nflowchart TD\n    s1[" in report and "\n    s1 --> s2\n" in report
-    told = json.loads((whole / "results.json").read_text())
-    assert told["seed"] == 5 and told["models"]["Second"]["reasoning"]["n"] == 9
+    results = json.loads((whole / "results.json").read_text())
+    assert results["seed"] == 5 and results["models"]["Second"]["reasoning"]["n"] == 9
 
 
 def test_models_are_compared_question_by_question(tmp_path):
@@ -384,8 +397,8 @@ def test_models_are_compared_question_by_question(tmp_path):
     models = {"First": "exam-of-first", "Second": "exam"}
     claim = {**CLAIM, "right": "First.reasoning"}
     r1.run(built(stages, models=models, claims=(claim,)), tmp_path)
-    (told,) = json.loads((tmp_path / "results.json").read_text())["claims"]
-    assert told["paired"] and told["margin"] != 0
+    (judged,) = json.loads((tmp_path / "results.json").read_text())["claims"]
+    assert judged["paired"] and judged["margin"] != 0
 
 
 def checked(run, tmp_path):
