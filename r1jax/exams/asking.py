@@ -1,4 +1,4 @@
-"""A model that is asked: what a config says of it, and the open model with its sampler."""
+"""Asks a model: the settings of that, and the open model with its sampler."""
 
 import dataclasses
 import time
@@ -27,12 +27,12 @@ from r1jax.types import Rollout, Weights
 
 @dataclasses.dataclass(frozen=True)
 class AskConfig:
-    """A model that is asked, and how.
+    """Which model answers, and how it is sampled.
 
     Attributes:
-      seed: of all that is drawn.
-      model: as of `hub.artifacts.open_model`.
-      prompt: how questions are put.
+      seed: of all sampling.
+      model: a model directory, a GGUF file, or "package:NAME".
+      prompt: how a question becomes a prompt.
       samples_at_once: completions of a prompt that are drawn together.
       batch: prompts at a time; a multiple of the sampler's streams.
       max_new_tokens: length cap of a completion.
@@ -68,10 +68,10 @@ class AskConfig:
 
 
 def ask_config(config: Any, **others: Any) -> AskConfig:
-    """Returns the `AskConfig` of a run: its config's fields of these names, but for `others`.
+    """Returns the `AskConfig` of a run: the fields of its config, but for `others`.
 
     Raises:
-      UserError: if a model cannot be asked so.
+      UserError: if the values do not fit together.
     """
     names = [f.name for f in dataclasses.fields(AskConfig) if f.name not in others]
     return AskConfig(**{name: getattr(config, name) for name in names}, **others)
@@ -97,10 +97,10 @@ def open_sampler(
 
 
 class Asker:
-    """An open model that is asked batch after batch; `open_asker` makes one.
+    """An open model that answers batch after batch; `open_asker` makes one.
 
     Attributes:
-      tokens, seconds: sampled so far, and spent on it.
+      tokens, seconds: how many were sampled so far, and how long that took.
     """
 
     def __init__(self, config: AskConfig, weights: Weights, sampler: Sampler, tokenizer: Tokenizer):
@@ -110,7 +110,7 @@ class Asker:
         self.tokens, self.seconds = 0, 0.0
 
     def prompt(self, question: str) -> Prompt:
-        """Returns the prompt that puts a question."""
+        """Returns the prompt of a question."""
         return templates.prompt(self.tokenizer, self.config.prompt, question)
 
     def draw(self, prompts: Sequence[list[int]], stream: str, number: int) -> Rollout:
@@ -161,7 +161,11 @@ def open_asker(config: AskConfig, mesh: Mesh | None) -> Asker:
 
 
 def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) -> None:
-    """Raises ValueError unless reward models read what is that long, in tokens, and its end."""
+    """Checks that each reward model has a bucket for the longest text, in tokens, and its EOS.
+
+    Raises:
+      UserError: names the reward model that has none.
+    """
     for name, preference in learned.items():
         if max(preference.buckets) <= longest:
             raise UserError(
@@ -178,14 +182,17 @@ def check_exam(
     level: float,
     learned: Mapping[str, PreferenceConfig],
 ) -> None:
-    """Raises ValueError unless what a model answers can be judged by rules, and counted.
+    """Checks that rules can judge the answers, and that the numbers of an exam fit together.
 
     Args:
-      ask: how it is asked.
+      ask: how the model is asked.
       samples: answers to each question.
       reward: judges the answers.
       level: nominal coverage of the intervals.
       learned: the reward models that judge too, by name.
+
+    Raises:
+      UserError: names the value that does not fit.
     """
     if samples < 1 or samples % ask.samples_at_once:
         raise UserError(

@@ -142,7 +142,7 @@ def _of_labels(
 def results(
     rows: Sequence[Encoded], scores: Sequence[Sequence[float]], *, kind: Kind, level: float
 ) -> dict[str, Any]:
-    """Returns what held-out scores say, as JSON has it.
+    """Returns the accuracy, calibration and length bias of held-out scores, ready for JSON.
 
     Args:
       rows: held-out rows.
@@ -158,7 +158,7 @@ def results(
       longer, the shorter, or of equal length; how often the rule "the longer one wins" is right;
       and correlations with length, of scores over all replies, and of differences within pairs.
     """
-    # turns of one conversation, as `preferences.hold_out` has it, are one
+    # all turns of a conversation are one question, as in `preferences.hold_out`
     questions = [turns_of_user(row.row.question)[0] for row in rows]
     scores_BG = np.array(scores, np.float64)
     lengths_BG = np.array([row.lengths for row in rows], np.float64)

@@ -1,4 +1,4 @@
-"""Questions put to a policy, and what comes back: text, judged."""
+"""Asks a policy questions and judges its answers."""
 
 import time
 from collections.abc import Iterable
@@ -23,9 +23,10 @@ from r1jax.types import Rollout, Weights
 
 
 class Answered(NamedTuple):
-    """One rollout in text: row b answers problems[b]; `seconds` is what judging it took here.
+    """One rollout in text: row b answers problems[b]; `seconds` is how long this process judged.
 
-    `scores` are of all rows, but for what `Examiner.read` gives among several processes.
+    Among several processes `Examiner.read` gives the scores of its own rows alone; `known_to_all`
+    adds the others.
     """
 
     problems: list[Problem]
@@ -38,13 +39,13 @@ class Answered(NamedTuple):
 
 
 class Examiner:
-    """Puts questions to a policy and judges what comes back.
+    """Asks a policy questions and judges its answers.
 
     Args:
       sampler: draws the completions.
       tokenizer: of the policy.
-      style: how its questions are put.
-      rewarder: what completions are worth.
+      style: how a question becomes a prompt.
+      rewarder: judges the completions.
       seed: of rewards that are random.
     """
 
@@ -61,11 +62,11 @@ class Examiner:
         self.rewarder, self.seed = rewarder, seed
 
     def prompt(self, problem: Problem) -> Prompt:
-        """The prompt that puts the question."""
+        """Returns the prompt of a problem."""
         return templates.prompt(self.tokenizer, self.style, problem.question)
 
     def check(self, source: ProblemSource, indices: Iterable[int], split: str) -> None:
-        """Raises if one of these prompts fits no bucket, or its answer cannot be judged.
+        """Checks that each prompt fits a bucket and each answer can be judged.
 
         Raises:
           UserError: names the split and the problem.
@@ -149,7 +150,7 @@ def known_to_all(answered: Answered) -> Answered:
 
 
 def answer_rows(answered: Answered, *, samples: int, first: int) -> list[dict[str, Any]]:
-    """Returns a row for each answer of a rollout, as `exams.results` reads it but for the votes.
+    """Returns a row for each answer of a rollout: the fields of `exams.results` but for the vote.
 
     Args:
       answered: with all its scores.
@@ -198,9 +199,9 @@ def reflective_share(completions: Iterable[str], words: tuple[str, ...]) -> floa
 
 
 def rollout_metrics(answered: Answered, reflective: tuple[str, ...]) -> dict[str, float | None]:
-    """Returns what metrics.jsonl tells of a rollout: mean lengths in tokens, and shares of answers.
+    """Returns a rollout's values for metrics.jsonl: mean lengths in tokens, shares of answers.
 
-    What could not be judged, or only by a reward model, is neither right nor wrong.
+    Answers that were not judged, or only by a reward model, are neither right nor wrong.
     """
     errors = np.array([s.error for s in answered.scores])
     errors |= np.array([p.kind in OPEN for p in answered.problems])

@@ -18,7 +18,10 @@ Row = Mapping[str, Any]
 
 
 def model_fingerprint(model: str) -> str:
-    """Returns the fingerprint of the files of a model, named as `hub.artifacts.resolve` takes it.
+    """Returns the fingerprint of a model's files.
+
+    Args:
+      model: a model directory, a GGUF file, or "package:NAME".
 
     Raises:
       UserError: if there is no such model.
@@ -27,7 +30,7 @@ def model_fingerprint(model: str) -> str:
 
 
 def batches_of(rows: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Returns the rows, so many at a time; the last batch may be smaller."""
+    """Returns the rows in batches of `size`; the last may be smaller."""
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
@@ -113,5 +116,5 @@ class Job(Generic[C]):
         return Store(self.workdir / name, sizes=sizes, title=title)
 
     def summarize(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes summary.json: what every run tells, and these values; returns it all."""
+        """Writes summary.json with these values and returns all of it."""
         return write_run_summary(self.workdir, self.config, values)

@@ -159,7 +159,7 @@ def _if_errors_were(questions: Questions, value: bool) -> float | None:
 
 
 def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str, Any]:
-    """Returns what an exam showed, as JSON has it.
+    """Returns an exam's results, ready for JSON.
 
     An answer is right if its value is 1. Means are of questions, each weighing the same; intervals
     are `statistics.mean_interval` over one number a question, also for pass@k, whose unbiased
@@ -168,14 +168,14 @@ def results(rows: Sequence[Row], *, ks: Sequence[int], level: float) -> dict[str
     Args:
       rows: of the stored answers, one a sample, with `FIELDS`: value 0 to 1, format 0 or 1, vote
         a key that equivalent answers share, or None.
-      ks: samples allowed, or voting; cons@k is told for those that divide the samples of a
+      ks: samples allowed, or voting; there is a cons@k for those that divide the samples of a
         question.
       level: nominal coverage of the intervals, such as 0.95.
 
     Returns:
       questions, samples (of each), answers, level; pass_at_1, pass_at and cons_at by str(k), and
       mean_value (fractions count), each with questions, mean, low and high: fewer than all
-      questions where errors left too few answers, None for ends that one question cannot tell;
+      questions where errors left too few answers, None for the ends of a single question;
       errors: answers, the ids of unjudged questions, and pass@1 had they been wrong and right;
       rates of truncation, format and error; lengths in tokens of all, right, wrong and truncated,
       and their histogram; by_stratum, by_subject; accuracies by question.
@@ -239,7 +239,7 @@ def compare(
     draws: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Returns how two exams on the same questions differ: `statistics.Comparison` as JSON has it.
+    """Returns how two exams on the same questions differ, ready for JSON.
 
     Args:
       ours: `results`, model a of the comparison.

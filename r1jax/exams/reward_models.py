@@ -21,7 +21,7 @@ from r1jax.rewards.combine import Completion
 
 @dataclasses.dataclass(frozen=True)
 class PreferenceConfig:
-    """A reward model at work.
+    """A reward model that judges completions.
 
     Attributes:
       model: its directory: the folder `model` of a run of the pipeline reward_model.
@@ -42,8 +42,8 @@ class PreferenceConfig:
 class Preference:
     """A part of the reward that a reward model gives (`rewards.combine.Learned`).
 
-    A completion that fits no bucket is NaN: not judged. What the model sees of one, the reply alone
-    or the thought too, its own directory says.
+    A completion that fits no bucket gets NaN: not judged. The model's own directory says whether it
+    sees the reply alone or the thought too.
 
     Raises:
       UserError: among several processes, which would each run programs of their own.

@@ -85,7 +85,7 @@ class IdScorer:
         """Returns the score of each text, a logit, whatever the others are.
 
         Args:
-          tell: is told after each batch how many texts are scored.
+          tell: called after each batch with the number of texts scored so far.
 
         Raises:
           UserError: if a text fits no bucket; says which.

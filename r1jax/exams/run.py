@@ -31,7 +31,7 @@ class Exam:
     `open_exam` makes one.
 
     Args:
-      config: the model that is asked, and how.
+      config: which model answers, and how it is sampled.
       mesh: where the model lies.
       rewarder: judges the answers.
       questions: to ask.
@@ -96,7 +96,7 @@ class Exam:
         )
 
     def rows(self, unit: int, judging: Future[Answered]) -> list[Row]:
-        """Waits for the judge; what is stored of a unit."""
+        """Waits for the judge and returns the rows of a unit."""
         start = time.monotonic()
         answered = known_to_all(judging.result())
         self.judging["judge_waited_for"] += time.monotonic() - start
@@ -185,11 +185,11 @@ def ask(
     """Stores the answers that are missing, each unit judged while the next is sampled.
 
     Args:
-      exam: whom to ask what.
-      job: whose answers.jsonl they come to.
-      finish: what is stored of an answer.
-      counts: which of the stored ones the progress counts, as a share of all.
-      shown: how that share is called.
+      exam: the model and the questions.
+      job: its directory holds answers.jsonl.
+      finish: makes the stored row of an answer.
+      counts: whether a stored row counts in the share that the progress shows.
+      shown: the name of that share.
     """
     sizes = exam.sizes()
     with (

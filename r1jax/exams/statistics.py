@@ -93,7 +93,7 @@ def consensus(votes: Sequence[Hashable], right: Sequence[bool | None], *, k: int
     which nobody answered is wrong; one whose winner nobody judged is left out.
 
     Args:
-      votes: as `winner` takes them, one a sample.
+      votes: one key a sample, the same for equivalent answers; None casts no vote.
       right: whether the answer is, None where its judge failed.
       k: samples that vote together.
 
@@ -164,10 +164,10 @@ def mean_interval(
 def mean_and_ends(
     means: Sequence[float], *, level: float, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> dict[str, float | None]:
-    """Returns mean, low and high, as JSON has them, of one number a question.
+    """Returns mean, low and high of one number a question, ready for JSON.
 
-    The mean of no question is None, and so are ends that nothing tells: those of a single question,
-    and of equal ones without finite bounds.
+    The mean of no question is None. So are the ends where `mean_interval` has none: of fewer than
+    two questions, and of equal numbers without finite bounds.
     """
     if len(means) > 1 and (np.all(np.isfinite(bounds)) or np.ptp(means) >= ROUNDING):
         values_Q = np.array(means, np.float64)
@@ -202,10 +202,10 @@ def sign_flip_p(differences_Q: Float[np.ndarray, " Q"], *, draws: int, seed: int
 
 
 def check_same_questions(a: Set[str], b: Set[str]) -> None:
-    """Refuses two exams of unlike questions.
+    """Checks that two exams have the same questions.
 
     Raises:
-      UserError: tells how many questions are in one only, and the first.
+      UserError: says how many questions are in one only, and the first.
     """
     odd = sorted(a ^ b)
     if odd:

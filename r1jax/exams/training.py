@@ -1,4 +1,4 @@
-"""What a model is asked before, while and after it is trained, and who asks."""
+"""Exams of a model before, during and after its training."""
 
 import contextlib
 import dataclasses
@@ -61,7 +61,7 @@ class TrainingExam:
         self.reflective, self.root, self.where = reflective, keys.root(seed), where
 
     def check(self) -> None:
-        """Meets bad input before any work: the splits are large enough, all questions fit.
+        """Checks, before any work, that the splits are large enough and all questions fit.
 
         Raises:
           UserError: says which split and problem.
@@ -159,7 +159,7 @@ class Examiners:
         self._made: dict[SamplerConfig, Examiner] = {}
 
     def of(self, sampler: SamplerConfig) -> Examiner:
-        """Returns who asks with that sampler."""
+        """Returns the examiner with that sampler."""
         if sampler not in self._made:
             self._made[sampler] = Examiner(
                 sampler=open_sampler(
@@ -184,7 +184,7 @@ def open_examiners(
     rewarder: Rewarder,
     splits: Mapping[str, ProblemSource],
 ) -> tuple[dict[float, Examiner], TrainingExam]:
-    """Returns who samples for training, by temperature, and the exam of a run.
+    """Returns the examiners that sample for training, by temperature, and the exam of a run.
 
     Args:
       config: of a run that samples its policy: it has stages with max_new_tokens and temperature,
@@ -221,7 +221,7 @@ def open_examiners(
 
 @runtime_checkable
 class Trainer(Protocol):
-    """What a run of training holds on to."""
+    """The parts of a training run."""
 
     config: Any
     data: TaskData
@@ -241,7 +241,7 @@ T = TypeVar("T", bound=Trainer)
 def open_trainer(
     make: Callable[[C, Mesh | None], T], config: C, mesh: MeshConfig, workdir: Path
 ) -> Iterator[T]:
-    """Enters the mesh, makes a trainer, checks its input, tells of its data; closes it at the end.
+    """Enters the mesh, makes a trainer, checks its input; closes it at the end.
 
     Raises:
       UserError: if nothing can be written to the workdir, or the input is bad.

@@ -38,7 +38,7 @@ def digest(tree: Tree) -> str:
     """Returns the sha256, in hex, of path, dtype, shape and bytes of every array of a tree.
 
     The order is that of the sorted paths, and paths name keys and fields alike, so a NamedTuple and
-    the dict of the same names and arrays have one digest, wherever the arrays lie. None has no say.
+    the dict of the same names and arrays have one digest, wherever the arrays lie. None is skipped.
     Arrays spread over several processes are gathered one at a time: all processes must call.
     """
     sha = hashlib.sha256()
@@ -61,8 +61,8 @@ def fingerprint(path: str | Path) -> str:
     """Returns a sha256 of names, sizes and contents of the files at a path, below it too.
 
     Of a file of tensors (.safetensors, .gguf) with more than `WHOLE` bytes the first and last MiB:
-    enough to notice another model, without reading all of a big one. made_by.json, which tells
-    where a model was made, makes no difference.
+    enough to notice another model, without reading all of a big one. made_by.json, which says
+    where a model was made, is left out.
     """
     top, sha = Path(path), hashlib.sha256()
     files = [top] if top.is_file() else _files_below(top)
@@ -81,7 +81,7 @@ def fingerprint(path: str | Path) -> str:
 
 
 def check_digest(what: str, tree: Tree, want: str) -> None:
-    """Raises ValueError, naming `what`, if the tree's digest is not the wanted one."""
+    """Checks that a tree has the wanted digest; a ValueError names `what`."""
     got = digest(tree)
     if got != want:
         raise ValueError(f"{what}: sha256 is {got}, was {want} when saved")

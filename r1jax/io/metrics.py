@@ -48,7 +48,7 @@ def _cut(path: Path, last: int) -> None:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """Returns the value as JSON has it: Python scalars, None for NaN and infinities."""
+    """Returns the value in JSON's types: Python scalars, None for NaN and infinities."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v, f"{where}.{k}") for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -140,8 +140,8 @@ class MetricsWriter:
 
 
 def consensus_of(rows: Iterable[Mapping[str, Any]]) -> str:
-    """How many answers vote in the consensus of exams ("16" of {"cons_at": {"16": ...}}).
+    """Returns how many answers vote in the consensus of exams ("16" of {"cons_at": {"16": ...}}).
 
-    "k" if no row tells.
+    "k" if no row says.
     """
     return next((k for row in rows for k in row.get("cons_at", ())), "k")

@@ -1,4 +1,4 @@
-"""Where a run stands: a live bar on a terminal, plain lines anywhere else."""
+"""Progress of a run: a live bar on a terminal, plain lines anywhere else."""
 
 import math
 import os
@@ -78,7 +78,7 @@ class Progress:
             self._live.stop()
 
     def advance(self, step: int, **values: int | float) -> None:
-        """Says that `step` updates are done since the run's beginning, with their values."""
+        """Shows that `step` updates are done since the run's beginning, with their values."""
         first = self._step == self._start
         self._step, self._values = step, values
         if self._live is None and (first or step % self._every == 0 or step == self._total):

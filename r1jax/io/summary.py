@@ -1,4 +1,4 @@
-"""What a run ran on, what it used, and its last word."""
+"""summary.json: what a run ran on, what it used, and its results."""
 
 import os
 import platform
@@ -36,7 +36,7 @@ def check_writable(workdir: str | Path) -> None:
     path = Path(workdir).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        # Modes say nothing to root and little on a full or read-only disk: only writing tells.
+        # Permission bits mean nothing to root or on a full disk: only a write shows.
         with tempfile.NamedTemporaryFile(dir=path, prefix=".writable-") as file:
             file.write(b"x" * 4096)
             file.flush()

@@ -1,4 +1,4 @@
-"""Looks whether an evaluation question is in any training file, and stops the run if one is.
+"""Checks that no evaluation question is in a training file, and stops the run if one is.
 
 The paper takes 10-grams of its evaluation sets out of its training data (DeepSeek-R1,
 arXiv:2501.12948v2, D.1). Each pipeline that makes data does so with what it knows; this one knows
@@ -38,15 +38,15 @@ class ExamConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ContaminationConfig:
-    """What is looked for where.
+    """Which questions are looked for, and where.
 
     Attributes:
       training: files, or folders of files, by name: training rows, pairs of replies, or other rows
         with a `question` (labelled replies).
       tasks: what RL asks, by name; all training questions that `load_task` leaves.
       exams: by name.
-      n: words in a row, of those that the exams' data say, that make a meeting, beside equal
-        questions; None for equal ones alone.
+      n: words in a row that no training question may share with an exam's text; None looks for
+        equal questions alone.
     """
 
     pipeline: Literal["contamination"]
@@ -142,7 +142,7 @@ def run(config: ContaminationConfig, workdir: Path) -> None:
 
 
 def _short(hits: list[dict[str, Any]], files: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Hits with the names of files alone: a result does not tell where the run lies."""
+    """Hits with the names of files alone: a result does not say where the run lies."""
     return [
         {**hit, "id": Path(hit["id"]).name if hit["file"] in files else hit["id"]} for hit in hits
     ]

@@ -1,4 +1,4 @@
-"""Reads a model of others once, checks all of it, and saves it held as we want to run it."""
+"""Reads a model that others made, checks all of it, and saves it in the dtype of our runs."""
 
 import dataclasses
 import time

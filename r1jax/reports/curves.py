@@ -189,7 +189,7 @@ def plot_rl(workdir: str | Path, path: str | Path) -> None:
     """Writes a PNG of a reinforcement-learning run; a panel whose metric is missing says so.
 
     Raises:
-      ValueError: if a line of a jsonl file is broken.
+      UserError: if a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))
@@ -229,7 +229,7 @@ def plot_sft(workdir: str | Path, path: str | Path, *, sources: Sequence[str]) -
       sources: of the training rows, whose losses are shown one by one.
 
     Raises:
-      ValueError: if a line of a jsonl file is broken.
+      UserError: if a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     metrics, evals = rows_of(workdir, "metrics"), rows_of(workdir, "eval")
@@ -253,7 +253,7 @@ def plot_pretrain(workdir: str | Path, path: str | Path) -> None:
     """Writes a PNG of a pretraining run; a panel whose metric is missing says so.
 
     Raises:
-      ValueError: if a line of a jsonl file is broken.
+      UserError: if a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))

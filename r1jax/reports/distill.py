@@ -46,7 +46,7 @@ def plot_distill(workdir: str | Path, path: str | Path) -> None:
     """Writes a PNG of a distillation; a panel whose metric is missing says so.
 
     Raises:
-      ValueError: if a line of a jsonl file is broken.
+      UserError: if a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     metrics, timing, evals = (rows_of(workdir, kind) for kind in ("metrics", "timing", "eval"))

@@ -12,7 +12,7 @@ from r1jax.reports.markdown import number, plain, span
 Results = Mapping[str, Any]
 
 SHOWN = ("id", "sample", "prompt", "completion", "gold", "answer", "value", "reason", "tokens")
-FEW = 30  # questions below which one is told to trust the sign flips
+FEW = 30  # with fewer questions the page advises the sign flips
 
 
 def _length(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What reports share: numbers with their doubt, texts of others without effect on the page."""
+"""Numbers with their intervals, and texts of others that cannot change the page."""
 
 import re
 from collections.abc import Mapping

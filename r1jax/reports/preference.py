@@ -1,4 +1,4 @@
-"""How judges judged: agreement, position, length, and what was kept, on one page."""
+"""Judgements on one page: agreement, position, length, and what was kept."""
 
 import itertools
 from collections import defaultdict
@@ -32,7 +32,7 @@ def _won(lead: int | float) -> float:
 
 
 def of_pairs(rows: Rows, good: Rows) -> dict[str, Any]:
-    """Returns what judgements of pairs tell of their judge, as JSON has it.
+    """Returns statistics of judgements of pairs, ready for JSON.
 
     Args:
       rows: of judgements.jsonl.

@@ -111,7 +111,7 @@ def write_sample_report(
     Args:
       workdir: where to.
       title: of the page.
-      domains: what was written, as `composition_table` takes it.
+      domains: what was written, by name: the arguments of `composition_table`.
       tallies: by domain of the task, what became of the samples.
       mixture: by name, `rows` that were there, `contaminated` ones, those `wanted`.
       examples: sampled rows under what they are examples of.

@@ -61,14 +61,14 @@ def write_sft_report(
       workdir: a run's directory with its jsonl files.
       summary: facts of the run, nested as they are in summary.json.
       counts: `SftData.counts`: of rows and tokens, summed and "by_source".
-      samples_before: of an exam, as `report.write_report` takes them.
+      samples_before: of an exam: dicts of prompt, completion, score and reason.
       samples_after: the same, after training.
 
     Returns:
       The path of report.md.
 
     Raises:
-      ValueError: if a sample lacks a key or a line of a jsonl file is broken.
+      UserError: if a sample lacks a key or a line of a jsonl file is broken.
     """
     workdir = Path(workdir)
     evals = rows_of(workdir, "eval")

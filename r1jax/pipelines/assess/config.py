@@ -14,7 +14,7 @@ from r1jax.sampling.config import SamplerConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 
-FORM = ("format", "own_format", "readability", "language")  # told of one exam's completions
+FORM = ("format", "own_format", "readability", "language")  # measures of one exam's completions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +43,21 @@ class AssessConfig:
       seed: of the sampling.
       name: of the model, for the report.
       model: a model directory, a GGUF file, or "package:NAME".
-      prompt: how questions are put.
+      prompt: how a question becomes a prompt.
       exams: by name, which is a row of the table.
-      form: the exam whose completions tell format, readability and language.
+      form: the exam whose completions are measured for format, readability and language.
       samples: replies to each question.
       samples_at_once: of these, how many are drawn together, a divisor.
       batch: questions at a time; a multiple of the sampler's streams.
       max_new_tokens: length cap of a reply, in tokens.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
-      reward: judges the replies; its parts `format` and `language` are those that are told. Its
+      reward: judges the replies; its parts `format` and `language` are rows of the table. Its
         format is the same for all models that are compared: the layout that readers are to get.
       own_format: the format that this model was trained for, a key of
         `rewards.parts.format.FORMATS`: a row of its own, since R1-Zero is not trained for R1's
         layout.
-      preferences: reward models by name; their mean scores are rows of their own, to be held
-        against the truth.
+      preferences: reward models by name; their mean scores are rows of their own, to be
+        compared with the truth.
       level: nominal coverage of the intervals, between 0 and 1.
     """
 
@@ -102,7 +102,7 @@ class AssessConfig:
 
     @property
     def ask(self) -> AskConfig:
-        """Of it, how the model is asked."""
+        """How the model is asked."""
         return ask_config(self)
 
     @property

@@ -31,7 +31,7 @@ def _accuracy(row: Row) -> float:
 
 
 def _content(row: Row) -> float:
-    """Of this and the next two the synthetic world knows the truth."""
+    """The synthetic world knows the truth of this and the next two."""
     request = requests.request_of(row["question"])
     return float(replies.holds(request, replies.final(_whole(row))))
 
@@ -53,7 +53,7 @@ MEASURES = {"accuracy": _accuracy, **OF_REQUESTS}
 
 
 def check_measure(name: str, measure: str, problem: Problem) -> None:
-    """Raises if this can never be measured of a reply to it; before anything is sampled."""
+    """Checks, before anything is sampled, that replies to a problem can be measured so."""
     if measure == "accuracy" and problem.kind in OPEN:
         raise UserError(
             f"exams.{name}: {problem.id} is of the kind {problem.kind!r}, which has no answer to "

@@ -2,7 +2,7 @@
 
 DeepSeek-R1 (arXiv:2501.12948v2, table 3) follows its checkpoints over reasoning, instruction
 following, general tasks and preferences. Here named exams are asked together; each is a row of the
-table, and the completions of one of them also tell form: format, readability, language.
+table, and the completions of one of them also show form: format, readability, language.
 """
 
 import dataclasses

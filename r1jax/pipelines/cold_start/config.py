@@ -72,13 +72,13 @@ class ModelRewriterConfig:
         self.reward.check(cap=self.max_new_tokens, learned=())
 
     def ask(self, *, seed: int) -> AskConfig:
-        """Returns how the model is asked, with the run's seed."""
+        """How the model is asked, with the run's seed."""
         return ask_config(self, seed=seed, samples_at_once=self.tries)
 
 
 @dataclasses.dataclass(frozen=True)
 class RewriterConfig:
-    r"""How a sample becomes what is learnt from.
+    r"""How a sample becomes a training reply.
 
     Attributes:
       kind: "layout" leaves the thought as it was and writes the summary by a template; "world" also
@@ -134,8 +134,8 @@ class ColdStartConfig:
       rewriter: how it is rewritten.
       near: which replies to a question are too alike; None for equal ones alone.
       per_question: most rows of a question, however it is asked; the first, inputs sorted by name.
-      task: the run's, whose evaluation questions no row may meet, as its `decontamination` says;
-        None for no comparison.
+      task: whose evaluation questions no row may hold, by the rule of its `decontamination`; None
+        for no comparison.
       shard_rows: training rows of an output file.
     """
 

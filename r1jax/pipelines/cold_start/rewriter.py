@@ -120,7 +120,7 @@ def by_model(
     """Rewrites by a model, storing its tries in rewritten.jsonl; a killed run goes on from them.
 
     Raises:
-      ValueError: if the model cannot be read, or a row's question cannot be judged.
+      UserError: if the model cannot be read, or a row's question cannot be judged.
     """
     with (
         sharding.use(**dataclasses.asdict(config.mesh)) as mesh,

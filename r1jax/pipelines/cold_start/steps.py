@@ -21,12 +21,12 @@ _OF_QUESTIONS = ("question", "opened", "reference")
 
 
 class Candidate(NamedTuple):
-    """A sampled row on its way.
+    """A sampled row on its way through the steps.
 
     Attributes:
       source: name of its input.
       row: as it was sampled.
-      reply: as it is to be learnt; "" before it is rewritten.
+      reply: for training; "" before it is rewritten.
     """
 
     source: str

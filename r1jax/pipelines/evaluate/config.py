@@ -22,7 +22,7 @@ class EvaluateConfig:
       seed: of the sampling and of the permutation test.
       name: of the exam, for the report.
       model: a model directory, a GGUF file, or "package:NAME".
-      prompt: how questions are put.
+      prompt: how a question becomes a prompt.
       file: questions in a file; None where `source` has them.
       source: one whose `split` is asked; None where `file` has them.
       split: of the source; not read with a file.
@@ -75,5 +75,5 @@ class EvaluateConfig:
 
     @property
     def ask(self) -> AskConfig:
-        """Of it, how the model is asked."""
+        """How the model is asked."""
         return ask_config(self)

@@ -142,7 +142,7 @@ def _compared(
 
 
 def _facts(config: EvaluateConfig, exam: Exam, summary: dict[str, Any]) -> dict[str, Any]:
-    """What the report tells of the run."""
+    """The facts of the run for the report."""
     return {
         "model": config.model,
         "samples per question": config.samples,

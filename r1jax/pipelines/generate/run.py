@@ -25,7 +25,7 @@ from r1jax.text.thought import split_completion
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.types import Rollout
 
-WAYS = ("question", "messages", "prompt", "prompt_ids")  # in which a row may put its prompt
+WAYS = ("question", "messages", "prompt", "prompt_ids")  # that a row may give its prompt in
 TURN = ("role", "content")
 COMPLETIONS = "completions.jsonl"
 
@@ -37,7 +37,7 @@ class GenerateConfig:
     Attributes:
       seed: of the sampling.
       model: a model directory, a GGUF file, or "package:NAME".
-      prompt: how questions are put, of a file or typed.
+      prompt: how a question becomes a prompt, in a file or typed.
       input: JSON lines, each with one of `question` (put as `prompt` says), `messages` (a list of
         role and content, by the model's chat template), `prompt` (text as it stands) or
         `prompt_ids`; "" asks in the terminal.
@@ -75,7 +75,7 @@ class GenerateConfig:
 
     @property
     def ask(self) -> AskConfig:
-        """Of it, how the model is asked."""
+        """How the model is asked."""
         return ask_config(self, samples_at_once=self.samples)
 
 

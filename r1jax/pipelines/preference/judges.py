@@ -1,4 +1,4 @@
-"""Judges of pairs of replies: one who knows the synthetic world, and a model that is asked."""
+"""Judges of pairs of replies: one knows the synthetic world, the other asks a model."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ class RulesJudge:
 
 @dataclasses.dataclass(frozen=True)
 class ModelJudge:
-    """A model of ours that is asked which reply is better.
+    """A model that says which reply is better.
 
     Attributes:
       model: a model directory, a GGUF file, or "package:NAME".
-      prompt: how it is put to the model.
+      prompt: how a pair becomes a prompt.
       max_new_tokens: length cap of what it writes.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
     """
@@ -60,7 +60,7 @@ class Judge(Protocol):
 
 
 class KnowingJudge:
-    """The judge who knows."""
+    """A judge that knows the truth, up to its noise."""
 
     def __init__(self, rules: RulesJudge, *, judgements: int, seed: int):
         self.rules, self.judgements, self.seed = rules, judgements, seed
@@ -79,7 +79,7 @@ class KnowingJudge:
 
 
 class AskedJudge:
-    """The judge that is asked."""
+    """A judge that asks a model."""
 
     def __init__(self, asker: Asker, *, judgements: int):
         self.asker, self.judgements = asker, judgements
@@ -97,7 +97,7 @@ class AskedJudge:
         return prompts
 
     def check(self, candidates: list[CandidatePair]) -> None:
-        """Raises ValueError, naming the pair, if a prompt fits no bucket."""
+        """Checks that each prompt fits a bucket; UserError names the pair."""
         for pair in candidates:
             try:
                 self.asker.sampler.bucket([prompt.ids for _, prompt in self._prompts(pair)])

@@ -1,4 +1,4 @@
-"""Makes what reward models learn from: sampled replies become judged pairs, or labelled replies.
+"""Makes data for reward models: sampled replies become judged pairs, or labelled replies.
 
 DeepSeek-R1 (arXiv:2501.12948, section 3.1) has each pair judged four times in random order, takes
 the mean of the verdicts, and keeps the pairs with |mean| > 1.
@@ -36,7 +36,7 @@ JUDGEMENTS = "judgements.jsonl"
 
 @dataclasses.dataclass(frozen=True)
 class PreferenceConfig:
-    """What becomes of sampled replies.
+    """How sampled replies become pairs, or labelled replies.
 
     Attributes:
       seed: of the pairs that are judged, their order, and a judge's noise or sampling.
@@ -192,7 +192,7 @@ def run(config: PreferenceConfig, workdir: Path) -> None:
 
 
 def _check_known(candidates: Sequence[Candidate], path: str) -> None:
-    """Raises ValueError unless the rules can judge all replies; names the first other one."""
+    """Checks that the rules can judge all replies; UserError names the first that they cannot."""
     for candidate in candidates:
         try:
             requests.request_of(candidate.question)

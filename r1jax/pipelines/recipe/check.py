@@ -1,4 +1,4 @@
-"""Derives every hash of a run of stages again, and tells what does not agree."""
+"""Derives every hash of a run of stages again, and lists what differs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,7 +59,7 @@ def _check_stage(
 
 
 def check(workdir: str | Path, *, assets: Path) -> list[str]:
-    """Derives every hash of a run again and returns what does not agree, a line each.
+    """Derives every hash of a run again and returns a line for each that differs.
 
     Args:
       workdir: of the run, with lineage.json.

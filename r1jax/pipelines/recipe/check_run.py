@@ -23,7 +23,7 @@ class LineageConfig:
 
 
 def run(config: LineageConfig, workdir: Path) -> None:
-    """Derives every hash again and writes what was found as summary.json.
+    """Derives every hash again and writes what differs to summary.json.
 
     Raises:
       UserError: names each file, config and input that is not what the lineage says.

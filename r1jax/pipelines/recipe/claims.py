@@ -42,10 +42,10 @@ def standard_error(score: Mapping[str, Any], z: float) -> float | None:
 
 
 def verdict(relation: str, margin: float, reach: float | None) -> str:
-    """Returns whether left - (factor * right + offset) REL 0 can be told from the doubt.
+    """Returns whether left - (factor * right + offset) REL 0 holds beyond its doubt.
 
     "holds" or "does not hold" where the whole interval margin +- reach says so, else "within
-    noise". Without an interval nothing can be told.
+    noise"; also without an interval.
     """
     if reach is None:
         return NOISE

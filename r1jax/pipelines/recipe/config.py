@@ -144,7 +144,7 @@ class R1Config:
 
 
 def plain(value: Any, path: str) -> Any:
-    """Returns a config as JSON has it: dicts, lists, texts, numbers, booleans and None.
+    """Returns a config in JSON's types: dicts, lists, texts, numbers, booleans and None.
 
     Raises:
       UserError: names the place of anything else.
@@ -182,7 +182,7 @@ def resolved(values: Any, stages: Path) -> Any:
 
 
 def build_stages(config: R1Config, table: Mapping[str, Pipeline], stages: Path) -> dict[str, Any]:
-    """Returns the built config of every stage: a wrong key in the last is told before any work.
+    """Returns the built config of every stage: a wrong key in the last stops the run at once.
 
     Args:
       config: of the run.

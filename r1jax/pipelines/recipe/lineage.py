@@ -184,12 +184,11 @@ def _names_something(path: tuple[str, ...], text: str, reads: Sequence[str]) -> 
 
 
 def externals(config: Any, *, reads: Sequence[str], workdir: Path, assets: Path) -> dict[str, str]:
-    """Returns {path as written: fingerprint} of files and models outside the run that a config
-    names.
+    """Returns {path as written: fingerprint} of a config's files and models outside the run.
 
-    Paths are the texts with a "/" or a suffix (or "package:"), and those of the keys `reads`, or
-    right below them, at which there is something. A word like "test" elsewhere is no path, even if
-    a directory has that name; nor is a directory that holds the run itself.
+    A text is a path if it exists as one, and has a "/", a suffix or "package:", or stands at a key
+    of `reads` or right below one. A word like "test" elsewhere is none, even if a directory has
+    that name; nor is a directory that holds the run itself.
 
     Args:
       config: of a stage, as written.
@@ -225,7 +224,7 @@ def missing(config: Any, *, reads: Sequence[str], assets: Path) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file. Raises ValueError, naming it, if it holds none."""
+    """Returns the object of a JSON file; UserError names a file that holds none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -63,7 +63,7 @@ def plot_measures(
       title: above it.
       models: model -> measure -> mean, low, high; None where it was not examined.
       measures: measure -> its panel's title.
-      level: of the intervals, to tell it.
+      level: of the intervals, for the title.
     """
     columns = min(4, max(1, len(measures)))
     rows = max(1, math.ceil(len(measures) / columns))

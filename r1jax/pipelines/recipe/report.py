@@ -30,7 +30,7 @@ MEASURES = {
 
 
 class Stage(NamedTuple):
-    """What the report tells of a stage.
+    """A stage in the report.
 
     Attributes:
       name, what, optional: as in the config.

@@ -28,7 +28,7 @@ from r1jax.pipelines.recipe.stages import ASSETS, Stages
 
 @runtime_checkable
 class _Examining(Protocol):
-    """What the report needs to know of a stage that examines a model."""
+    """A stage that examines a model, as the report needs it."""
 
     @property
     def level(self) -> float: ...
@@ -38,7 +38,7 @@ class _Examining(Protocol):
 
 
 def _check_column(column: str, name: str, exam: Any, report: ReportConfig) -> None:
-    """Raises unless a stage fills a column of the report, and with all that claims ask of it."""
+    """Checks that a stage examines a model, and measures all that claims name of its column."""
     if not isinstance(exam, _Examining):
         raise UserError(
             f"report.models.{column}: stage {name!r} is a {exam.pipeline!r}, wanted one that "
@@ -78,7 +78,7 @@ def run(config: R1Config, workdir: Path) -> None:
     Raises:
       UserError: before any work if a stage's config cannot be built, its references name nothing
         or a file that it reads is missing; later if what is done was made from something else.
-      Stopped: as a stage raises it; the same command goes on.
+      Stopped: if a signal stops a stage; the same command goes on.
     """
     workdir = workdir.absolute()  # paths in stages' configs do not depend on how it was written
     check_writable(workdir)

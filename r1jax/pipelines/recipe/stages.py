@@ -82,7 +82,7 @@ class Stages:
         }
 
     def check(self, stage: StageConfig, record: Mapping[str, Any]) -> None:
-        """Raises unless a stage that is done, or begun, would be made from the same again."""
+        """Checks that a stage that is done, or begun, would be made from the same again."""
         folder = self.folder / stage.name
         mend = f"; to run the stage again: rm -r {shlex.quote(str(folder))}"
         if changed := self._changed(stage, record):
@@ -96,7 +96,7 @@ class Stages:
                 )
 
     def check_read(self, stage: StageConfig) -> None:
-        """Raises unless what a stage is about to read is to the bit what other stages left."""
+        """Checks that what a stage is about to read is, to the bit, what other stages left."""
         for reference in references(stage):
             source, place = lineage.split_reference(reference)
             folder = self.folder / source
@@ -129,7 +129,7 @@ class Stages:
         ]
 
     def skip(self, stage: StageConfig) -> None:
-        """Tells that a stage is done, after checking that it still fits."""
+        """Checks that a stage that is done still fits, and prints that it is done."""
         record = self.done[stage.name]
         self.check(stage, record)
         other = record["code"]["sha256"] != self.code["sha256"]

@@ -39,9 +39,8 @@ class SampleConfig:
 
     Attributes:
       seed: of the questions that are taken and of the sampling.
-      model: that is sampled: a model directory, a GGUF file, or
-        "package:NAME".
-      prompt: how questions are put; few-shot examples make it a prompted base.
+      model: that is sampled: a model directory, a GGUF file, or "package:NAME".
+      prompt: how a question becomes a prompt; few-shot examples make it a prompted base.
       task: sources of training questions; their names are the domains. Questions that equal
         a held-out one are taken out of them.
       prompts: how many questions of each source; those that are not named, or 0, are left out.
@@ -83,7 +82,7 @@ class SampleConfig:
 
     @property
     def ask(self) -> AskConfig:
-        """Of it, how the model is asked."""
+        """How the model is asked."""
         return ask_config(self)
 
     def __post_init__(self):

@@ -107,8 +107,8 @@ def run(config: SampleConfig, workdir: Path) -> None:
     """Writes answers.jsonl, sft/00000.jsonl and so on, report.md and summary.json.
 
     Raises:
-      UserError: beside what the sources and the model raise: too few questions or rows to mix in,
-        an evaluation question among them, or no sample that is fit.
+      UserError: if there are too few questions or rows to mix in, an evaluation question is among
+        them, no sample is fit, or a source or the model cannot be read.
     """
     job = Job(config, workdir, _request)
     data = tasks.load_task(config.task)
@@ -136,7 +136,7 @@ def run(config: SampleConfig, workdir: Path) -> None:
         for row in mixture.rows(writer.written, exam.asker.tokenizer):
             writer.write(row)
     decontamination.check_not_planted(workdir / "sft", evaluation, n=None)
-    _tell(job, exam, tally, mixture)
+    _report(job, exam, tally, mixture)
     if not tally.total("kept"):
         raise UserError(
             f"none of {tally.total('sampled')} samples is fit; {workdir / 'report.md'} tells which "
@@ -144,8 +144,8 @@ def run(config: SampleConfig, workdir: Path) -> None:
         )
 
 
-def _tell(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) -> None:
-    """Writes report and summary, and says the yields."""
+def _report(job: Job[SampleConfig], exam: Exam, tally: Tally, mixture: Mixture) -> None:
+    """Writes report and summary, and prints the yields."""
     config, workdir = job.config, job.workdir
     tallies, composition = tally.by_domain(), {**tally.composition(), **mixture.composition}
     counted = ("sampled", "kept", "rejected", "surplus", "duplicates")
