@@ -160,6 +160,41 @@ def open_asker(config: AskConfig, mesh: Mesh | None) -> Asker:
     return Asker(config, weights, sampler, tokenizer)
 
 
+def check_stages(config: Any) -> int:
+    """Checks how a run samples, and that a best checkpoint can have a score.
+
+    Args:
+      config: of a run that samples its policy: it has stages, prompt_buckets, length_buckets,
+        updates, evaluation and checkpoint.
+
+    Returns:
+      Tokens of the longest prompt and completion.
+
+    Raises:
+      UserError: says what is wrong.
+    """
+    starts = [stage.from_update for stage in config.stages]
+    if not starts or starts[0] != 0 or starts != sorted(set(starts)):
+        raise UserError(f"stages must start at 0 and rise, got from_update {starts}")
+    if cold := [stage.temperature for stage in config.stages if stage.temperature <= 0]:
+        raise UserError(f"stages: got temperature {cold[0]}, wanted above 0")
+    longest = max(stage.max_new_tokens for stage in config.stages) + max(config.prompt_buckets)
+    if longest > max(config.length_buckets):
+        raise UserError(
+            f"the longest prompt and completion are {longest} tokens, the largest length bucket "
+            f"{max(config.length_buckets)}"
+        )
+    exams, saves = config.evaluation.every_updates, config.checkpoint.every_updates
+    examined = range(exams, config.updates + 1, exams) if exams else range(0)
+    scored = any(u % saves == 0 or u == config.updates for u in examined)
+    if config.checkpoint.keep_best and not (scored and config.evaluation.validation):
+        raise UserError(
+            f"checkpoint.keep_best {config.checkpoint.keep_best}: no checkpoint would have a score "
+            f"(saved every {saves} updates, examined every {exams}, of {config.updates})"
+        )
+    return longest
+
+
 def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) -> None:
     """Checks that each reward model has a bucket for the longest text, in tokens, and its EOS.
 

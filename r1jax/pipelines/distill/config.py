@@ -1,10 +1,11 @@
-"""What a distillation by logits is made of; the values are in configs/."""
+"""The config of a distillation by logits; its values are in configs/."""
 
 import dataclasses
 from typing import Literal
 
 from r1jax.config import UserError
 from r1jax.data.tasks.tasks import TaskConfig
+from r1jax.exams.asking import check_stages
 from r1jax.exams.evaluation import EvalConfig
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
@@ -46,7 +47,7 @@ class DistillConfig:
         "mixed" either (GKD, arXiv:2306.13649, algorithm 1).
       lam: of "mixed": chance that an update takes the student's; else not read.
       loss: the objective.
-      reward: what the student's samples would be paid, which is told but not trained on.
+      reward: what the student's samples would be paid, as a metric; nothing is trained on it.
       reflective_words: counted in completions, for the metrics only.
       stages: length cap and temperature of the student's samples, by update.
       prompts_per_update: questions of an on-policy batch.
@@ -94,16 +95,12 @@ class DistillConfig:
                 f"samples_per_prompt {self.samples_per_prompt}: need at least 1"
             )
         self._check_way()
-        self._check_stages()
+        check_stages(self)
+        last = self.stages[-1].from_update
+        if last >= self.updates:
+            raise UserError(f"stages: got from_update {last}, but {self.updates} updates")
+        self.reward.check(cap=min(s.max_new_tokens for s in self.stages), learned=())
         self._check_sizes()
-        exams, saves = self.evaluation.every_updates, self.checkpoint.every_updates
-        examined = range(exams, self.updates + 1, exams) if exams else range(0)
-        scored = any(u % saves == 0 or u == self.updates for u in examined)
-        if self.checkpoint.keep_best and not (scored and self.evaluation.validation):
-            raise UserError(
-                f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
-                f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
-            )
 
     def _check_way(self) -> None:
         if self.way != "on_policy" and not self.data:
@@ -127,22 +124,6 @@ class DistillConfig:
                     f"loss.estimator 'sampled' with loss.temperature {self.loss.temperature}: "
                     f"samples are drawn at {other}, wanted the same"
                 )
-
-    def _check_stages(self) -> None:
-        starts = [s.from_update for s in self.stages]
-        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-            raise UserError(f"stages must start at 0 and rise, got from_update {starts}")
-        if starts[-1] >= self.updates:
-            raise UserError(f"stages: got from_update {starts}, but {self.updates} updates")
-        if any(s.temperature <= 0 for s in self.stages):
-            raise UserError("stages: the temperature of samples must be above 0")
-        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
-        if longest > max(self.length_buckets):
-            raise UserError(
-                f"the longest prompt and completion are {longest} tokens, the largest length "
-                f"bucket {max(self.length_buckets)}"
-            )
-        self.reward.check(cap=min(s.max_new_tokens for s in self.stages), learned=())
 
     def _check_sizes(self) -> None:
         shards, pieces = self.mesh.data * self.mesh.expert, self.loss.micro_batches

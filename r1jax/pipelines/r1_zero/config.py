@@ -1,4 +1,4 @@
-"""What a run of reinforcement learning is made of; the values are in configs/."""
+"""The config of a run of reinforcement learning; its values are in configs/."""
 
 import dataclasses
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from r1jax.config import UserError
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import TaskConfig
-from r1jax.exams.asking import check_preferences
+from r1jax.exams.asking import check_preferences, check_stages
 from r1jax.exams.evaluation import EvalConfig
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.model.config import ExecutionConfig, check_trained
@@ -93,9 +93,7 @@ class R1ZeroConfig:
                 f"updates {self.updates} are no multiple of the {self.grpo.updates_per_rollout} "
                 "per rollout"
             )
-        starts = [s.from_update for s in self.stages]
-        if not starts or starts[0] != 0 or starts != sorted(set(starts)):
-            raise UserError(f"stages must start at 0 and rise, got from_update {starts}")
+        longest = check_stages(self)
         per_rollout = self.grpo.updates_per_rollout
         sampled = [self.stage(u) for u in range(0, self.updates, per_rollout)]
         idle = [s.from_update for s in self.stages if s not in sampled]
@@ -109,27 +107,6 @@ class R1ZeroConfig:
             raise UserError(
                 f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
                 "least 1"
-            )
-        exams, saves = self.evaluation.every_updates, self.checkpoint.every_updates
-        scored = (
-            exams
-            and self.evaluation.validation
-            and any(
-                u % saves == 0 or u == self.updates for u in range(exams, self.updates + 1, exams)
-            )
-        )
-        if self.checkpoint.keep_best and not scored:
-            raise UserError(
-                f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
-                f"score (saved every {saves} updates, examined every {exams}, of {self.updates})"
-            )
-        if any(s.temperature <= 0 for s in self.stages):
-            raise UserError("stages: the temperature of rollouts must be above 0")
-        longest = max(s.max_new_tokens for s in self.stages) + max(self.prompt_buckets)
-        if longest > max(self.length_buckets):
-            raise UserError(
-                f"the longest prompt and completion are {longest} tokens, the largest length "
-                f"bucket {max(self.length_buckets)}"
             )
         check_preferences(self.preferences, longest=longest)
         shortest = min(s.max_new_tokens for s in self.stages)
@@ -151,37 +128,33 @@ class R1ZeroConfig:
                 )
 
     def _check_sources(self, sampled: list[StageConfig]) -> None:
-        there, asked = set(self.task.sources), {name for s in sampled for name in s.sources}
-        if unknown := sorted(asked - there):
-            raise UserError(f"stages: unknown sources {unknown}, the task has {sorted(there)}")
-        if all(s.sources for s in sampled) and (idle := sorted(there - asked)):
+        known, named = set(self.task.sources), {name for s in sampled for name in s.sources}
+        if unknown := sorted(named - known):
+            raise UserError(f"stages: unknown sources {unknown}, the task has {sorted(known)}")
+        if all(s.sources for s in sampled) and (idle := sorted(known - named)):
             raise UserError(f"stages: no rollout asks the sources {idle}")
         for stage in self.stages:
-            if idle := sorted(set(stage.sources) - self._asked(stage)):
+            if idle := sorted(set(stage.sources) - self._drawn_sources(stage)):
                 raise UserError(
                     f"stages: from update {stage.from_update} on none of the rollouts, of "
                     f"{self.grpo.prompts_per_rollout} prompts, asks the sources {idle}: wanted "
                     "more weight for them, more prompts or more updates"
                 )
 
-    def _asked(self, stage: StageConfig) -> set[str]:
-        """Which of the sources that a stage names its rollouts ask."""
-        names, asked = sorted(stage.sources), set[str]()
+    def _drawn_sources(self, stage: StageConfig) -> set[str]:
+        """The sources, of those that a stage names, that its rollouts ask."""
+        names, drawn = sorted(stage.sources), set[str]()
         weights = [self.task.sources[name].weight for name in names]
-        per_rollout = self.grpo.updates_per_rollout
-        for update in range(0, self.updates, per_rollout):
-            if len(asked) == len(names):
+        per_rollout, batch = self.grpo.updates_per_rollout, self.grpo.prompts_per_rollout
+        for number in range(self.updates // per_rollout):
+            if len(drawn) == len(names):
                 break
-            if self.stage(update) == stage:
-                # which source stands where depends on weights alone: one problem of each will do
-                asked |= {
-                    names[i]
-                    for i in mixed_indices(
-                        [1] * len(names), weights, seed=0, step=update // per_rollout,
-                        batch=self.grpo.prompts_per_rollout,
-                    )
-                }  # fmt: skip
-        return asked
+            if self.stage(number * per_rollout) == stage:
+                # the order of the sources depends on weights alone: one problem of each will do
+                sizes = [1] * len(names)
+                indices = mixed_indices(sizes, weights, seed=0, step=number, batch=batch)
+                drawn |= {names[i] for i in indices}
+        return drawn
 
     def stage(self, update: int) -> StageConfig:
         """The stage that a rollout starting after `update` updates belongs to."""
