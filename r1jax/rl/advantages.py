@@ -1,4 +1,4 @@
-"""How good a sample is next to its group."""
+"""Advantages: how much better a sample is than its group."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float

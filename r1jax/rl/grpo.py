@@ -106,7 +106,7 @@ def grpo_loss(
       weights_BT: `token_weights`, or a slice of them.
       clip_low, clip_high: epsilons of the interval; with 10 the lower bound never binds.
       kl_coef: beta.
-      ratio: as of `log_ratios`.
+      ratio: "token", "sequence" or "sequence_geomean" (`log_ratios`).
 
     Returns:
       The loss, and Means over tokens: kl, clip_fraction (and by side), ratio.

@@ -75,7 +75,7 @@ class DistillLossConfig:
 
 
 def check_pair(model: ModelConfig, teacher: ModelConfig) -> None:
-    """Raises unless two networks speak of the same ids.
+    """Checks that two networks know the same ids.
 
     Raises:
       UserError: if they know different numbers of tokens.

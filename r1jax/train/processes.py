@@ -1,4 +1,4 @@
-"""Work on rows by several processes: each does rows of its own, and all get to know all results."""
+"""Rows shared out among several processes: each works on its own, all receive all results."""
 
 import json
 from typing import Any
@@ -12,12 +12,9 @@ from r1jax.types import Tree
 
 
 def own_rows(rows: int) -> range:
-    """Returns the rows of this process: contiguous, since like rows are often done as one.
-
-    Of one process these are all.
-    """
-    count, mine = jax.process_count(), jax.process_index()
-    return range(rows * mine // count, rows * (mine + 1) // count)
+    """Returns the rows of this process: contiguous, since like rows are often done as one."""
+    count, index = jax.process_count(), jax.process_index()
+    return range(rows * index // count, rows * (index + 1) // count)
 
 
 def all_rows(rows: list[Any]) -> list[Any]:
@@ -29,7 +26,7 @@ def all_rows(rows: list[Any]) -> list[Any]:
       rows: what JSON can hold; a tuple comes back as a list if there are several processes.
 
     Raises:
-      TypeError: on what JSON has no word for.
+      TypeError: on a value that JSON cannot hold.
     """
     if jax.process_count() == 1:
         return rows

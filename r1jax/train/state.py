@@ -1,4 +1,4 @@
-"""The state that training starts from."""
+"""The state before the first update."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from r1jax.types import TrainState, Weights
 def initial_state(
     weights: Weights, *, opt: OptimizerConfig, reference: bool, mesh: Mesh | None, axes: Weights
 ) -> TrainState:
-    """Weights that no update has touched, with an optimizer that has seen none.
+    """The weights with an optimizer that has seen no gradient.
 
     Args:
       weights: to be trained.

@@ -1,4 +1,4 @@
-"""What a distillation holds on to: two models, questions, fixed data, samplers, a jitted step."""
+"""The parts of a distillation: two models, questions, fixed data, samplers, a jitted step."""
 
 from functools import partial
 from pathlib import Path
@@ -42,13 +42,13 @@ class Trainer:
         self.splits = self.data.splits
         self._student: Weights | None
         self._student, self.model, self.tokenizer = self._open()
-        self.teacher, self.teacher_model, its = open_model(
+        self.teacher, self.teacher_model, teacher_tokenizer = open_model(
             config.teacher, how=config.teacher_execution, mesh=mesh
         )
-        check_tokenizers(self.tokenizer, its, config)
+        check_tokenizers(self.tokenizer, teacher_tokenizer, config)
         check_pair(self.model, self.teacher_model)
         self.examples = _read_examples(config, self.tokenizer) if config.data else []
-        # what may not change when a run is resumed, though its names stay the same
+        # may not change between a checkpoint and the run that resumes from it
         self.fixed = {
             "task_sha256": files_digest(config.task),
             "data_sha256": fingerprint(config.data) if config.data else None,
@@ -74,14 +74,15 @@ class Trainer:
         return open_model(self.config.student, how=self.config.execution, mesh=self.mesh)
 
     def check(self) -> None:
-        """Meets bad input before any work: all prompts fit, all answers can be judged.
+        """Checks before any work that all prompts fit and all answers can be judged.
 
         Raises:
-          UserError: says which split and problem, or which split is too small.
+          UserError: names the split that is too small, or the problem.
         """
         self.exam.check()
-        asked = {i for u in range(self.config.updates) if self.samples(u) for i in self._drawn(u)}
-        self.exam.examiner.check(self.splits["train"], sorted(asked), "train")
+        updates = filter(self.samples, range(self.config.updates))
+        drawn = sorted({i for update in updates for i in self._drawn(update)})
+        self.exam.examiner.check(self.splits["train"], drawn, "train")
 
     def close(self) -> None:
         """Ends the workers that judge."""
@@ -138,7 +139,7 @@ class Trainer:
         return PackedBatch(*fields)
 
     def initial_state(self) -> TrainState:
-        """The student; it is handed over, nothing else holds it; asked again, it is read."""
+        """The student's; the trainer gives it away, and a second call reads it again."""
         weights, self._student = self._student or self._open()[0], None
         return initial_state(
             weights,
@@ -150,7 +151,7 @@ class Trainer:
 
 
 def check_tokenizers(student: Tokenizer, teacher: Tokenizer, config: DistillConfig) -> None:
-    """Raises unless both are one tokenizer.
+    """Checks that student and teacher share one tokenizer.
 
     Raises:
       UserError: names both.

@@ -1,4 +1,4 @@
-"""What a run of RL holds on to: model, data, samplers, judge and jitted steps."""
+"""The parts of a run of RL: model, data, samplers, judge and jitted steps."""
 
 import bisect
 import itertools
@@ -41,7 +41,7 @@ class Trainer:
         self.splits = self.data.splits
         self._base: Weights | None
         self._base, self.model, self.tokenizer = self._open()
-        # what may not change when a run is resumed, whatever else of its config does
+        # may not change between a checkpoint and the run that resumes from it
         self.fixed = {
             "updates_per_rollout": config.grpo.updates_per_rollout,
             "prompts_per_rollout": config.grpo.prompts_per_rollout,
@@ -76,18 +76,18 @@ class Trainer:
         return open_model(self.config.base, how=self.config.execution, mesh=self.mesh)
 
     def check(self) -> None:
-        """Meets bad input before any work: all prompts fit, all answers can be judged.
+        """Checks before any work that all prompts fit and all answers can be judged.
 
         Raises:
-          UserError: says which split and problem, or which split is too small; or which problem's
-            replies nothing but the form would be judged of.
+          UserError: names the split that is too small, the problem that does not fit, or the one
+            whose replies could be judged by their form alone.
         """
         self.exam.check()
         rollouts = range(self.config.updates // self.config.grpo.updates_per_rollout)
-        asked = sorted(set(itertools.chain(*map(self.drawn, rollouts))))
-        self.exam.examiner.check(self.splits["train"], asked, "train")
+        drawn = sorted(set(itertools.chain(*map(self.drawn, rollouts))))
+        self.exam.examiner.check(self.splits["train"], drawn, "train")
         judged = {preference.judges for preference in self.config.preferences.values()}
-        for problem in (self.splits["train"][i] for i in asked):
+        for problem in (self.splits["train"][i] for i in drawn):
             if problem.kind in OPEN and problem.kind not in judged:
                 raise UserError(
                     f"train: problem {problem.id} is of the kind {problem.kind!r}, which no rule "
@@ -99,29 +99,30 @@ class Trainer:
         self.rewarder.close()
 
     def drawn(self, number: int) -> list[int]:
-        """Which training problems a rollout asks: of the sources of its stage."""
+        """The training problems that a rollout asks, from the sources of its stage."""
         g, data = self.config.grpo, self.data
         named = self.config.stage(number * g.updates_per_rollout).sources
-        asked = [i for i, name in enumerate(data.names) if not named or name in named]
-        sizes = [data.sizes[i] for i in asked]
+        sources = [i for i, name in enumerate(data.names) if not named or name in named]
+        sizes = [data.sizes[i] for i in sources]
         drawn = mixed_indices(
             sizes,
-            [data.weights[i] for i in asked],
+            [data.weights[i] for i in sources],
             seed=self.config.seed,
             step=number,
             batch=g.prompts_per_rollout,
         )
-        # from where a problem stands among the asked sources to where it stands among all
+        # from a problem's place among these sources to its place among all
         ends, moved = [*itertools.accumulate(sizes)], []
         for at in drawn:
             part = bisect.bisect_right(ends, at)
-            moved.append(at - ends[part] + sizes[part] + sum(data.sizes[: asked[part]]))
+            moved.append(at - ends[part] + sizes[part] + sum(data.sizes[: sources[part]]))
         return moved
 
     def initial_state(self) -> TrainState:
         """The base model as policy and, where a KL term asks for one, a copy as reference.
 
-        The base is handed over, so that nothing else holds it; asked again, it is read again.
+        The trainer gives the base away, so that nothing else holds it; a second call reads it
+        again.
         """
         weights, self._base = self._base or self._open()[0], None
         return initial_state(

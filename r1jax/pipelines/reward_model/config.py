@@ -1,4 +1,4 @@
-"""How a reward model is fitted; the values are in configs/."""
+"""The config of a reward model's fit; its values are in configs/."""
 
 import dataclasses
 from typing import Literal

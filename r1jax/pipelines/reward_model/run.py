@@ -23,9 +23,11 @@ from r1jax.types import Weights
 
 __all__ = ["RewardModelConfig", "run"]
 
+SHOWN = ("loss", "accuracy", "ahead")  # metrics of the progress display
+
 
 def _request(config: RewardModelConfig) -> dict[str, str]:
-    """What the fit is a function of beside the config, which checkpoints note."""
+    """Digests of the files that the fit depends on."""
     return {"data": fingerprint(config.data), "base": model_fingerprint(config.base)}
 
 
@@ -35,71 +37,66 @@ def run(config: RewardModelConfig, workdir: Path) -> None:
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         trainer = Trainer(config, mesh)
         job.begin()
-        with Run(
-            "reward model",
-            workdir=workdir,
-            config=config,
-            total=trainer.total,
-            shown=("loss", "accuracy", "ahead"),
-        ) as here:
-            _fit(trainer, here, workdir)
+        total = trainer.total
+        with Run("reward model", workdir=workdir, config=config, total=total, shown=SHOWN) as run:
+            _fit(trainer, run, workdir)
 
 
-def _examine(trainer: Trainer, here: Run, weights: Weights) -> tuple[float, list[list[float]]]:
-    """The held-out accuracy, and the scores that it is of."""
-    with here.phase("evaluate"):
-        scores = trainer.scores(weights, here.progress.say)
-        row = trainer.told(scores)
-    here.flush()
-    here.evaluated(row)
+def _examine(trainer: Trainer, run: Run, weights: Weights) -> tuple[float, list[list[float]]]:
+    """The held-out accuracy, and the scores of each row's replies."""
+    with run.phase("evaluate"):
+        scores = trainer.scores(weights, run.progress.say)
+        row = trainer.results_row(scores)
+    run.flush()
+    run.evaluated(row)
     low, high = row["accuracy_low"], row["accuracy_high"]
     ends = "" if low is None else f" [{low:.3f}, {high:.3f}]"
-    here.progress.say(f"update {here.updates}: held-out accuracy {row['accuracy']:.3f}{ends}")
+    run.progress.say(f"update {run.updates}: held-out accuracy {row['accuracy']:.3f}{ends}")
     return row["accuracy"], scores
 
 
-def _fit(trainer: Trainer, here: Run, workdir: Path) -> None:
+def _fit(trainer: Trainer, run: Run, workdir: Path) -> None:
     c = trainer.config
-    restored = here.resume(trainer.fresh, fixed={})
+    restored = run.resume(trainer.fresh, fixed={})
     state = restored.state if restored else trainer.fresh
-    here.progress.say(", ".join(f"{name} {n:,}" for name, n in trainer.counts.items()))
+    run.progress.say(", ".join(f"{name} {n:,}" for name, n in trainer.counts.items()))
     scores = None
-    if not here.updates:
-        _examine(trainer, here, state.weights)
-    while here.updates < trainer.total:
-        with here.phase("data"):
-            batch = trainer.batch(here.updates)
-        with here.phase("update"):
+    if not run.updates:
+        _examine(trainer, run, state.weights)
+    while run.updates < trainer.total:
+        with run.phase("data"):
+            batch = trainer.batch(run.updates)
+        with run.phase("update"):
             state, metrics = trainer.step(state, spread_batch(batch, trainer.mesh))
-            here.flush()
-        here.count("trained", int(batch.lengths_PG.sum()))
-        here.updated(metrics, {})
+            run.flush()
+        run.count("trained", int(batch.lengths_PG.sum()))
+        run.updated(metrics, {})
         score = None
-        if here.updates % c.evaluate_every == 0 or here.updates == trainer.total:
-            score, scores = _examine(trainer, here, state.weights)
-        here.after_update(state, extra={}, score=score)
-    here.flush()
+        if run.updates % c.evaluate_every == 0 or run.updates == trainer.total:
+            score, scores = _examine(trainer, run, state.weights)
+        run.after_update(state, extra={}, score=score)
+    run.flush()
     # a run that was killed after its last update has no scores yet
-    scores = trainer.scores(state.weights, here.progress.say) if scores is None else scores
-    _leave(trainer, here, state.weights, scores, workdir)
+    scores = trainer.scores(state.weights, run.progress.say) if scores is None else scores
+    _leave(trainer, run, state.weights, scores, workdir)
 
 
 def _leave(
-    trainer: Trainer, here: Run, weights: Weights, scores: list[list[float]], workdir: Path
+    trainer: Trainer, run: Run, weights: Weights, scores: list[list[float]], workdir: Path
 ) -> None:
     """Writes the model, the held-out scores, the report and the summary."""
     c = trainer.config
     with (workdir / "held_out.jsonl").open("w", encoding="utf-8") as file:
-        for row, its in zip(trainer.held_out, scores, strict=True):
-            told = {
+        for row, row_scores in zip(trainer.held_out, scores, strict=True):
+            line = {
                 "id": row.row.id,
                 "question": row.row.question,
                 "replies": list(row.row.replies),
                 "label": row.row.label,
-                "scores": its,
+                "scores": row_scores,
                 "lengths": list(row.lengths),
             }
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
     evals = read_jsonl(workdir / "eval.jsonl")
     before, after = evals[0]["results"], evals[-1]["results"]
     about = {
@@ -117,7 +114,7 @@ def _leave(
         about=about,
         made_by={"command": command(), "config": dataclasses.asdict(c)},
     )
-    here.summarize(weights, {"counts": trainer.counts, "before": before, "after": after})
+    run.summarize(weights, {"counts": trainer.counts, "before": before, "after": after})
     report = write_reward_report(
         workdir,
         kind=c.kind,

@@ -35,9 +35,9 @@ def read_data(
     Raises:
       UserError: names the row that is none or too long; if too few are left.
     """
-    found = preferences.read_preferences(config.data, config.kind)
-    rows, told = preferences.encode(
-        found,
+    read = preferences.read_preferences(config.data, config.kind)
+    rows, left_out = preferences.encode(
+        read,
         tokenizer,
         style=config.prompt,
         sees=config.sees,
@@ -53,14 +53,14 @@ def read_data(
     train = preferences.balance_lengths(train) if config.balance_lengths else train
     if len(train) < config.batch:
         raise UserError(
-            f"{config.data}: {len(train)} training rows of {len(found)} are left, a batch has "
+            f"{config.data}: {len(train)} training rows of {len(read)} are left, a batch has "
             f"{config.batch}"
         )
     counts = {
-        "read": len(found),
-        "dropped_too_long": told["dropped"],
-        "cut": told["cut"],
-        "dropped_same": told["same"],
+        "read": len(read),
+        "dropped_too_long": left_out["dropped"],
+        "cut": left_out["cut"],
+        "dropped_same": left_out["same"],
         "beyond_first": beyond,
         "dropped_to_balance": before - len(train),
         "train": len(train),
@@ -125,7 +125,7 @@ class Trainer:
         return make_batch(rows, c.length_buckets, self.tokenizer.pad_id)
 
     def scores(self, weights: Weights, say: Callable[[str], None]) -> list[list[float]]:
-        """Of each reply of the held-out rows; says how far it is where that takes long."""
+        """The score of each held-out reply; says how far it is where that takes long."""
         texts, said = [ids for row in self.held_out for ids in row.ids], time.monotonic()
 
         def tell(scored: int) -> None:
@@ -137,11 +137,11 @@ class Trainer:
         flat = iter(self.scorer(weights, texts, tell=tell))
         return [[next(flat) for _ in row.ids] for row in self.held_out]
 
-    def told(self, scores: list[list[float]]) -> dict[str, Any]:
-        """What the scores of the held-out rows say, as a row of eval.jsonl."""
+    def results_row(self, scores: list[list[float]]) -> dict[str, Any]:
+        """The results of the held-out rows, as a row of eval.jsonl."""
         c = self.config
-        told = calibration.results(self.held_out, scores, kind=c.kind, level=c.level)
-        accuracy = told["accuracy"]
+        results = calibration.results(self.held_out, scores, kind=c.kind, level=c.level)
+        accuracy = results["accuracy"]
         ends = {f"accuracy_{end}": accuracy[end] for end in ("low", "high")}
-        flat = {"loss": told["loss"], "accuracy": accuracy["mean"], **ends}
-        return {"split": SPLIT, **flat, "results": told}
+        flat = {"loss": results["loss"], "accuracy": accuracy["mean"], **ends}
+        return {"split": SPLIT, **flat, "results": results}

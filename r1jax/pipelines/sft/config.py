@@ -1,4 +1,4 @@
-"""What supervised fine-tuning is made of; the values are in configs/."""
+"""The config of supervised fine-tuning; its values are in configs/."""
 
 import dataclasses
 from typing import Literal

@@ -1,6 +1,7 @@
 """Training rows of all files of a fine-tuning run, encoded, held out and packed."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ class SftData(NamedTuple):
 
 
 def digest_of(data: Mapping[str, DataConfig]) -> str:
-    """sha256 of all files of training rows, to tell on resume that they changed."""
+    """sha256 of all files of training rows; a changed file shows on resume."""
     digest = hashlib.sha256()
     for _, file in sorted(data.items()):
         add_to_digest(digest, Path(file.path), "jsonl")
@@ -59,26 +60,31 @@ def _read(data: Mapping[str, DataConfig]) -> list[tuple[TrainingRow, int]]:
 
 
 def held_out_questions(rows: Sequence[TrainingRow], count: int) -> set[tuple[str, ...]]:
-    """What was asked in the rows to hold out: at least `count` rows, whole questions.
+    """The questions of the rows to hold out, at least `count` rows.
 
-    Those whose sha256 is smallest: a larger count holds out the same and more, and rows added to
-    the data put few others in.
+    They are those whose sha256 is smallest: a larger count holds out the same and more, and rows
+    added to the data change few of them.
+
+    Raises:
+      UserError: if nothing would be left to train on.
     """
     if count >= len(rows):
         raise UserError(f"validation {count}: {len(rows)} rows are short enough")
-    of: dict[tuple[str, ...], int] = {}
-    for row in rows:
-        of[row.asked] = of.get(row.asked, 0) + 1
-    digest = lambda asked: hashlib.sha256("\0".join(["validation", *asked]).encode()).digest()
+    rows_of = Counter(row.asked for row in rows)
     drawn, rows_drawn = set(), 0
-    for asked in sorted(of, key=digest):
+    for question in sorted(rows_of, key=_lot):
         if rows_drawn >= count:
             break
-        drawn.add(asked)
-        rows_drawn += of[asked]
-    if len(drawn) == len(of):
-        raise UserError(f"validation {count}: would hold out all {len(of)} questions")
+        drawn.add(question)
+        rows_drawn += rows_of[question]
+    if len(drawn) == len(rows_of):
+        raise UserError(f"validation {count}: would hold out all {len(rows_of)} questions")
     return drawn
+
+
+def _lot(question: tuple[str, ...]) -> bytes:
+    """The hash by which questions are drawn."""
+    return hashlib.sha256("\0".join(["validation", *question]).encode()).digest()
 
 
 def _fits(examples: Sequence[Example], row: TrainingRow, config: SftConfig) -> bool:
@@ -112,22 +118,22 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
     train: list[Document] = []
     held_out: list[Document] = []
     for (row, repeats), examples, fit in zip(rows, encoded, fits, strict=True):
-        mine = by_source[row.source]
-        mine["read"] += 1
+        count = by_source[row.source]
+        count["read"] += 1
         if not fit:
-            mine["dropped"] += 1
+            count["dropped"] += 1
             continue
         documents = [Document(e.ids, e.targets, sources.index(row.source)) for e in examples]
         if row.asked in out:
-            mine["held_out"] += 1
+            count["held_out"] += 1
             held_out += documents
             continue
-        mine["rows"] += 1
-        mine["examples"] += repeats * len(examples)
-        mine["tokens"] += repeats * sum(len(e.ids) for e in examples)
-        mine["target_tokens"] += repeats * sum(sum(e.targets) for e in examples)
+        count["rows"] += 1
+        count["examples"] += repeats * len(examples)
+        count["tokens"] += repeats * sum(len(e.ids) for e in examples)
+        count["target_tokens"] += repeats * sum(sum(e.targets) for e in examples)
         train += repeats * documents
-    counts = {name: sum(of[name] for of in by_source.values()) for name in COUNTED}
+    counts = {name: sum(count[name] for count in by_source.values()) for name in COUNTED}
     packed = _packed(train, config)
     if len(packed) < config.batch:
         raise UserError(
@@ -135,22 +141,26 @@ def load_data(config: SftConfig, tokenizer: Tokenizer) -> SftData:
             f"{config.batch}"
         )
     full = counts["tokens"] / (len(packed) * config.length)
-    packing_told = {"packed_rows": len(packed), "full": full}
     note = (
         f"{counts['rows']:,} rows to train on ({counts['target_tokens']:,} target tokens in "
         f"{len(packed):,} packed rows, {full:.0%} full), {counts['held_out']:,} held out, "
         f"{counts['dropped']:,} too long and dropped"
     )
     return SftData(
-        packed, _packed(held_out, config) if held_out else None, sources,
-        {**counts, **packing_told, "by_source": by_source}, (note,),
-    )  # fmt: skip
+        train=packed,
+        held_out=_packed(held_out, config) if held_out else None,
+        sources=sources,
+        counts={**counts, "packed_rows": len(packed), "full": full, "by_source": by_source},
+        notes=(note,),
+    )
 
 
 def _packed(documents: Sequence[Document], config: SftConfig) -> packing.Rows:
     """Documents in an order of their own, so that a row holds what many files have."""
     order = np.random.default_rng(config.seed).permutation(len(documents))
     return packing.pack(
-        lambda number: documents[order[number]], range(len(documents)), length=config.length,
+        lambda number: documents[order[number]],
+        range(len(documents)),
+        length=config.length,
         bins=config.packing_bins,
-    )  # fmt: skip
+    )

@@ -36,6 +36,8 @@ from r1jax.train.optimizer import OptimizerConfig
 from r1jax.train.state import initial_state
 from r1jax.types import PackedBatch, TrainState, Weights
 
+SHOWN = ("loss", "lr", "grad_norm")  # metrics of the progress display
+
 
 @cache
 def _programs(
@@ -61,7 +63,7 @@ def updates_of(config: SftConfig, data: SftData) -> int:
 
 
 class Parts(NamedTuple):
-    """What a run is made of, but for the weights."""
+    """All parts of a run but the weights."""
 
     model: ModelConfig
     tokenizer: Tokenizer
@@ -84,32 +86,25 @@ def run(config: SftConfig, workdir: Path) -> None:
             exam.check()
         for note in [*data.notes, *(task.notes if task else ())]:
             print(note, flush=True)
-        total = config.optimizer.total_updates or updates_of(config, data)
+        updates = updates_of(config, data)
+        total = config.optimizer.total_updates or updates
         opt = dataclasses.replace(config.optimizer, total_updates=total)
         parts = Parts(model, tokenizer, data, exam, opt, mesh)
         state = initial_state(
             weights, opt=opt, reference=False, mesh=mesh, axes=forward.logical_axes(model)
         )
         del weights  # a resumed run needs the base no more
-        here = stack.enter_context(
-            Run(
-                "sft",
-                workdir=workdir,
-                config=config,
-                total=updates_of(config, data),
-                shown=("loss", "lr", "grad_norm"),
-            )
-        )
-        restored = here.resume(state, fixed=_fixed(config))
-        state = restored.state if restored else state
-        state = _train(config, parts, state, here)
-        _finish(config, parts, state, here)
+        with Run("sft", workdir=workdir, config=config, total=updates, shown=SHOWN) as run:
+            restored = run.resume(state, fixed=_fixed(config))
+            state = restored.state if restored else state
+            state = _train(config, parts, state, run)
+            _finish(config, parts, state, run)
 
 
 def open_exam(
     config: SftConfig, exam: ExamConfig, task: TaskData, model: ModelConfig, tokenizer: Tokenizer
 ) -> TrainingExam:
-    """Who asks the model as it learns; whoever judges is to be closed."""
+    """The exam of the model as it learns; the caller closes its rewarder."""
     examiners = Examiners(
         model,
         tokenizer,
@@ -130,7 +125,7 @@ def open_exam(
 
 
 def _fixed(config: SftConfig) -> dict[str, Any]:
-    """What may not change when a run is resumed, whatever else of its config does."""
+    """Facts that may not change between a checkpoint and the run that resumes from it."""
     exam = files_digest(config.exam.task) if config.exam else None
     return {
         "data_sha256": digest_of(config.data),
@@ -143,65 +138,65 @@ def _fixed(config: SftConfig) -> dict[str, Any]:
 def _spread(
     arrays: packing.Example, config: SftConfig, mesh: Mesh | None
 ) -> tuple[PackedBatch, jax.Array]:
-    """A batch and its labels, where they belong."""
+    """A batch and its labels, laid out on the mesh if there is one."""
     batch = packing.to_batch(arrays, reduction=config.reduction)
     labels_BT = sharding.put(packing.labels_of(arrays), mesh, ("batch", "seq"), "labels_BT")
     return sharding.spread_batch(batch, mesh), labels_BT
 
 
-def _train(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> TrainState:
+def _train(config: SftConfig, parts: Parts, state: TrainState, run: Run) -> TrainState:
     """All updates that are left, with the measurements between them."""
     data, exam = parts.data, parts.exam
     step, measure = _programs(
         parts.model, config.loss, parts.optimizer, data.sources, config.micro_batches
     )
-    if here.updates == 0:
-        _measured(config, parts, state, here, measure)
+    if run.updates == 0:
+        _measured(config, parts, state, run, measure)
         if exam:
-            exam.ask_all(state.weights, here, "before", cap=exam.examiner.sampler.max_new)
-    while here.updates < here.total:
-        with here.phase("data"):
+            exam.ask_all(state.weights, run, "before", cap=exam.examiner.sampler.max_new)
+    while run.updates < run.total:
+        with run.phase("data"):
             arrays = packing.drawn(
-                data.train, seed=config.seed, step=here.updates, size=config.batch
+                data.train, seed=config.seed, step=run.updates, size=config.batch
             )
             batch, labels_BT = _spread(arrays, config, parts.mesh)
-        with here.phase("update"):
+        with run.phase("update"):
             state, metrics = step(state, batch, labels_BT)
-            here.flush()
-        here.count("trained", int((arrays["segments"] > 0).sum()))
-        here.updated(metrics, {"epoch": here.updates * config.batch / len(data.train)})
-        score = _measured(config, parts, state, here, measure)
-        here.after_update(state, extra={}, score=score)
-    here.flush()
+            run.flush()
+        run.count("trained", int((arrays["segments"] > 0).sum()))
+        run.updated(metrics, {"epoch": run.updates * config.batch / len(data.train)})
+        score = _measured(config, parts, state, run, measure)
+        run.after_update(state, extra={}, score=score)
+    run.flush()
     if exam:
-        exam.ask_all(state.weights, here, "after", cap=exam.examiner.sampler.max_new)
+        exam.ask_all(state.weights, run, "after", cap=exam.examiner.sampler.max_new)
     return state
 
 
 def _measured(
-    config: SftConfig, parts: Parts, state: TrainState, here: Run, measure: Callable
+    config: SftConfig, parts: Parts, state: TrainState, run: Run, measure: Callable
 ) -> float | None:
     """Held-out loss and exam where they are due; returns the score of these weights, if any."""
     score = None
-    if parts.data.held_out is not None and _is_due(config.evaluate_every, here):
-        here.flush()
-        with here.phase("evaluate"):
+    if parts.data.held_out is not None and _is_due(config.evaluate_every, run):
+        run.flush()
+        with run.phase("evaluate"):
             row = _held_out(config, parts, state, parts.data.held_out, measure)
-        here.evaluated(row)
+        run.evaluated(row)
         score = -row["loss"]  # a lower loss is a higher score
     if parts.exam and config.scored_by_exam:
         e, score = parts.exam.config, None
-        if _is_due(e.every_updates, here):
-            here.flush()
+        if _is_due(e.every_updates, run):
+            run.flush()
             cap = parts.exam.examiner.sampler.max_new
-            row, _ = parts.exam.ask(state.weights, here, "validation", e.validation, cap=cap)
+            row, _ = parts.exam.ask(state.weights, run, "validation", e.validation, cap=cap)
             score = row["pass_at_1"]["mean"]
     return score
 
 
-def _is_due(every: int, here: Run) -> bool:
-    """Whether something is to be measured now that is so every so many updates, 0 for never."""
-    return every > 0 and (here.updates % every == 0 or here.updates == here.total)
+def _is_due(every: int, run: Run) -> bool:
+    """Whether `every` updates have passed, or all; 0 is never."""
+    return every > 0 and (run.updates % every == 0 or run.updates == run.total)
 
 
 def _ends(rows: list[dict[str, Any]], split: str) -> dict[str, Any] | None:
@@ -225,34 +220,33 @@ def _held_out(
     return {"split": "held_out", **values, "perplexity": float(np.exp(values["loss"]))}
 
 
-def _finish(config: SftConfig, parts: Parts, state: TrainState, here: Run) -> None:
+def _finish(config: SftConfig, parts: Parts, state: TrainState, run: Run) -> None:
     made_by = {"command": command(), "config": dataclasses.asdict(config)}
     save_model(
-        here.workdir / "model",
+        run.workdir / "model",
         state.weights,
         model=parts.model,
         tokenizer=parts.tokenizer,
         made_by=made_by,
     )
-    evals = read_jsonl(here.workdir / "eval.jsonl")
-    told = {"held_out": _ends(evals, "held_out")}
+    evals = read_jsonl(run.workdir / "eval.jsonl")
+    measured = {"held_out": _ends(evals, "held_out")}
     if parts.exam:
         exams = {split: _ends(evals, split) for split in ("validation", "test", "ood")}
-        told["exam"] = {split: ends for split, ends in exams.items() if ends}
-    counts = {**parts.data.counts, "updates": here.total}
-    summary = here.summarize(
-        state.weights, {**told, "counts": counts, "parameters": forward.count_params(parts.model)}
-    )
-    before, after = read_samples(here.workdir) if parts.exam else ([], [])
-    facts = {k: v for k, v in summary.items() if k not in ("config", "counts", *told)}
+        measured["exam"] = {split: ends for split, ends in exams.items() if ends}
+    counts = {**parts.data.counts, "updates": run.total}
+    parameters = forward.count_params(parts.model)
+    summary = run.summarize(state.weights, {**measured, "counts": counts, "parameters": parameters})
+    before, after = read_samples(run.workdir) if parts.exam else ([], [])
+    facts = {k: v for k, v in summary.items() if k not in ("config", "counts", *measured)}
     report = write_sft_report(
-        here.workdir,
+        run.workdir,
         summary=facts,
         counts=counts,
         samples_before=before,
         samples_after=after,
     )
-    if losses := told["held_out"]:
+    if losses := measured["held_out"]:
         first, last = losses["before"]["loss"], losses["after"]["loss"]
         print(f"held-out loss {first:.4f} -> {last:.4f} nats a token", flush=True)
-    print(f"model in {here.workdir / 'model'}, report in {report}", flush=True)
+    print(f"model in {run.workdir / 'model'}, report in {report}", flush=True)
