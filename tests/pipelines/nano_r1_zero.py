@@ -21,9 +21,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.samples_every = 2
     c.samples_shown = 4
     c.grpo.update(
-        group_size=16, prompts_per_rollout=2, minibatches=2, micro_batches=2, reference_every=3,
-        kl_coef=0.01, constant=10, logit_chunk=16,
-    )  # fmt: skip
+        group_size=16,
+        prompts_per_rollout=2,
+        minibatches=2,
+        micro_batches=2,
+        reference_every=3,
+        kl_coef=0.01,
+        constant=10,
+        logit_chunk=16,
+    )
     c.optimizer.update(lr=1e-2, warmup_updates=0, total_updates=4)
     c.evaluation.update(
         every_updates=2, validation=2, test=2, ood=2, samples=16, consensus=16, batch=2

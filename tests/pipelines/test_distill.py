@@ -93,9 +93,9 @@ def summary(finished):
 
 def test_it_leaves_a_student_a_report_and_a_summary(finished, summary, paths):
     weights, model, tokenizer = load_model(str(finished / "model"))
-    before, same, its = load_model(paths["student"])
+    before, before_model, before_tokenizer = load_model(paths["student"])
     assert digest(weights) == summary["weights_sha256"] != digest(before)
-    assert model == same and tokenizer.fingerprint == its.fingerprint
+    assert model == before_model and tokenizer.fingerprint == before_tokenizer.fingerprint
     assert (finished / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "pass@1" in (finished / "report.md").read_text()
     assert [summary[side]["update"] for side in ("before", "after")] == [0, 4]
@@ -178,12 +178,12 @@ def test_every_way_and_estimator_asks_what_it_needs(config, trainer):
         dataclasses.replace(config, way="offline"),
         config,
     ]
-    asked = []
+    samples = []
     for way in ways:
         fake = Trainer.__new__(Trainer)
         fake.config, fake.root = way, trainer.root
-        asked.append([fake.samples(u) for u in range(4)])
-    assert asked == [[True] * 4, [False] * 4, [True, False, False, True]]
+        samples.append([fake.samples(u) for u in range(4)])
+    assert samples == [[True] * 4, [False] * 4, [True, False, False, True]]
 
 
 def test_another_tokenizer_is_refused_with_both_named(config, paths, models, tmp_path):
@@ -226,7 +226,7 @@ def test_configs_that_cannot_run_are_refused(config, change, message):
         dataclasses.replace(config, **change)
 
 
-def test_the_sampled_estimator_wants_the_students_samples_at_its_own_temperature(config):
+def test_the_sampled_estimator_wants_the_students_own_samples(config):
     loss = dataclasses.replace(config.loss, divergence="reverse", estimator="sampled")
     with pytest.raises(ValueError, match="wanted way 'on_policy', got 'mixed'"):
         dataclasses.replace(config, loss=loss)

@@ -88,7 +88,7 @@ def test_sampler_and_trainer_agree_on_log_probabilities(summary):
     assert 0 < summary["max_logp_gap"] <= 1e-4
 
 
-def test_the_first_minibatch_of_a_rollout_is_on_policy_whatever_the_temperature(finished):
+def test_the_first_minibatch_is_on_policy_at_any_temperature(finished):
     rows = read_jsonl(finished[0] / "metrics.jsonl")
     ratios = [row["ratio"] for row in rows]
     np.testing.assert_allclose([ratios[0], ratios[2]], 1, atol=1e-6)
@@ -130,9 +130,7 @@ def test_the_reference_is_replaced_every_third_update(finished, nano_base):
     assert states[3][0] == states[3][1] == states[4][1] != states[4][0]
 
 
-def test_stages_raise_the_cap_and_change_the_temperature_at_the_next_rollout(
-    finished, trainer, config
-):
+def test_a_stage_takes_effect_at_the_next_rollout(finished, trainer, config):
     _, _, draws = finished
     players = trainer(config).players
     # before: test, ood; rollout; validation; rollout; validation; after: test, ood
@@ -145,7 +143,7 @@ def test_stages_raise_the_cap_and_change_the_temperature_at_the_next_rollout(
     assert [players[t].sampler.n_compiled for t in (1.0, 0.8)] == [1, 1]
 
 
-def test_stopped_after_every_update_and_resumed_is_the_uninterrupted_run(
+def test_stopped_and_resumed_is_the_uninterrupted_run(
     finished, summary, config, run, tmp_path, monkeypatch
 ):
     scores, save = {}, Checkpointer.save
@@ -196,9 +194,7 @@ def test_a_resumed_run_refuses_another_config(finished, config, run, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["rule", "format_only"])
-def test_the_other_arms_run_and_pay_nothing_to_a_base_that_knows_nothing(
-    kind, config, run, tmp_path
-):
+def test_the_other_arms_pay_an_ignorant_base_nothing(kind, config, run, tmp_path):
     reward = dataclasses.replace(config.reward, kind=kind)
     arm = dataclasses.replace(config, reward=reward)
     run(arm, tmp_path)
@@ -313,8 +309,11 @@ def test_no_change_allowed_to_the_config_may_change_a_rollout(key, config, train
 def test_changed_data_are_noticed_on_resume(tmp_path):
     for name in ("train", "test"):
         (tmp_path / f"{name}.jsonl").write_text('{"q": "1+1?", "a": "2"}\n')
-    rows = lambda name: data.rows(str(tmp_path / f"{name}.jsonl"), question="q", answer="a")
-    files = data.files(train=rows("train"), test=rows("test"), validation=1)
+    rows = {
+        name: data.rows(str(tmp_path / f"{name}.jsonl"), question="q", answer="a")
+        for name in ("train", "test")
+    }
+    files = data.files(**rows, validation=1)
     task = configs.build(tasks.TaskConfig, data.task(questions=files))
     before = tasks.files_digest(task)
     assert before == tasks.files_digest(task)
@@ -370,8 +369,9 @@ def test_tables_of_samples_show_every_problem_first():
 
 def general_stages(config, *, from_update: int) -> tuple[r1_zero_config.StageConfig, ...]:
     first, _ = config.stages
-    named = lambda u, *sources: dataclasses.replace(first, from_update=u, sources=sources)
-    return named(0, "world"), named(from_update, "world", "general")
+    early = dataclasses.replace(first, from_update=0, sources=("world",))
+    late = dataclasses.replace(first, from_update=from_update, sources=("world", "general"))
+    return early, late
 
 
 @pytest.fixture
@@ -383,9 +383,12 @@ def mixed(config) -> r1_zero_config.R1ZeroConfig:
     reward = dataclasses.replace(config.reward, kind="rule", weights=weights)
     preference = PreferenceConfig("a model", "helpful", "sigmoid", (80,), 4)
     return dataclasses.replace(
-        config, task=task, reward=reward, preferences={"helpfulness": preference},
+        config,
+        task=task,
+        reward=reward,
+        preferences={"helpfulness": preference},
         stages=general_stages(config, from_update=2),
-    )  # fmt: skip
+    )
 
 
 GENERAL = data.requests(weight=3.0, train=50, validation=0, test=0, seed=0, kinds=("fact", "copy"))
@@ -407,7 +410,7 @@ class Lengths:
         return [float(len(ids)) for ids in texts]
 
 
-def test_general_prompts_and_their_reward_model_come_in_the_last_part(
+def test_general_prompts_come_late_with_their_reward_model(
     mixed, run, trainer, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
@@ -465,14 +468,14 @@ def test_stages_name_sources_that_are_there_and_leave_none_out(mixed):
             dataclasses.replace(mixed, stages=(first, late))
 
 
-def test_a_source_that_a_stage_names_and_never_asks_is_told_before_any_work(mixed):
+def test_a_source_that_no_rollout_asks_is_refused(mixed):
     rare = dataclasses.replace(mixed.task.sources["general"], weight=0.01)
     task = dataclasses.replace(mixed.task, sources={**mixed.task.sources, "general": rare})
     with pytest.raises(ValueError, match=r"from update 2 on none .* asks .* \['general'\]"):
         dataclasses.replace(mixed, task=task)
 
 
-def test_prompts_of_which_nothing_but_the_form_would_be_judged_are_refused(mixed, monkeypatch):
+def test_prompts_that_nothing_can_judge_are_refused(mixed, monkeypatch):
     monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
     harmless = dataclasses.replace(mixed.preferences["helpfulness"], judges="harmless")
     trainer = r1_zero.Trainer(
@@ -483,7 +486,7 @@ def test_prompts_of_which_nothing_but_the_form_would_be_judged_are_refused(mixed
     trainer.close()
 
 
-def test_a_reward_model_needs_a_weight_and_a_weight_somebody_who_gives_its_part(mixed):
+def test_reward_models_and_their_weights_come_together(mixed):
     reward = dataclasses.replace(mixed.reward, weights=dict(mixed.reward.weights, kindness=1.0))
     with pytest.raises(ValueError, match=r"weights: got .*'kindness'.*, wanted"):
         dataclasses.replace(mixed, reward=reward)
@@ -491,7 +494,7 @@ def test_a_reward_model_needs_a_weight_and_a_weight_somebody_who_gives_its_part(
         dataclasses.replace(mixed, preferences={})
 
 
-def test_a_reply_that_fits_no_bucket_of_its_reward_model_was_not_judged(mixed, monkeypatch):
+def test_a_reply_too_long_for_its_reward_model_is_an_error(mixed, monkeypatch):
     monkeypatch.setattr(reward_models, "RewardScorer", Lengths)
     preference = reward_models.Preference(
         mixed.preferences["helpfulness"], how=mixed.execution, mesh=None
@@ -509,7 +512,7 @@ def test_a_reply_that_fits_no_bucket_of_its_reward_model_was_not_judged(mixed, m
     assert all(math.isfinite(score.total) for score in scores)
 
 
-def test_buckets_of_a_reward_model_hold_the_longest_prompt_and_completion(mixed):
+def test_buckets_of_a_reward_model_hold_the_longest_sample(mixed):
     small = dataclasses.replace(mixed.preferences["helpfulness"], buckets=(70,))
     with pytest.raises(ValueError, match=r"largest bucket is 70, wanted more than the 70 tokens"):
         dataclasses.replace(mixed, preferences={"helpfulness": small})

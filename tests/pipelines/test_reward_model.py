@@ -20,22 +20,26 @@ from r1jax.reports import reward
 from r1jax.train.loop import Run, Stopped
 
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=4,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=4,
+)
 
 
 def rows(kind: str) -> list[dict]:
     """Good replies are even, bad ones odd; three rows of one question."""
-    found = []
+    made = []
     for i in range(24):
         question, good, bad = f"{i // 3}+1?", f"<think>x</think>{2 * i}", str(2 * i + 1)
         if kind == "pairs":
-            found.append({"question": question, "chosen": good, "rejected": bad})
+            made.append({"question": question, "chosen": good, "rejected": bad})
         else:
             safe = i % 2 == 0
-            found.append({"question": question, "response": good if safe else bad, "safe": safe})
-    return found
+            made.append({"question": question, "response": good if safe else bad, "safe": safe})
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +51,18 @@ def config(nano_base, tmp_path_factory):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows(kind)))
         c = reward_config.get_config()
         c.update(
-            base=str(nano_base), kind=kind, data=str(path), validation=6, balance_lengths=False,
-            epochs=2, batch=8, micro_batches=2, length_buckets=(32,), evaluate_every=3,
+            base=str(nano_base),
+            kind=kind,
+            data=str(path),
+            validation=6,
+            balance_lengths=False,
+            epochs=2,
+            batch=8,
+            micro_batches=2,
+            length_buckets=(32,),
+            evaluate_every=3,
             evaluate_batch=8,
-        )  # fmt: skip
+        )
         c.prompt.template = "plain"
         c.optimizer.update(lr=1e-2)
         c.execution.update(dataclasses.asdict(HOW))
@@ -73,7 +85,7 @@ def summary(finished):
     return json.loads((finished[1] / "summary.json").read_text())
 
 
-def test_it_leaves_results_before_and_after_a_report_and_a_picture(finished, summary):
+def test_it_leaves_results_a_report_and_a_picture(finished, summary):
     _, workdir = finished
     assert summary["counts"]["train"] == 18 and summary["counts"]["held_out"] == 6
     assert summary["steps"] == 4  # two passes of two whole batches
@@ -107,10 +119,11 @@ def test_a_pass_takes_every_row_at_most_once():
 def test_the_scorer_gives_the_held_out_scores_back(finished):
     """Whatever else is scored beside them, in whatever order and batches."""
     _, workdir = finished
-    told = [json.loads(line) for line in (workdir / "held_out.jsonl").read_text().splitlines()]
-    want = [score for row in told for score in row["scores"]]
-    questions = [row["question"] for row in told for _ in row["replies"]]
-    replies = [reply for row in told for reply in row["replies"]]
+    lines = (workdir / "held_out.jsonl").read_text().splitlines()
+    held_out = [json.loads(line) for line in lines]
+    want = [score for row in held_out for score in row["scores"]]
+    questions = [row["question"] for row in held_out for _ in row["replies"]]
+    replies = [reply for row in held_out for reply in row["replies"]]
     scorer = RewardScorer(str(workdir / "model"), HOW, None, (24, 32), 8)
     got = scorer(questions, replies, [False] * len(replies))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
@@ -187,7 +200,7 @@ def test_labels_are_fitted_too(config, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"validation": 1}, "validation 1"),
         ({"micro_batches": 3}, "batch 8 does not split into 3 micro_batches"),
@@ -195,8 +208,8 @@ def test_labels_are_fitted_too(config, tmp_path, monkeypatch, capsys):
         ({"length_buckets": ()}, r"length_buckets \(\): need one"),
     ],
 )
-def test_configs_that_cannot_run_are_refused(config, changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_configs_that_cannot_run_are_refused(config, changes, message):
+    with pytest.raises(ValueError, match=message):
         dataclasses.replace(config("pairs"), **changes)
 
 

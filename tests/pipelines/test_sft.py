@@ -208,7 +208,7 @@ def test_a_row_that_is_too_long_is_named_or_dropped_and_counted(small):
         small(rows, too_long="drop", length=4)
 
 
-def test_the_rows_held_out_are_at_least_those_asked_for_whatever_is_dropped(small):
+def test_enough_rows_are_held_out_whatever_is_dropped(small):
     rows = [row(i, "a", f"q{i}", "r" if i % 2 else "123456789 " * 20) for i in range(40)]
     counts = small(rows, too_long="drop", validation=9, evaluate_every=1).counts
     assert (counts["dropped"], counts["held_out"], counts["rows"]) == (20, 9, 11)

@@ -83,7 +83,7 @@ def test_any_chunk_gives_what_loops_give(beta, chunk, temperature, inputs):
 
 
 @pytest.mark.parametrize("beta", BETAS)
-def test_chunks_leave_the_gradient_as_it_is_and_the_teacher_has_none(beta, inputs):
+def test_chunks_keep_the_gradient_and_the_teacher_has_none(beta, inputs):
     weights = jnp.linspace(-1, 2, B * T).reshape(B, T)
 
     def total(hidden, head, teacher_hidden, teacher_head, chunk):
@@ -166,7 +166,7 @@ def test_the_middle_is_symmetric():
     )
 
 
-def test_over_the_students_samples_the_sampled_gradient_is_that_of_the_reverse_kl():
+def test_the_sampled_gradient_averages_to_the_reverse_kls():
     rng = np.random.default_rng(5)
     logits, teacher = (jnp.asarray(rng.normal(size=6), jnp.float32) for _ in range(2))
     teacher_logp = jax.nn.log_softmax(teacher)

@@ -49,9 +49,7 @@ def graded():
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100])
-def test_any_chunk_gives_the_plain_log_softmax_in_value_and_gradient(
-    chunk, temperature, inputs, graded
-):
+def test_any_chunk_gives_the_log_softmax_and_its_gradient(chunk, temperature, inputs, graded):
     got = graded(partial(token_logps, temperature=temperature, chunk=chunk))(*inputs)
     want = graded(partial(naive, temperature=temperature))(*inputs)
     for a, b in zip(got, want, strict=True):

@@ -43,7 +43,7 @@ def test_the_gradient_pushes_a_pair_apart_by_how_unsure_it_is():
     np.testing.assert_allclose(down, -up, rtol=1e-6)
 
 
-def test_pointwise_is_the_binary_cross_entropy_with_gradient_p_minus_y():
+def test_pointwise_is_cross_entropy_with_gradient_p_minus_y():
     score, label = np.array([2.0, -1.0, 0.5]), np.array([1.0, 0.0, 0.25])
     p = special.expit(score)
     want = -(label * np.log(p) + (1 - label) * np.log1p(-p)).mean()

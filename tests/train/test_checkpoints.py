@@ -271,7 +271,7 @@ def test_swapped_arrays_are_noticed(saved, tmp_path):
     checkpointer.close()
 
 
-def test_an_unfinished_save_is_named_passed_over_and_later_deleted(saved, tmp_path):
+def test_an_unfinished_save_is_named_and_later_deleted(saved, tmp_path):
     unfinished = saved / "35.orbax-checkpoint-tmp"
     (saved / "30").rename(unfinished)
     checkpointer, warned = opener(tmp_path)

@@ -213,7 +213,7 @@ def test_skipped_updates_before_a_resumption_count(tmp_path):
             skip(run, "x")
 
 
-def test_resuming_cuts_what_a_dead_run_wrote_beyond_its_checkpoint(tmp_path, capsys):
+def test_resuming_cuts_what_a_dead_run_wrote_after_its_save(tmp_path, capsys):
     for _ in range(2):  # the second run is killed after update 6 like the first
         with open_run(tmp_path) as run:
             run.resume(state(0), fixed={})
@@ -227,7 +227,7 @@ def test_resuming_cuts_what_a_dead_run_wrote_beyond_its_checkpoint(tmp_path, cap
     assert "resumed from update 4" in capsys.readouterr().out
 
 
-def test_an_evaluation_of_the_restored_update_is_not_written_twice(tmp_path):
+def test_an_evaluation_is_not_written_again_after_resuming(tmp_path):
     for _ in range(3):
         with open_run(tmp_path, total=4) as run:
             run.resume(state(0), fixed={})
@@ -266,7 +266,7 @@ def test_warnings_go_to_stderr(tmp_path, capsys):
     assert capsys.readouterr().err == "warning: something\n"
 
 
-def test_the_summary_names_the_weights_the_config_and_the_machine(tmp_path):
+def test_the_summary_names_weights_config_and_machine(tmp_path):
     with open_run(tmp_path, total=4) as run:
         run.resume(state(0), fixed={})
         train(run, 4)

@@ -28,7 +28,7 @@ def grads_like(state, value):
     return jax.tree.map(lambda w: jnp.full_like(w, value), state.weights.params)
 
 
-def test_the_schedule_warms_up_from_its_first_update_and_ends_low(opt):
+def test_the_schedule_warms_up_from_update_one_and_ends_low(opt):
     lr = optimizer.schedule(
         dataclasses.replace(opt, lr=1.0, schedule="cosine", warmup_updates=4, total_updates=14)
     )
@@ -91,7 +91,7 @@ def test_the_norm_is_global_and_clips_all_gradients_alike(state, opt):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_changes_nothing_and_counts(bad, state, opt):
+def test_a_gradient_that_is_not_finite_changes_nothing(bad, state, opt):
     apply = jax.jit(partial(optimizer.apply, config=opt))
     state, _, _ = apply(state, grads_like(state, 0.3))
     grads = grads_like(state, 0.3)

@@ -17,7 +17,7 @@ def test_one_process_judges_all_rows_itself():
     assert all_rows(rows) is rows
 
 
-def test_two_processes_judge_rows_of_their_own_and_know_all_scores():
+def test_two_processes_judge_their_own_rows_and_know_all_scores():
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
