@@ -29,6 +29,7 @@ from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
 from r1jax.train.checkpoints import Checkpointer
 from r1jax.train.loop import Stopped, check_unchanged
+from r1jax.types import Sequences
 
 SAME_BYTES = (
     "metrics.jsonl",
@@ -287,6 +288,24 @@ def test_a_sample_cut_off_trains_nothing_but_keeps_its_reward():
     assert valid_PG.tolist() == [[True, True], [False, True]], "what the reward is averaged over"
     whole_B = r1_zero_rollout.trained_samples(valid_PG, truncated_B, mask_truncated=False)
     assert whole_B.tolist() == [True, True, False, True]
+
+
+def test_learnables_mask_what_does_not_count(config):
+    mask_BT = np.array([[0, 1, 1], [1, 1, 0], [1, 0, 0], [0, 0, 1]], bool)
+    arrays = {name: np.ones((4, 3), np.float32) for name in Sequences._fields}
+    sequences = Sequences(**{**arrays, "mask_BT": mask_BT})
+    likelihoods = r1_zero_rollout.Likelihoods(sequences, np.full((4, 3), -2.0), {})
+    rewards_PG, advantages_PG = np.zeros((2, 2)), np.array([[1.0, -1.0], [0.0, 2.0]])
+    valid_PG, truncated_B = np.array([[True, True], [False, True]]), np.array([0, 1, 0, 0], bool)
+    scores = r1_zero_rollout.Scores(rewards_PG, valid_PG, advantages_PG)
+    grpo = dataclasses.replace(config.grpo, mask_truncated=True)
+    judged = r1_zero_rollout.learnables(likelihoods, scores, truncated_B, grpo)
+    kept_B = np.array([True, False, False, True])
+    np.testing.assert_array_equal(judged.mask_BT, mask_BT & kept_B[:, None])
+    np.testing.assert_array_equal(judged.advantages_B, [1, -1, 0, 2])
+    assert judged.advantages_B.dtype == np.float32 and (judged.ref_logp_BT == -2).all()
+    for name in ("tokens_BT", "segments_BT", "old_logp_BT", "routes_LBTK"):
+        assert getattr(judged, name) is getattr(sequences, name), name
 
 
 @pytest.mark.parametrize("kind", ["r1_zero", "sft", "distill", "reward_model"])
