@@ -11,10 +11,14 @@ import tokenizers
 from tokenizers import processors
 
 from r1jax.config import UserError
+from r1jax.text import special_tokens
 from r1jax.text.chat import ChatTemplate
+from r1jax.text.special_tokens import SETTINGS
+from r1jax.text.thought import TAGS
 
-FILE, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+FILE, TEMPLATE = "tokenizer.json", "chat_template.jinja"
 GENERATION = "generation_config.json"
+ROLES = ("bos_token_id", "eos_token_id", "pad_token_id")  # of GENERATION
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
@@ -28,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from error
     if not isinstance(document, dict):
         raise UserError(f"{path}: got {document!r:.40}, wanted an object")
@@ -39,7 +43,8 @@ class HfTokenizer:
     """A tokenizer of the `tokenizers` library with the roles of its ids.
 
     Text that spells a token of the vocabulary's own, such as <|im_end|>, becomes that token: chat
-    templates rely on it.
+    templates rely on it. Decoding leaves out the special ones, but never the tags of thought and
+    answer: rewards read those.
     """
 
     def __init__(
@@ -51,7 +56,9 @@ class HfTokenizer:
         eos_id: int,
         stop_ids: tuple[int, ...],
         pad_id: int,
-        chat: ChatTemplate | None,
+        tokens: Mapping[str, str],
+        template: str | None,
+        generation: Mapping[str, Any],
     ):
         """Wraps a tokenizer; `named_bos_id` is `bos_id`, added or not.
 
@@ -62,19 +69,25 @@ class HfTokenizer:
           eos_id: ends a document.
           stop_ids: ends a completion: any of these.
           pad_id: fills what is masked.
-          chat: its template, or None.
+          tokens: texts of the special tokens that its files name (`special_tokens.named_tokens`).
+          template: Jinja text of its chat template, or None.
+          generation: fields of generation_config.json beside the ids, such as temperature: kept.
 
         Raises:
-          UserError: if one of the ids is not in the vocabulary.
+          UserError: if one of the ids is not in the vocabulary, or the template is no Jinja.
         """
-        self._core, self.chat, self.named_bos_id = core, chat, bos_id
+        self._core, self.named_bos_id = core, bos_id
+        self.tokens, self.generation = dict(tokens), dict(generation)
+        self.chat = None if template is None else ChatTemplate(template, tokens=tokens)
         self.bos_id, self.eos_id, self.pad_id = bos_id if add_bos else None, eos_id, pad_id
         self.stop_ids = tuple(dict.fromkeys(stop_ids))
-        self._silent = {bos_id, eos_id, pad_id, *stop_ids}
         self.size = max(core.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         strangers = [i for i in (bos_id, eos_id, pad_id, *stop_ids) if i and not 0 <= i < self.size]
         if strangers:
             raise UserError(f"tokenizer: ids {strangers} are not within its {self.size}")
+        special = {i for i, token in core.get_added_tokens_decoder().items() if token.special}
+        tags = {core.token_to_id(tag) for tag in TAGS}
+        self._silent = ({bos_id, eos_id, pad_id, *stop_ids} | special) - tags
         if self.bos_id is not None and self.bos_id not in core.encode("a").ids:
             # other programs go by the post-processor alone
             bos = str(core.id_to_token(self.bos_id))
@@ -95,7 +108,7 @@ class HfTokenizer:
         Raises:
           UserError: names the file that is missing or damaged, or what it lacks.
         """
-        path, settings = directory / FILE, read_json(directory / SETTINGS)
+        path = directory / FILE
         if not path.is_file():
             raise UserError(f"{directory}: lacks {FILE}")
         try:
@@ -105,19 +118,22 @@ class HfTokenizer:
         # the library's files may ask for truncation and padding, which would change the ids
         core.no_truncation()
         core.no_padding()
+        size = max(core.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        names = ("config.json", GENERATION, SETTINGS, special_tokens.OLD)
+        model, generation, settings, old = (read_json(directory / name) for name in names)
+        tokens = special_tokens.named_tokens(settings, old, directory)
 
-        def named(role: str) -> tuple[str, int | None]:
-            token = settings.get(f"{role}_token")
-            text = token.get("content") if isinstance(token, dict) else token
-            if text is not None and not isinstance(text, str):
-                raise UserError(f"{directory / SETTINGS}: {role}_token is {token!r:.40}")
+        def named(role: str) -> int | None:
+            text = tokens.get(f"{role}_token")
             if text is not None and core.token_to_id(text) is None:
                 raise UserError(f"{directory / SETTINGS}: {role}_token {text!r} is not in {FILE}")
-            return text or "", None if text is None else core.token_to_id(text)
+            return None if text is None else core.token_to_id(text)
 
-        model, generation = (read_json(directory / name) for name in ("config.json", GENERATION))
-        (bos, bos_id), (eos, eos_id), (_, pad_id) = map(named, ("bos", "eos", "pad"))
-        ends = [_ids(c.get("eos_token_id"), directory, "eos") for c in (generation, model)]
+        def given(role: str) -> list[int]:
+            return special_tokens.ids(generation, role, directory / GENERATION, size=size)
+
+        bos_id, eos_id, pad_id = map(named, ("bos", "eos", "pad"))
+        ends = given("eos"), special_tokens.ids(model, "eos", directory / "config.json", size=size)
         stops = [*([] if eos_id is None else [eos_id]), *(ends[0] or ends[1])]
         if not stops:
             raise UserError(
@@ -125,20 +141,28 @@ class HfTokenizer:
                 "token, so no completion would end"
             )
         if bos_id is None:
-            bos_id = next(iter(_ids(generation.get("bos_token_id"), directory, "bos")), None)
+            bos_id = next(iter(given("bos")), None)
+        if pad_id is None:
+            pad_id = next(iter(given("pad")), stops[0])
         if "add_bos_token" in settings:
             add_bos = bool(settings["add_bos_token"])
         else:
             add_bos = bos_id in core.encode("a").ids
-        return cls(
-            core,
-            bos_id=bos_id,
-            add_bos=add_bos,
-            eos_id=stops[0],
-            stop_ids=tuple(stops),
-            pad_id=stops[0] if pad_id is None else pad_id,
-            chat=_chat(directory, settings, bos=bos, eos=eos),
-        )
+        try:
+            return cls(
+                core,
+                bos_id=bos_id,
+                add_bos=add_bos,
+                eos_id=stops[0],
+                stop_ids=tuple(stops),
+                pad_id=pad_id,
+                tokens=tokens,
+                template=_template(directory, settings),
+                generation={k: v for k, v in generation.items() if k not in ROLES},
+            )
+        except UserError as error:
+            text = str(error)
+            raise UserError(text if str(directory) in text else f"{directory}: {text}") from error
 
     @property
     def fingerprint(self) -> str:
@@ -147,37 +171,29 @@ class HfTokenizer:
 
     def files(self) -> dict[str, bytes]:
         """What `load` reads, by file name."""
-        settings = {
+        settings: dict[str, Any] = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "add_bos_token": self.bos_id is not None,
-            "bos_token": self._spelt(self.named_bos_id),
-            "eos_token": self._spelt(self.eos_id),
-            "pad_token": self._spelt(self.pad_id),
+            **special_tokens.as_settings(self.tokens),
             "clean_up_tokenization_spaces": False,
         }
-        generation = {
-            "bos_token_id": self.named_bos_id,
-            "eos_token_id": list(self.stop_ids),
-            "pad_token_id": self.pad_id,
-        }
+        ids = (self.named_bos_id, list(self.stop_ids), self.pad_id)
+        roles = {k: v for k, v in zip(ROLES, ids, strict=True) if v is not None}
         if self.chat:  # in both places: older readers know only the settings
             settings["chat_template"] = self.chat.source
         files = {
             FILE: self._core.to_str(pretty=True),
             SETTINGS: _as_json(settings),
-            GENERATION: _as_json({k: v for k, v in generation.items() if v is not None}),
+            GENERATION: _as_json({**roles, **self.generation}),
         }
         if self.chat:
             files[TEMPLATE] = self.chat.source
         return {name: text.encode() for name, text in files.items()}
 
-    def _spelt(self, token: int | None) -> str | None:
-        return None if token is None else self._core.id_to_token(token)
-
     def with_chat(self, source: str) -> "HfTokenizer":
-        """The same tokenizer with another chat template."""
-        bos, eos = self._spelt(self.named_bos_id), self._spelt(self.eos_id)
-        chat = ChatTemplate(source, bos=bos or "", eos=eos or "")
+        """The same tokenizer with another chat template, which sees its bos and eos."""
+        ids = {"bos_token": self.named_bos_id, "eos_token": self.eos_id}
+        texts = {k: str(self._core.id_to_token(i)) for k, i in ids.items() if i is not None}
         return HfTokenizer(
             self._core,
             bos_id=self.named_bos_id,
@@ -185,7 +201,9 @@ class HfTokenizer:
             eos_id=self.eos_id,
             stop_ids=self.stop_ids,
             pad_id=self.pad_id,
-            chat=chat,
+            tokens={**texts, **self.tokens},
+            template=source,
+            generation=self.generation,
         )
 
     def is_byte(self, token: int) -> bool:
@@ -196,36 +214,27 @@ class HfTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         spoken = [i for i in ids if i not in self._silent]
-        return self._core.decode(spoken, skip_special_tokens=True)
+        return self._core.decode(spoken, skip_special_tokens=False)
 
 
-def _ids(value: Any, directory: Path, role: str) -> list[int]:
-    ids = [] if value is None else value if isinstance(value, list) else [value]
-    if any(type(i) is not int for i in ids):
-        raise UserError(f"{directory}: {role}_token_id is {value!r:.40}, wanted an id or several")
-    return ids
-
-
-def _chat(
-    directory: Path, settings: Mapping[str, Any], *, bos: str, eos: str
-) -> ChatTemplate | None:
+def _template(directory: Path, settings: Mapping[str, Any]) -> str | None:
     path, source = directory / TEMPLATE, settings.get("chat_template")
     if path.is_file():
         try:
-            source = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: no UTF-8: {error}") from error
     if isinstance(source, list):  # several by name, such as one for tools
-        named = [t for t in source if isinstance(t, dict) and t.get("name") == "default"]
-        source = named[0].get("template") if named else None
-    if source is None:
-        return None
-    if not isinstance(source, str):
+        named = {t.get("name"): t.get("template") for t in source if isinstance(t, Mapping)}
+        if "default" not in named:
+            raise UserError(
+                f"{directory / SETTINGS}: chat_template names {sorted(map(str, named))}, wanted "
+                f"one named 'default'; rename one, or write it to {TEMPLATE}"
+            )
+        source = named["default"]
+    if source is not None and not isinstance(source, str):
         raise UserError(f"{directory / SETTINGS}: chat_template is {source!r:.40}, wanted Jinja")
-    try:
-        return ChatTemplate(source, bos=bos, eos=eos)
-    except ValueError as error:
-        raise UserError(f"{directory}: {error}") from error
+    return source
 
 
 def _as_json(document: dict[str, Any]) -> str:

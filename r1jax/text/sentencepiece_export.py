@@ -3,7 +3,6 @@
 import tokenizers
 from tokenizers import decoders, models, normalizers
 
-from r1jax.text.chat import ChatTemplate
 from r1jax.text.hf_tokenizer import HfTokenizer
 from r1jax.text.tokenizer import WHOLE, SentencePieceTokenizer
 
@@ -47,7 +46,7 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
     core.add_tokens(
         [tokenizers.AddedToken(text, special=False, normalized=False) for text in WHOLE]
     )
-    bos, eos = (pieces[i].text for i in (tokenizer.bos_id, tokenizer.eos_id))
+    ids_of_roles = {"bos": tokenizer.bos_id, "eos": tokenizer.eos_id, "pad": tokenizer.pad_id}
     return HfTokenizer(
         core,
         bos_id=tokenizer.bos_id,
@@ -55,5 +54,7 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
         eos_id=tokenizer.eos_id,
         stop_ids=tokenizer.stop_ids,
         pad_id=tokenizer.pad_id,
-        chat=ChatTemplate(chat, bos=bos, eos=eos) if chat else None,
+        tokens={f"{role}_token": pieces[i].text for role, i in ids_of_roles.items()},
+        template=chat,
+        generation={},
     )

@@ -26,7 +26,7 @@ class Letters:
 
     def __init__(self, *, bos: int | None = None, chat: str | None = None):
         self.bos_id = bos
-        self.chat = ChatTemplate(chat, bos="", eos=END) if chat else None
+        self.chat = ChatTemplate(chat, tokens={"bos_token": "", "eos_token": END}) if chat else None
 
     def encode(self, text: str) -> list[int]:
         ids = []

@@ -18,7 +18,15 @@ def bytes_only() -> HfTokenizer:
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens(["<end>"])
     return HfTokenizer(
-        core, bos_id=None, add_bos=False, eos_id=256, stop_ids=(256,), pad_id=256, chat=None
+        core,
+        bos_id=None,
+        add_bos=False,
+        eos_id=256,
+        stop_ids=(256,),
+        pad_id=256,
+        tokens={},
+        template=None,
+        generation={},
     )
 
 

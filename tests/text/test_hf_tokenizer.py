@@ -48,7 +48,15 @@ def test_it_is_what_the_rest_of_the_code_asks_for(tmp_path):
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=30))
 def test_any_text_comes_back_whole(text):
     tokenizer = HfTokenizer(
-        core_once(), bos_id=0, add_bos=True, eos_id=1, stop_ids=(1,), pad_id=3, chat=None
+        core_once(),
+        bos_id=0,
+        add_bos=True,
+        eos_id=1,
+        stop_ids=(1,),
+        pad_id=3,
+        tokens={},
+        template=None,
+        generation={},
     )
     ids = tokenizer.encode(text)
     assert tokenizer.decode([0, *ids, 1, 3]) == text
@@ -63,10 +71,10 @@ def core_once(made=[]) -> tokenizers.Tokenizer:  # noqa: B006  # trained once fo
 
 def test_bos_is_put_before_a_text_where_settings_or_post_processor_say_so(tmp_path):
     assert HfTokenizer.load(write(tmp_path)).bos_id is None
-    told = HfTokenizer.load(write(tmp_path, changes={"add_bos_token": True}))
-    assert told.bos_id == 0
-    written = tokenizers.Tokenizer.from_str(told.files()["tokenizer.json"].decode())
-    assert written.encode("the").ids == [0, *told.encode("the")]  # for programs that ask no flag
+    added = HfTokenizer.load(write(tmp_path, changes={"add_bos_token": True}))
+    assert added.bos_id == 0
+    written = tokenizers.Tokenizer.from_str(added.files()["tokenizer.json"].decode())
+    assert written.encode("the").ids == [0, *added.encode("the")]  # for programs that ask no flag
     made = core()
     made.post_processor = processors.TemplateProcessing(
         single="<|begin|> $A", special_tokens=[("<|begin|>", 0)]
@@ -118,13 +126,74 @@ def test_files_that_it_writes_make_the_same_tokenizer(tmp_path):
     tokenizer = HfTokenizer.load(
         write(tmp_path, changes=changes, generation={"eos_token_id": [1, 2]})
     )
-    again = tmp_path / "again"
-    again.mkdir()
-    for name, content in tokenizer.files().items():
-        (again / name).write_bytes(content)
-    same = HfTokenizer.load(again)
+    same = reload(tokenizer, tmp_path / "again")
     assert same.files() == tokenizer.files() and same.fingerprint == tokenizer.fingerprint
     assert (same.bos_id, same.named_bos_id, same.stop_ids) == (None, 0, (1, 2))
+
+
+def reload(tokenizer: HfTokenizer, directory: Path) -> HfTokenizer:
+    directory.mkdir()
+    for name, content in tokenizer.files().items():
+        (directory / name).write_bytes(content)
+    return HfTokenizer.load(directory)
+
+
+EVERY = (
+    "{{ bos_token }}{{ eos_token }}{{ pad_token }}{{ unk_token }}{{ image_token }}{{ hint }}"
+    "{{ bos_token is defined }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "old", "text"),
+    [
+        ({"pad_token": "<|pad|>"}, None, "<|begin|><|end|><|pad|>True"),
+        ({"bos_token": None, "eos_token": None}, None, "False"),
+        ({"image_token": "<|pad|>", "add_bos_token": True}, None, "<|begin|><|end|><|pad|>True"),
+        ({"extra_special_tokens": {"hint": "<|turn|>"}}, None, "<|begin|><|end|><|turn|>True"),
+        ({"extra_special_tokens": ["<|turn|>"]}, None, "<|begin|><|end|>True"),
+        ({}, {"unk_token": {"content": "<|pad|>"}}, "<|begin|><|end|><|pad|>True"),
+        ({"bos_token": None}, {"bos_token": "<|pad|>"}, "<|pad|><|end|>True"),
+        ({"added_tokens_decoder": {}}, {"unk_token": "<|pad|>"}, "<|begin|><|end|>True"),
+    ],
+)
+def test_a_template_sees_every_named_token(changes, old, text, tmp_path):
+    """As transformers 5 shows them, also after saving and loading."""
+    generation = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 3}
+    directory = write(tmp_path, changes={"chat_template": EVERY, **changes}, generation=generation)
+    if old:
+        (directory / "special_tokens_map.json").write_text(json.dumps(old))
+    tokenizer = HfTokenizer.load(directory)
+    again = reload(tokenizer, tmp_path / "again")
+    for chat in (tokenizer.chat, again.chat):
+        assert chat is not None and chat.render([], add_generation_prompt=True) == text
+    ids = lambda t: (t.bos_id, t.named_bos_id, t.eos_id, t.stop_ids, t.pad_id)
+    assert ids(again) == ids(tokenizer)
+
+
+def test_padding_may_be_named_by_its_id_alone(tmp_path):
+    assert HfTokenizer.load(write(tmp_path, generation={"pad_token_id": 3})).pad_id == 3
+
+
+def test_how_to_sample_comes_back_with_it(tmp_path):
+    sampling = {"do_sample": True, "temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    written = {"bos_token_id": 0, "eos_token_id": [1, 2], "pad_token_id": 1}
+    tokenizer = HfTokenizer.load(write(tmp_path, generation=written | sampling))
+    for kept in (tokenizer, reload(tokenizer, tmp_path / "again"), tokenizer.with_chat("x")):
+        assert json.loads(kept.files()["generation_config.json"]) == written | sampling
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_tags_are_decoded_whatever_their_flag(special, tmp_path):
+    made, text = core(), "<think>the</think> <answer>cat</answer>"
+    tags = ("<think>", "</think>", "<answer>", "</answer>")
+    made.add_tokens([tokenizers.AddedToken(tag, special=special) for tag in tags])
+    stop = made.token_to_id("</answer>")
+    directory = write(tmp_path, made=made, generation={"eos_token_id": [1, stop]})
+    tokenizer = HfTokenizer.load(directory)
+    ids = tokenizer.encode(f"<|turn|>{text}")
+    assert {made.token_to_id(tag) for tag in tags} <= set(ids)
+    assert tokenizer.decode([*ids, 1]) == text
 
 
 def test_truncation_in_the_file_does_not_cut_texts(tmp_path):
@@ -136,7 +205,7 @@ def test_truncation_in_the_file_does_not_cut_texts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "told"),
+    ("file", "content", "message"),
     [
         ("tokenizer.json", "{}", r"tokenizer\.json: no tokenizer"),
         ("tokenizer.json", "\x80\x04", r"tokenizer\.json: no tokenizer"),
@@ -152,13 +221,30 @@ def test_truncation_in_the_file_does_not_cut_texts(tmp_path):
             '{"eos_token": "<|end|>", "chat_template": 5}',
             "chat_template is 5, wanted Jinja",
         ),
-        ("generation_config.json", '{"eos_token_id": 999}', r"ids \[999\] are not within its \d+"),
+        (
+            "generation_config.json",
+            '{"eos_token_id": 999}',
+            r"g\.json: eos_token_id: ids \[999\] are",
+        ),
+        ("config.json", '{"eos_token_id": [1, -1]}', r"config\.json: eos_token_id: ids \[-1\] are"),
+        ("config.json", '{"eos_token_id": true}', "eos_token_id is True, wanted an id"),
+        ("config.json", "[" * 100_000, r"config\.json: not JSON"),
+        (
+            "special_tokens_map.json",
+            '{"unk_token": 5}',
+            r"special_tokens_map\.json: unk_token is 5",
+        ),
+        (
+            "tokenizer_config.json",
+            '{"eos_token": "<|end|>", "chat_template": [{"name": "tools", "template": "x"}]}',
+            r"chat_template names \['tools'\], wanted one named 'default'",
+        ),
     ],
 )
-def test_a_damaged_file_is_named(file, content, told, tmp_path):
+def test_a_damaged_file_is_named(file, content, message, tmp_path):
     directory = write(tmp_path)
     (directory / file).write_text(content)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         HfTokenizer.load(directory)
 
 

@@ -35,7 +35,7 @@ class Fake:
 
     def __init__(self, *tokens: str, bos: int | None, chat: str | None):
         self.tokens, self.bos_id = tokens, bos
-        self.chat = chat and ChatTemplate(chat, bos="<s>", eos="</s>")
+        self.chat = chat and ChatTemplate(chat, tokens={"bos_token": "<s>", "eos_token": "</s>"})
 
     def encode(self, text: str) -> list[int]:
         ids = []
@@ -126,13 +126,13 @@ def test_what_cannot_be_asked_is_refused():
     question=st.text(st.characters(exclude_categories=("Cs",))),
 )
 def test_as_a_chat_a_template_says_the_same(template, bos, question):
-    chat = ChatTemplate(as_chat(template, bos=bos), bos="<s>", eos="")
+    chat = ChatTemplate(as_chat(template, bos=bos), tokens={"bos_token": "<s>", "eos_token": ""})
     turn = [{"role": "user", "content": question}]
     want = ("<s>" if bos else "") + render(template, question)
     assert chat.render(turn, add_generation_prompt=True) == want
 
 
 def test_as_a_chat_it_takes_one_question():
-    chat = ChatTemplate(as_chat("plain", bos=True), bos="", eos="")
+    chat = ChatTemplate(as_chat("plain", bos=True), tokens={"bos_token": "", "eos_token": ""})
     with pytest.raises(ValueError, match="one message, of the user"):
         chat.render([{"role": "user", "content": "a"}] * 2, add_generation_prompt=True)

@@ -10,7 +10,6 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from r1jax.config import UserError
-from r1jax.text.chat import ChatTemplate
 from r1jax.text.hf_tokenizer import HfTokenizer
 
 CONTROL, USER_DEFINED = 3, 4  # token types that are matched in text before anything is split
@@ -95,10 +94,16 @@ def build(vocabulary: GgufVocabulary) -> HfTokenizer:
     ]
     core.add_special_tokens(whole(CONTROL, True))
     core.add_tokens(whole(USER_DEFINED, False))
-    text = lambda i: "" if i is None else v.tokens[i]
-    chat = v.chat_template and ChatTemplate(v.chat_template, bos=text(v.bos), eos=text(v.eos))
+    padding = v.eos if v.padding is None else v.padding
+    roles = {"bos_token": v.bos, "eos_token": v.eos, "pad_token": padding}
     return HfTokenizer(
-        core, bos_id=v.bos, add_bos=v.add_bos, eos_id=v.eos,
+        core,
+        bos_id=v.bos,
+        add_bos=v.add_bos,
+        eos_id=v.eos,
         stop_ids=(v.eos,) if v.turn_end is None else (v.eos, v.turn_end),
-        pad_id=v.eos if v.padding is None else v.padding, chat=chat or None,
-    )  # fmt: skip
+        pad_id=padding,
+        tokens={name: v.tokens[i] for name, i in roles.items() if i is not None},
+        template=v.chat_template or None,
+        generation={},
+    )
