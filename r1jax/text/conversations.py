@@ -93,8 +93,8 @@ def encode(tokenizer: Tokenizer, style: PromptConfig, row: TrainingRow) -> list[
       row: the conversation.
 
     Raises:
-      UserError: names the row: a template refuses it, a reply spells a stop token, or it lacks the
-        thought that the prompt opens.
+      UserError: names the row: a template refuses it, a reply spells a stop token, it lacks the
+        thought that the prompt opens or opens another, or has one where the prompt closes it.
     """
     examples: list[Example] = []
     try:
@@ -155,15 +155,36 @@ def _template_turns(
 
 def _reply_ids(tokenizer: Tokenizer, prompt: Prompt, reply: str) -> list[int]:
     """Ids of a reply, encoded on its own as a sampler says it, and the end of it."""
-    if prompt.opens_thought:
-        if not reply.startswith(OPEN) and CLOSE not in reply:
-            raise UserError(
-                f"the prompt opens the thought, but the reply {reply!r:.40} has none; take a "
-                f"template that leaves {OPEN} to the reply"
-            )
-        opened = prompt.text[prompt.text.rindex(OPEN) :]  # perhaps with a line break behind it
-        reply = reply.removeprefix(opened if reply.startswith(opened) else OPEN)
-    ids = tokenizer.encode(reply)
+    ids = tokenizer.encode(_behind(prompt, reply))
     if stops := sorted(set(tokenizer.stop_ids) & set(ids)):
         raise UserError(f"the reply {reply!r:.40} spells the stop tokens {stops}")
     return [*ids, tokenizer.eos_id]
+
+
+def _behind(prompt: Prompt, reply: str) -> str:
+    """The reply without the tags, and the blanks around them, that stand in the prompt already."""
+    said = reply.lstrip()
+    if prompt.closes_thought:
+        thought, closed, answer = said.rpartition(CLOSE)
+        if thought.replace(OPEN, "", 1).strip() or OPEN in answer:
+            raise UserError(
+                f"the prompt closes the thought, but the reply {reply!r:.40} has one; take a "
+                f"template that leaves {OPEN} to the reply"
+            )
+        return answer.lstrip() if closed else reply
+    if not prompt.opens_thought:
+        return reply
+    if said.startswith(OPEN):
+        opened = prompt.text[prompt.text.rindex(OPEN) :]  # perhaps with a line break behind it
+        reply = said.removeprefix(opened if said.startswith(opened) else OPEN)
+    elif CLOSE not in reply:
+        raise UserError(
+            f"the prompt opens the thought, but the reply {reply!r:.40} has none; take a "
+            f"template that leaves {OPEN} to the reply"
+        )
+    if OPEN in reply.partition(CLOSE)[0]:
+        raise UserError(
+            f"the prompt opens the thought, and within it the reply {reply!r:.40} opens another; "
+            f"begin the reply with {OPEN}, or leave it out"
+        )
+    return reply

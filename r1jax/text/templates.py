@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from r1jax.config import UserError
 from r1jax.text.chat import Message
-from r1jax.text.thought import OPEN
+from r1jax.text.thought import CLOSE, OPEN
 from r1jax.text.tokenizer import Tokenizer
 
 _R1_ZERO = (
@@ -97,6 +97,11 @@ class Prompt(NamedTuple):
     def opens_thought(self) -> bool:
         """Whether the completion begins within <think>."""
         return self.text.rstrip().endswith(OPEN)
+
+    @property
+    def closes_thought(self) -> bool:
+        """Whether the completion begins behind </think>, as of templates that forbid a thought."""
+        return self.text.rstrip().endswith(CLOSE)
 
 
 def render(template: str, question: str) -> str:

@@ -118,6 +118,42 @@ def test_a_prompt_that_opens_the_thought_leaves_out_the_tag_of_the_reply():
         encode(Letters(), style("r1_think"), row("a", "1"))
 
 
+@pytest.mark.parametrize(
+    "reply", ["<think>w</think>1", "\n<think>\nw</think>1", " \n <think>w</think>1", "w</think>1"]
+)
+@pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
+def test_an_opened_thought_is_opened_once(opening, reply):
+    tokenizer = Letters(chat=f"{{{{ messages[0].content + {':' + opening!r} }}}}")
+    (example,) = encode(tokenizer, style("chat"), row("a", reply))
+    text = tokenizer.decode(example.ids)
+    assert (text.count("<think>"), text.count("</think>")) == (1, 1)
+    assert text.startswith("a:<think>") and text.endswith(f"w</think>1{END}")
+
+
+@pytest.mark.parametrize("reply", ["1", "</think>1", "<think>\n</think>\n\n1", " <think></think>1"])
+def test_a_closed_thought_is_closed_once(reply):
+    tokenizer = Letters(chat="{{ messages[0].content + ':<think>\\n\\n</think>\\n\\n' }}")
+    (example,) = encode(tokenizer, style("chat"), row("a", reply))
+    assert tokenizer.decode(example.ids) == f"a:<think>\n\n</think>\n\n1{END}"
+    assert targets(tokenizer, example) == f"1{END}"
+
+
+@pytest.mark.parametrize(
+    ("ending", "reply", "message"),
+    [
+        ("<think>", "So: <think>w</think>1", "within it the reply .* opens another"),
+        ("<think>\n", "<think>a<think>w</think>1", "within it the reply .* opens another"),
+        ("<think></think>", "<think>w</think>1", "closes the thought, but the reply .* has one"),
+        ("<think></think>", "w</think>1", "closes the thought, but the reply .* has one"),
+        ("<think></think>", "1<think>", "closes the thought, but the reply .* has one"),
+    ],
+)
+def test_two_thoughts_in_one_turn_are_refused(ending, reply, message):
+    tokenizer = Letters(chat="{{ messages[0].content }}:" + ending)
+    with pytest.raises(ValueError, match=rf"row a-1: the prompt .*{message}"):
+        encode(tokenizer, style("chat"), row("a", reply))
+
+
 def test_examples_of_the_style_stand_behind_the_system_message_and_are_no_targets():
     tokenizer, shown = Letters(chat=CHATML), style("chat", examples=(Example("q", "r"),))
     (example,) = encode(tokenizer, shown, row("a", "1", system="S"))
