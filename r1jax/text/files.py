@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from r1jax.config import UserError
-from r1jax.text import hf_tokenizer
+from r1jax.text import hf_tokenizer, special_tokens
 from r1jax.text.hf_tokenizer import HfTokenizer, read_json
 from r1jax.text.tokenizer import FILE as SENTENCEPIECE
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
@@ -14,10 +14,13 @@ OURS = "r1jax"  # its key for what no other program reads
 NAMES = (
     SENTENCEPIECE,
     hf_tokenizer.FILE,
-    hf_tokenizer.SETTINGS,
+    special_tokens.SETTINGS,
+    special_tokens.OLD,
     hf_tokenizer.TEMPLATE,
     hf_tokenizer.GENERATION,
 )
+# of tiktoken, and of BPE before tokenizer.json
+CONVERTIBLE = ("tiktoken.model", "*.tiktoken", "vocab.json", "merges.txt")
 
 
 def write_tokenizer(directory: Path, *tokenizers: Tokenizer) -> None:
@@ -42,6 +45,17 @@ def _saved(directory: Path) -> dict[str, Any]:
     return saved if isinstance(saved, dict) else {}
 
 
+def _convertible(directory: Path) -> str:
+    """What to do with a tokenizer in files that r1jax does not read; "" where there is none."""
+    names = sorted(p.name for pattern in CONVERTIBLE for p in directory.glob(pattern))
+    if not names:
+        return ""
+    return (
+        f"; it has {names}, which transformers converts: from transformers import AutoTokenizer; "
+        f"AutoTokenizer.from_pretrained({str(directory)!r}).save_pretrained({str(directory)!r})"
+    )
+
+
 def read_tokenizer(directory: Path) -> Tokenizer:
     """Reads the tokenizer of a model directory.
 
@@ -56,7 +70,9 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     names = [str(saved.get("file"))] if saved else [hf_tokenizer.FILE, SENTENCEPIECE]
     name = next((n for n in names if (directory / n).is_file()), None)
     if name is None:
-        raise UserError(f"{directory} lacks {' or '.join(str([n]) for n in names)}")
+        raise UserError(
+            f"{directory} lacks {' or '.join(str([n]) for n in names)}{_convertible(directory)}"
+        )
     tokenizer: Tokenizer
     if name == SENTENCEPIECE:
         tokenizer = SentencePieceTokenizer.load(directory / name)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from r1jax.text.chat import ChatTemplate
 from r1jax.text.thought import TAGS
 
 FILE = "tokenizer.model"
+TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")  # a token in base64, its rank
 WHOLE = ("\n", *TAGS)  # pieces that no merge may cut or join
 
 
@@ -95,6 +97,9 @@ class SentencePieceTokenizer:
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
         if min(self.pad_id, self.bos_id, self.eos_id) < 0:
             raise UserError("it lacks a pad, bos or eos id")
+        silent = [tag for tag in TAGS if self._sp.is_control(self._sp.piece_to_id(tag))]
+        if silent:
+            raise UserError(f"{silent} are control pieces, so no reply could show them to a reward")
 
     @classmethod
     def load(cls, path: str | Path) -> "SentencePieceTokenizer":
@@ -103,10 +108,19 @@ class SentencePieceTokenizer:
         Raises:
           UserError: if the file is no sentencepiece model; names it.
         """
+        model = Path(path).read_bytes()
+        if TIKTOKEN.match(model):
+            raise UserError(
+                f"tokenizer: {path} is of tiktoken, no sentencepiece model; transformers converts "
+                f"it: from transformers.convert_slow_tokenizer import TikTokenConverter; "
+                f"TikTokenConverter({str(path)!r}).converted().save('tokenizer.json')"
+            )
         try:
-            return cls(Path(path).read_bytes())
+            return cls(model)
         except (RuntimeError, ValueError) as error:
-            raise UserError(f"tokenizer: {path} is no sentencepiece model ({error})") from error
+            raise UserError(
+                f"tokenizer: {path} is no sentencepiece model that r1jax can use ({error})"
+            ) from error
 
     @property
     def size(self) -> int:

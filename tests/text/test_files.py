@@ -56,3 +56,17 @@ def test_the_files_of_an_earlier_tokenizer_are_removed(both, tmp_path):
     write_tokenizer(tmp_path, *both)
     write_tokenizer(tmp_path, both[0])
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.model"]
+
+
+@pytest.mark.parametrize("name", ["tiktoken.model", "qwen.tiktoken", "vocab.json"])
+def test_files_to_convert_are_named_with_how(name, tmp_path):
+    (tmp_path / name).write_text("IQ== 0\nIg== 1\n")
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(ValueError, match=rf"lacks .*it has \['{name}'\].*save_pretrained\("):
+        read_tokenizer(tmp_path)
+
+
+def test_tiktoken_under_sentencepieces_name_is_told(tmp_path):
+    (tmp_path / "tokenizer.model").write_text("IQ== 0\nIg== 1\n")
+    with pytest.raises(ValueError, match=r"tokenizer\.model is of tiktoken.*TikTokenConverter"):
+        read_tokenizer(tmp_path)

@@ -1,4 +1,7 @@
+import io
+
 import pytest
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,3 +108,22 @@ def test_a_damaged_file_is_named(tokenizer, tmp_path, damage):
 def test_a_vocabulary_too_small_for_the_letters_is_refused():
     with pytest.raises(ValueError, match=r"vocab_size 270: .*smaller than required_chars"):
         train_sentencepiece(texts(50), vocab_size=270)
+
+
+def test_tags_that_no_reply_could_show_are_refused(tmp_path):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts(50)),
+        model_writer=model,
+        vocab_size=300,
+        hard_vocab_limit=False,
+        control_symbols=["<think>", "</answer>"],
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        minloglevel=2,
+    )
+    (tmp_path / "t.model").write_bytes(model.getvalue())
+    with pytest.raises(ValueError, match=r"t\.model .*\['<think>', '</answer>'\] are control"):
+        SentencePieceTokenizer.load(tmp_path / "t.model")
