@@ -18,6 +18,7 @@ from typing import Any
 
 from r1jax import config as configs
 from r1jax.config import UserError
+from r1jax.hub.fields import standard
 from r1jax.model.config import ExecutionConfig, Gqa, Mla, ModelConfig, MoeConfig, RopeConfig
 from r1jax.text.files import OURS
 
@@ -269,7 +270,9 @@ def model_config(
             fields = execution_fields(how, has_experts=changes.get("moe") is not None)
             fields["vocab_size"] = document.get("vocab_size")
         else:
-            model = _model_config(_Fields(document, where), n_tokens=n_tokens, how=how)
+            kind = _Fields(document, where).kind
+            f = _Fields(standard(document, kind, where), where)
+            model = _model_config(f, n_tokens=n_tokens, how=how)
             if not changes:
                 return model
             fields = dataclasses.asdict(model)
