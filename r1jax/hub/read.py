@@ -15,85 +15,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import sharding
 from r1jax.config import UserError
-from r1jax.hub import convert, families, safetensors
+from r1jax.hub import convert, families
+from r1jax.hub import tensors as files
 from r1jax.hub.convert import Piece
 from r1jax.hub.gguf import tokenizer as gguf_tokenizer
 from r1jax.hub.gguf.file import GgufFile
+from r1jax.hub.safetensors import Tensor
 from r1jax.io.progress import Progress
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.types import Weights
 
-FP8 = np.dtype(ml_dtypes.float8_e4m3fn)
-SCALE = "_scale_inv"
-FP8_BLOCK = 128  # a constant: rows / scale rows is wrong where the last block is short
 ARRAYS = 64  # layers' arrays between two lines of progress on no terminal
 SMALL = 50_000_000  # parameters: fewer are read array by array, too soon to show progress
-
-
-def dequantise(weight: np.ndarray, scale: np.ndarray, name: str) -> np.ndarray:
-    """float32 weights of blocks of 128 x 128 that share a scale (DeepSeek-V3's float8 files).
-
-    Raises:
-      UserError: if the scales are not one per block; names the tensor.
-    """
-    rows, columns = weight.shape
-    want = (-(-rows // FP8_BLOCK), -(-columns // FP8_BLOCK))
-    if scale.shape != want:
-        raise UserError(f"{name}{SCALE}: got scales {scale.shape}, wanted {want}")
-    whole = np.empty(weight.shape, np.float32)
-    for i, row in enumerate(scale.astype(np.float32)):
-        block = slice(i * FP8_BLOCK, (i + 1) * FP8_BLOCK)
-        whole[block] = weight[block]
-        whole[block] *= np.repeat(row, FP8_BLOCK)[None, :columns]
-    return whole
-
-
-Described = tuple[tuple[int, ...], np.dtype]
-
-
-def check(
-    tensors: Mapping[str, Described], table: list[Piece], model: ModelConfig, where: Path
-) -> None:
-    """Checks that a checkpoint has exactly the tensors of the table, each of its shape.
-
-    Args:
-      tensors: shape and dtype of each that is there.
-      table: `convert.pieces` of the model.
-      model: the network.
-      where: the checkpoint, for the error.
-
-    Raises:
-      UserError: names missing, unexpected and misshapen tensors.
-    """
-    wanted = {piece.name: piece for piece in table}
-    known = wanted.keys() & tensors.keys()
-    missing = sorted(wanted.keys() - tensors.keys())
-    scales = {f"{n}{SCALE}" for n in known if tensors[n][1] == FP8}
-    missing += sorted(scales - tensors.keys())
-    strangers = tensors.keys() - wanted.keys() - scales - convert.spares(model)
-    unexpected = sorted(name for name in strangers if not convert.is_buffer(name))
-    wrong = [
-        f"{n}: {list(tensors[n][0])}, wanted {list(wanted[n].shape)}"
-        for n in known
-        if tensors[n][0] != wanted[n].shape
-    ]
-    wrong += [f"{n}: {tensors[n][1]}, wanted numbers" for n in known if tensors[n][1].kind in "bui"]
-    flat = [n for n in known if tensors[n][1] == FP8 and len(tensors[n][0]) != 2]
-    wrong += [f"{n}: float8, wanted so only of matrices" for n in flat]
-    if missing or unexpected or wrong:
-        some = lambda names: f"{names[:5]}" + (f" of {len(names)}" if len(names) > 5 else "")
-        raise UserError(
-            f"{where}: missing {some(missing)}, unexpected {some(unexpected)}, "
-            f"of the wrong kind {some(sorted(wrong))}"
-        )
 
 
 def _is_small(table: list[Piece]) -> bool:
@@ -213,17 +153,23 @@ def read_weights(
     Raises:
       UserError: names the file and the tensor that is damaged, missing, unexpected or misshapen.
     """
-    table, tensors = convert.pieces(model, interleaved=interleaved), safetensors.find(directory)
+    return _read(files.find(directory), directory, model=model, interleaved=interleaved, mesh=mesh)
+
+
+def _read(
+    tensors: Mapping[str, Tensor],
+    directory: Path,
+    *,
+    model: ModelConfig,
+    interleaved: bool,
+    mesh: Mesh | None,
+) -> Weights:
+    table = convert.pieces(model, interleaved=interleaved)
     biases = convert.softmax_biases(model)
     table += biases if any(piece.name in tensors for piece in biases) else []
-    check({n: (t.shape, t.dtype) for n, t in tensors.items()}, table, model, directory)
-
-    def value(name: str) -> np.ndarray:
-        tensor = safetensors.read(tensors[name])
-        if tensor.dtype != FP8:
-            return tensor
-        return dequantise(tensor, safetensors.read(tensors[f"{name}{SCALE}"]), name)
-
+    files.check({n: (t.shape, t.dtype) for n, t in tensors.items()}, table, model, directory)
+    files.check_spares(tensors, model, directory)
+    value = partial(files.read, tensors)
     return _with_progress(f"reading {directory.name}", table, value, model=model, mesh=mesh)
 
 
@@ -247,8 +193,10 @@ def open_directory(
             f"{directory}: the tokenizer has {tokenizer.size} ids, the embedding {vocabulary} rows"
         )
     model = families.model_config(document, where, n_tokens=tokenizer.size, how=how)
+    tensors = files.find(directory)
+    model = files.fitted(model, tensors, directory)
     interleaved = families.is_interleaved(document)
-    weights = read_weights(directory, model=model, interleaved=interleaved, mesh=mesh)
+    weights = _read(tensors, directory, model=model, interleaved=interleaved, mesh=mesh)
     return weights, model, tokenizer
 
 
@@ -269,6 +217,8 @@ def open_gguf(
         raise UserError(f"{path}: {error}") from error
     model = families.model_config(file.config(), str(path), n_tokens=tokenizer.size, how=how)
     table = convert.pieces(model, interleaved=False)
-    check({n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path)
+    files.check(
+        {n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path
+    )
     weights = _with_progress(f"reading {path.name}", table, file.read, model=model, mesh=mesh)
     return weights, model, tokenizer

@@ -10,6 +10,7 @@ import pytest
 from r1jax import sharding
 from r1jax.hub import convert, safetensors
 from r1jax.hub import read as huggingface
+from r1jax.hub import tensors as tensors_of
 from r1jax.model import forward
 
 F8 = np.dtype(ml_dtypes.float8_e4m3fn)
@@ -91,11 +92,11 @@ def quantise(tensors):
 def test_float8_blocks_are_multiplied_by_their_scales():
     rng = np.random.default_rng(0)
     weight, scale = rng.normal(size=(130, 257)).astype(F8), rng.random((2, 3), np.float32)
-    got = huggingface.dequantise(weight, scale, "w")
+    got = tensors_of.dequantise(weight, scale, "w")
     for i, j in ((0, 0), (127, 127), (128, 127), (129, 256), (5, 128)):
         assert got[i, j] == np.float32(weight[i, j]) * scale[i // 128, j // 128]
     with pytest.raises(ValueError, match=r"w_scale_inv: got scales \(3, 2\), wanted \(2, 3\)"):
-        huggingface.dequantise(weight, scale.T, "w")
+        tensors_of.dequantise(weight, scale.T, "w")
 
 
 def test_a_scale_may_stand_in_another_file(checkpoint, models):
@@ -104,7 +105,7 @@ def test_a_scale_may_stand_in_another_file(checkpoint, models):
     found = safetensors.find(directory)
     assert found[name].file != found[f"{name}_scale_inv"].file
     up = read(directory, models["gqa_bias"]).params["dense_layers"]["mlp"]["up"]
-    want = huggingface.dequantise(
+    want = tensors_of.dequantise(
         safetensors.read(found[name]), safetensors.read(found[f"{name}_scale_inv"]), name
     )
     np.testing.assert_array_equal(up[0, :, 0], want.T)
