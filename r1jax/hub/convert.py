@@ -7,7 +7,6 @@ Facts of the formats: transformers' deepseek_v3, deepseek_v2, llama, qwen2 and q
 list of DeepSeek-R1's own tensors.
 """
 
-import dataclasses
 import math
 from typing import NamedTuple
 
@@ -236,26 +235,6 @@ def copies(config: ModelConfig) -> dict[str, str]:
         f"{prefix}embed_tokens.weight": "model.embed_tokens.weight",
         f"{prefix}shared_head.head.weight": head,
     }
-
-
-def spares(config: ModelConfig) -> set[str]:
-    """Names of tensors that a checkpoint may hold and the model has no use for.
-
-    A head although it is tied, and copies of the embedding and the head in DeepSeek-V3's MTP
-    module, or all of that module where the model is loaded without it; nothing else, but for the
-    old buffers that `is_buffer` knows.
-    """
-    names = {"lm_head.weight"} if config.tie_embeddings else set()
-    names |= set(copies(config))
-    sigmoid = config.moe is not None and config.moe.score == "sigmoid"
-    if isinstance(config.attention, Mla) and sigmoid:
-        whole = dataclasses.replace(config, mtp=True)
-        names |= set(copies(whole))
-        if not config.mtp:
-            prefix = f"model.layers.{config.n_layers}."
-            module = {p.name for p in pieces(whole, interleaved=True) if p.name.startswith(prefix)}
-            names |= module | {f"{name}_scale_inv" for name in module}
-    return names
 
 
 def is_buffer(name: str) -> bool:
