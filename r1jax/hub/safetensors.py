@@ -45,7 +45,7 @@ class Tensor(NamedTuple):
 def _document(path: Path, text: bytes) -> dict:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: its header is not JSON ({error})") from error
     if not isinstance(document, dict):
         raise UserError(f"{path}: got {document!r:.40}, wanted an object")
@@ -68,7 +68,10 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 "safetensors file"
             )
         header = _document(path, file.read(length))
-    tensors, metadata = {}, header.pop("__metadata__", {})
+    tensors: dict[str, Tensor] = {}
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: __metadata__ is {metadata!r:.40}, wanted an object")
     for name, entry in header.items():
         try:
             kind, shape = entry["dtype"], tuple(int(n) for n in entry["shape"])
@@ -88,6 +91,13 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 f"{path}: {name}: ends at byte {8 + length + end}, the file has {size}: truncated"
             )
         tensors[name] = tensor
+    at = 8 + length
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].nbytes)):
+        if tensor.begin != at:
+            raise UserError(f"{path}: {name}: begins at byte {tensor.begin}, wanted {at}")
+        at += tensor.nbytes
+    if at != size:
+        raise UserError(f"{path}: {size - at} bytes behind the last tensor: damaged")
     return tensors, metadata
 
 

@@ -169,6 +169,34 @@ def test_a_truncated_file_is_named(keep, tmp_path):
         safetensors.read_header(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data + bytes(12), "12 bytes behind the last tensor"),
+        (lambda data: data.replace(b"[4,12]", b"[8,16]") + bytes(4), "b: begins at byte"),
+        (lambda data: data.replace(b"[4,12]", b"[0,8] "), "b: begins at byte"),
+        (
+            lambda data: (10**5).to_bytes(8, "little") + b"[" * 10**5,
+            "its header is not JSON",
+        ),
+        (
+            lambda data: (20).to_bytes(8, "little") + b'{"__metadata__":[1]}',
+            r"__metadata__ is \[1\], wanted an object",
+        ),
+    ],
+    ids=["appended", "a hole", "an overlap", "nested deep", "metadata"],
+)
+def test_bytes_that_no_tensor_owns_are_named(change, message, tmp_path):
+    arrays = {"a": np.zeros(1, np.float32), "b": np.ones(2, np.float32)}
+    path = tmp_path / "x.safetensors"
+    kinds = {n: (t.dtype, t.shape) for n, t in arrays.items()}
+    safetensors.write_file(path, kinds, arrays.__getitem__, metadata={})
+    safetensors.read_header(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=rf"x\.safetensors: {message}"):
+        safetensors.read_header(path)
+
+
 def test_a_foreign_or_missing_file_is_named(tmp_path):
     (tmp_path / "text").write_text("no weights here, only words and more words")
     with pytest.raises(ValueError, match=r"text: .*truncated, or no safetensors file"):
