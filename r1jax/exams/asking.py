@@ -12,7 +12,7 @@ from r1jax import keys
 from r1jax.config import UserError
 from r1jax.data.tasks.selection import filled
 from r1jax.exams.reward_models import PreferenceConfig
-from r1jax.hub.artifacts import open_model
+from r1jax.hub.artifacts import open_model, warn_beyond_window
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
@@ -149,6 +149,8 @@ def open_asker(config: AskConfig, mesh: Mesh | None) -> Asker:
     Raises:
       UserError: names the file that is missing or damaged.
     """
+    longest = max(config.prompt_buckets) + config.max_new_tokens
+    warn_beyond_window(config.model, longest=longest, keys="prompt_buckets and max_new_tokens")
     weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
     sampler = open_sampler(
         model,

@@ -24,6 +24,7 @@ from r1jax.types import Weights
 
 PACKAGED = "package:"
 OLD_WEIGHTS = "weights.safetensors"
+WINDOW = "max_position_embeddings"
 
 
 def resolve(name: str) -> Path:
@@ -68,6 +69,27 @@ def save_model(
     write_model(directory, weights, model=model, tokenizer=tokenizer)
     text = json.dumps(dict(made_by), indent=1, ensure_ascii=False)
     (directory / MADE_BY).write_text(f"{text}\n", encoding="utf-8")
+
+
+def warn_beyond_window(name: str, *, longest: int, keys: str) -> None:
+    """Says on stderr if a run goes beyond the positions that the model's config.json promises.
+
+    Nothing is cut: rotary positions have no end, but what lies beyond was not trained.
+
+    Args:
+      name: as for `open_model`; a GGUF file, and a config.json without the field, promise nothing.
+      longest: tokens of the longest prompt and completion of the run.
+      keys: of the run's config that make it so long.
+    """
+    path = resolve(name) / CONFIG
+    window = read_json(path).get(WINDOW)
+    if type(window) is int and longest > window:
+        print(
+            f"warning: {path}: {WINDOW} is {window}, but {keys} make up to {longest} positions; "
+            f"lower them, or raise {WINDOW} there if the model was trained for that",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def load_model(name: str) -> tuple[Weights, ModelConfig, Tokenizer]:

@@ -8,7 +8,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from r1jax.hub import safetensors
-from r1jax.hub.artifacts import load_model, open_model, resolve, save_model
+from r1jax.hub.artifacts import (
+    load_model,
+    open_model,
+    resolve,
+    save_model,
+    warn_beyond_window,
+)
 from r1jax.io.digests import digest
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
@@ -178,3 +184,16 @@ def test_weights_of_another_network_are_refused(directory):
     save_file({"other": values}, directory / "model.safetensors")
     with pytest.raises(ValueError, match=r"missing \['lm_head.weight'.*unexpected \['other'\]"):
         load_model(str(directory))
+
+
+def test_a_run_beyond_the_models_window_is_told(directory, capsys):
+    path = directory / "config.json"
+    ask = lambda longest: warn_beyond_window(str(directory), longest=longest, keys="max_new_tokens")
+    ask(10**6)  # a config that promises nothing
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 64}))
+    ask(64)
+    assert not capsys.readouterr().err
+    ask(65)
+    message = capsys.readouterr().err
+    assert f"{path}: max_position_embeddings is 64, but max_new_tokens make up to 65" in message
+    assert message.count("\n") == 1

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def answers(nano_base, workdir, rows=ROWS, **changes) -> list[dict]:
 def finished(nano_base, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("generate") / "run"
     return workdir, answers(nano_base, workdir)
+
+
+def test_completions_beyond_the_window_are_announced(nano_base, tmp_path, capsys):
+    shutil.copytree(nano_base, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 69}))
+    asked(tmp_path / "model", tmp_path / "run", ROWS[:1])
+    wanted = "max_position_embeddings is 69, but prompt_buckets and max_new_tokens make up to 70"
+    assert capsys.readouterr().err.count(wanted) == 1
 
 
 def test_every_row_gets_its_completions_in_order(finished, nano_base):

@@ -17,7 +17,7 @@ from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.problems import Problem, batch_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
 from r1jax.exams.training import open_examiners
-from r1jax.hub.artifacts import open_model, resolve
+from r1jax.hub.artifacts import open_model, resolve, warn_beyond_window
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
@@ -38,6 +38,9 @@ class Trainer:
     def __init__(self, config: DistillConfig, mesh: Mesh | None):
         self.config, self.mesh = config, mesh
         self.rewarder = Rewarder(config.reward, learned={})
+        longest = max(s.max_new_tokens for s in config.stages) + max(config.prompt_buckets)
+        keys_of_length = "prompt_buckets and the stages' max_new_tokens"
+        warn_beyond_window(config.student, longest=longest, keys=keys_of_length)
         self.data = load_task(config.task)  # first: it fails sooner than a big model is read
         self.splits = self.data.splits
         self._student: Weights | None

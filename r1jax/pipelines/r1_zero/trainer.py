@@ -13,7 +13,7 @@ from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import files_digest, load_task
 from r1jax.exams.reward_models import Preference
 from r1jax.exams.training import open_examiners
-from r1jax.hub.artifacts import open_model, resolve
+from r1jax.hub.artifacts import open_model, resolve, warn_beyond_window
 from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
@@ -32,6 +32,9 @@ class Trainer:
     def __init__(self, config: R1ZeroConfig, mesh: Mesh | None):
         self.config = config
         self.mesh = mesh
+        longest = max(s.max_new_tokens for s in config.stages) + max(config.prompt_buckets)
+        keys_of_length = "prompt_buckets and the stages' max_new_tokens"
+        warn_beyond_window(config.base, longest=longest, keys=keys_of_length)
         self.data = load_task(config.task)  # first: it fails sooner than a big model is read
         learned = {
             name: Preference(preference, how=config.execution, mesh=mesh)
