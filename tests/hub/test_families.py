@@ -73,7 +73,7 @@ def build(document, **changes):
     ],
     ids=["R1", "V2-Lite", "Qwen2.5-Math-7B", "Llama-3.1-8B"],
 )
-def test_published_configs_give_the_published_number_of_parameters(document, count):
+def test_published_configs_give_the_published_sizes(document, count):
     model = build(document)
     n = forward.count_params(model)
     if document is V2_LITE:
@@ -82,7 +82,7 @@ def test_published_configs_give_the_published_number_of_parameters(document, cou
     assert n == count
 
 
-def test_a_head_wider_than_its_share_and_the_new_place_of_theta_are_read():
+def test_a_wide_head_and_the_new_place_of_theta_are_read():
     model = build(QWEN3)
     assert (model.attention.head_dim, model.rope.theta, model.rope.kind) == (128, 1e6, "none")
     assert model.attention.qk_norm and not model.attention.qkv_bias and model.tie_embeddings
@@ -104,7 +104,7 @@ def test_the_softmax_router_of_v2_is_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("document", "changes", "told"),
+    ("document", "changes", "message"),
     [
         (LLAMA, {"model_type": "gemma"}, "gemma.*only.*llama"),
         (LLAMA, {"hidden_size": None}, "lacks 'hidden_size'"),
@@ -140,8 +140,8 @@ def test_the_softmax_router_of_v2_is_told_apart():
         (V2_LITE, {"moe_layer_freq": 2}, "moe_layer_freq is 2"),
     ],
 )
-def test_what_we_lack_or_miss_is_refused_by_name(document, changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_we_lack_or_miss_is_refused_by_name(document, changes, message):
+    with pytest.raises(ValueError, match=message):
         build(document, **changes)
 
 
@@ -160,7 +160,7 @@ def test_a_model_that_nobody_else_has_is_told():
 
 
 @pytest.mark.parametrize(
-    ("document", "changes", "told"),
+    ("document", "changes", "message"),
     [
         (QWEN2, {"mtp": True}, "no architecture of grouped-query attention"),
         (R1, {"moe": {"group_score": "max"}}, "no sigmoid router whose groups score by max"),
@@ -168,12 +168,12 @@ def test_a_model_that_nobody_else_has_is_told():
         (V2_LITE, {"mtp": True}, "has no MTP module"),
     ],
 )
-def test_what_the_format_cannot_say_is_not_written(document, changes, told):
+def test_what_the_format_cannot_say_is_not_written(document, changes, message):
     model = build(document)
     inner = changes.get("moe")
     moe = dataclasses.replace(model.moe, **inner) if inner and model.moe else model.moe
     model = dataclasses.replace(model, moe=moe, mtp=changes.get("mtp", model.mtp))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         documents.family(model)
 
 

@@ -102,11 +102,11 @@ def test_float8_blocks_are_multiplied_by_their_scales():
 def test_a_scale_may_stand_in_another_file(checkpoint, models):
     directory = checkpoint("gqa_bias", quantise)
     name = "model.layers.0.mlp.gate_proj.weight"
-    found = safetensors.find(directory)
-    assert found[name].file != found[f"{name}_scale_inv"].file
+    files = safetensors.find(directory)
+    assert files[name].file != files[f"{name}_scale_inv"].file
     up = read(directory, models["gqa_bias"]).params["dense_layers"]["mlp"]["up"]
     want = tensors_of.dequantise(
-        safetensors.read(found[name]), safetensors.read(found[f"{name}_scale_inv"]), name
+        safetensors.read(files[name]), safetensors.read(files[f"{name}_scale_inv"]), name
     )
     np.testing.assert_array_equal(up[0, :, 0], want.T)
 
@@ -120,7 +120,7 @@ def put(name, value):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             drop("model.layers.0.self_attn.q_proj.bias"),
@@ -141,8 +141,8 @@ def put(name, value):
         (put("model.norm.weight", np.ones(32, F8)), r"missing \['model.norm.weight_scale_inv'\]"),
     ],
 )
-def test_what_does_not_fit_is_told_by_name(change, told, checkpoint, models):
-    with pytest.raises(ValueError, match=told):
+def test_what_does_not_fit_is_told_by_name(change, message, checkpoint, models):
+    with pytest.raises(ValueError, match=message):
         read(checkpoint("gqa_bias", change), models["gqa_bias"])
 
 
@@ -155,13 +155,13 @@ def test_a_damaged_file_is_named(checkpoint, models):
         read(directory, models["gqa_bias"])
 
 
-def test_a_config_that_tells_of_fewer_layers_than_there_are_is_refused(checkpoint, models):
+def test_a_config_with_fewer_layers_than_the_files_is_refused(checkpoint, models):
     shallow = dataclasses.replace(models["gqa_bias"], n_layers=1, n_dense_layers=1)
     with pytest.raises(ValueError, match=r"unexpected \['model\.layers\.1\..*of 12"):
         read(checkpoint("gqa_bias"), shallow)
 
 
-def test_a_mesh_that_does_not_divide_an_array_is_told_by_its_name(checkpoint, models):
+def test_an_array_that_a_mesh_does_not_divide_is_named(checkpoint, models):
     mesh = sharding.make_mesh(data=1, expert=1, model=4)
     with (
         jax.set_mesh(mesh),

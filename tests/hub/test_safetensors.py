@@ -29,14 +29,14 @@ def written(tmp_path, arrays):
 
 
 def test_what_is_written_is_read_again_and_by_the_library(written, arrays):
-    found = safetensors.find(written)
-    assert list(found) == list(arrays)
+    files = safetensors.find(written)
+    assert list(files) == list(arrays)
     for name, array in arrays.items():
-        got = safetensors.read(found[name])
+        got = safetensors.read(files[name])
         assert got.dtype == array.dtype
         np.testing.assert_array_equal(got, array)
-        np.testing.assert_array_equal(load_file(found[name].file)[name], array)
-    assert len({t.file for t in found.values()}) == 2
+        np.testing.assert_array_equal(load_file(files[name].file)[name], array)
+    assert len({t.file for t in files.values()}) == 2
     total = json.loads((written / safetensors.INDEX).read_text())["metadata"]["total_size"]
     assert total == sum(a.nbytes for a in arrays.values())
 
@@ -109,11 +109,11 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_told_with_file_and_tensor(damage, written):
-    spoil, told = DAMAGE[damage]
+    spoil, parts = DAMAGE[damage]
     spoil(written / "model-00001-of-00002.safetensors")
     with pytest.raises(ValueError) as error:
         safetensors.find(written)
-    for part in told:
+    for part in parts:
         assert part in str(error.value)
 
 

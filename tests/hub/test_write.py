@@ -55,7 +55,7 @@ def test_what_was_read_is_written_bit_for_bit(family, tmp_path, tiny):
     assert again == model
 
 
-def test_our_own_model_comes_back_with_its_tokenizer_and_template(nano_base, tmp_path, tiny):
+def test_our_model_comes_back_with_tokenizer_and_template(nano_base, tmp_path, tiny):
     weights, model, tokenizer = load_model(str(nano_base))
     export(tmp_path, weights, model, tiny, dtype="float32")
     again, same_model, same_tokenizer = open_model(str(tmp_path), how=HOW, mesh=None)
@@ -65,8 +65,8 @@ def test_our_own_model_comes_back_with_its_tokenizer_and_template(nano_base, tmp
     roles = lambda t: (t.bos_id, t.eos_id, t.stop_ids, t.pad_id)
     assert roles(same_tokenizer) == roles(tokenizer)
     chat, plain = (templates.PromptConfig(t, "", ()) for t in ("chat", "plain"))
-    asked = templates.prompt(same_tokenizer, chat, "What is 6 * 7?")
-    assert asked.ids == templates.prompt(tokenizer, plain, "What is 6 * 7?").ids
+    prompt = templates.prompt(same_tokenizer, chat, "What is 6 * 7?")
+    assert prompt.ids == templates.prompt(tokenizer, plain, "What is 6 * 7?").ids
 
 
 def test_a_model_with_a_hugging_face_tokenizer_is_kept_as_ours(nano_base, tmp_path, tiny):
@@ -79,13 +79,13 @@ def test_a_model_with_a_hugging_face_tokenizer_is_kept_as_ours(nano_base, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("gqa_moe", "no architecture of grouped-query"), ("mla_dense", "and no MoE")],
 )
-def test_what_transformers_lacks_is_refused_before_anything_is_written(
-    name, told, models, weights, tmp_path, tiny
+def test_what_transformers_lacks_is_refused_before_writing(
+    name, message, models, weights, tmp_path, tiny
 ):
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         export(tmp_path / "new", weights(name), models[name], tiny)
     assert not (tmp_path / "new").exists()
 
@@ -118,7 +118,7 @@ def test_an_exported_template_begins_as_the_model_was_trained(add_bos, tiny, tmp
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
     trained = HfTokenizer.load(tmp_path)
     assert (trained.bos_id is not None) is add_bos
-    asked = [templates.PromptConfig(t, "", ()) for t in ("r1_zero", "chat")]
+    styles = [templates.PromptConfig(t, "", ()) for t in ("r1_zero", "chat")]
     exported = hugging_face_tokenizer(trained, "r1_zero")
-    ours, theirs = templates.prompt(trained, asked[0], "1+1?"), exported
-    assert templates.prompt(theirs, asked[1], "1+1?").ids == ours.ids
+    ours, theirs = templates.prompt(trained, styles[0], "1+1?"), exported
+    assert templates.prompt(theirs, styles[1], "1+1?").ids == ours.ids

@@ -61,7 +61,7 @@ def targets(tokenizer: Letters, example) -> str:
     return tokenizer.decode([i for i, t in zip(example.ids, example.targets, strict=True) if t])
 
 
-def test_a_turn_is_the_prompt_of_the_sampler_then_the_reply_to_the_letter_and_eos():
+def test_a_turn_is_the_samplers_prompt_then_the_reply_and_eos():
     for template, chat in (("plain", None), ("r1", None), ("chat", DELETING)):
         tokenizer, put = Letters(bos=3, chat=chat), style(template, instruction=" Go.")
         given = prompt(tokenizer, put, "6 x 7?").ids
@@ -71,7 +71,7 @@ def test_a_turn_is_the_prompt_of_the_sampler_then_the_reply_to_the_letter_and_eo
         assert example.targets == [False] * len(given) + [True] * (len(tokenizer.encode(reply)) + 1)
 
 
-def test_where_the_template_deletes_thoughts_a_later_turn_is_an_example_of_its_own():
+def test_behind_a_deleted_thought_a_turn_is_its_own_example():
     tokenizer = Letters(chat=DELETING)
     replies = ("<think>one</think>1", "<think>two</think>2", "3")
     whole = row("a", replies[0], "b", replies[1], "c", replies[2], system="S")
@@ -100,7 +100,7 @@ def test_turns_share_an_example_while_nothing_is_deleted():
     assert tokenizer.decode(parts[1].ids).count("<|im_start|>assistant") == 3
 
 
-def test_our_templates_put_the_turns_one_after_the_other_behind_one_bos():
+def test_our_templates_put_turns_in_a_row_behind_one_bos():
     tokenizer = Letters(bos=3)
     (example,) = encode(tokenizer, style("plain"), row("a", "1", "b", "2"))
     text = f"User: a\nAssistant:1{END}User: b\nAssistant:2{END}"
@@ -108,7 +108,7 @@ def test_our_templates_put_the_turns_one_after_the_other_behind_one_bos():
     assert targets(tokenizer, example) == f"1{END}2{END}"
 
 
-def test_a_prompt_that_opens_the_thought_leaves_out_the_tag_of_the_reply():
+def test_a_reply_loses_the_tag_that_its_prompt_ends_in():
     for reply in ("<think>w</think>1", "<think>\nw</think>1", "w</think>1"):
         tokenizer = Letters()
         (example,) = encode(tokenizer, style("r1_think"), row("a", reply))
@@ -154,7 +154,7 @@ def test_two_thoughts_in_one_turn_are_refused(ending, reply, message):
         encode(tokenizer, style("chat"), row("a", reply))
 
 
-def test_examples_of_the_style_stand_behind_the_system_message_and_are_no_targets():
+def test_examples_follow_the_system_message_and_are_no_targets():
     tokenizer, shown = Letters(chat=CHATML), style("chat", examples=(Example("q", "r"),))
     (example,) = encode(tokenizer, shown, row("a", "1", system="S"))
     start = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nq<|im_end|>\n"

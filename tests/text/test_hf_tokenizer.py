@@ -69,7 +69,7 @@ def core_once(made=[]) -> tokenizers.Tokenizer:  # noqa: B006  # trained once fo
     return made[0]
 
 
-def test_bos_is_put_before_a_text_where_settings_or_post_processor_say_so(tmp_path):
+def test_bos_comes_by_the_settings_or_the_post_processor(tmp_path):
     assert HfTokenizer.load(write(tmp_path)).bos_id is None
     added = HfTokenizer.load(write(tmp_path, changes={"add_bos_token": True}))
     assert added.bos_id == 0
@@ -92,7 +92,7 @@ def test_completions_end_at_every_id_that_any_file_names(tmp_path):
     assert HfTokenizer.load(both).stop_ids == (1, 2)
 
 
-def test_a_stop_token_gives_no_text_though_no_file_calls_it_special(tmp_path):
+def test_a_stop_token_gives_no_text_whatever_its_flag(tmp_path):
     made = core()
     made.add_tokens([tokenizers.AddedToken("<turn_end>", special=False)])
     stop = made.token_to_id("<turn_end>")

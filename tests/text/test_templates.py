@@ -17,7 +17,7 @@ def test_braces_in_the_question_are_kept(question):
     assert render("plain", question) == f"User: {question}\nAssistant:"
 
 
-def test_r1_zero_shows_both_tag_pairs_and_ends_where_the_assistant_speaks():
+def test_r1_zero_shows_both_tag_pairs_and_ends_at_assistant():
     prompt = render("r1_zero", "What is 6 times 7?")
     assert "<think> reasoning </think> <answer> reply </answer>. User: " in prompt
     assert prompt.endswith(" User: What is 6 times 7?. Assistant:")
@@ -95,8 +95,8 @@ SHOWN = (Example("{1}", "one"), Example("2", "two"))
 @pytest.mark.parametrize("template", ["plain", "r1_zero"])
 def test_a_text_shows_its_examples_line_by_line_as_it_asks(template):
     got = prompt(Fake(bos=7, chat=None), style(template, instruction="!", examples=SHOWN), "3")
-    asked = [render(template, question + "!") for question in ("{1}", "2", "3")]
-    assert got.text == f"{asked[0]}one\n{asked[1]}two\n{asked[2]}"
+    texts = [render(template, question + "!") for question in ("{1}", "2", "3")]
+    assert got.text == f"{texts[0]}one\n{texts[1]}two\n{texts[2]}"
     assert got.ids == [7, *map(ord, got.text)]
 
 

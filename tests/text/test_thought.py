@@ -129,9 +129,9 @@ def readers_of_answers(text: str, judge: Judge) -> dict[str, str]:
 def test_every_reader_finds_the_same_halves(judge, text, opened, thought, answer):
     text_whole = whole(text, opened=opened)
     assert split_completion(text, opened=opened) == (thought, answer)
-    found = readers_of_answers(text_whole, judge)
-    assert {name: bare(said) for name, said in found.items()} == dict.fromkeys(
-        found, bare(answer or "")
+    answers = readers_of_answers(text_whole, judge)
+    assert {name: bare(said) for name, said in answers.items()} == dict.fromkeys(
+        answers, bare(answer or "")
     )
     # judges of numbers and programs
     has_box = BOX in (answer or "")
@@ -177,8 +177,8 @@ TEXTS = st.lists(
 def test_any_text_is_read_alike_by_all(judge, text, opened):
     reasoning, answer = split_completion(text, opened=opened)
     text = whole(text, opened=opened)
-    found = {bare(said) for said in readers_of_answers(text, judge).values()}
-    assert found == {bare(answer or "")}
+    answers = {bare(said) for said in readers_of_answers(text, judge).values()}
+    assert answers == {bare(answer or "")}
     assert not reasoning or bare(format.thought(text)) == bare(reasoning)
 
 
@@ -199,7 +199,7 @@ def test_where_a_stream_is_cut_changes_nothing(text, opened, data):
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_stream_splits_like_the_whole_where_there_is_one_thought(opened):
+def test_a_stream_with_one_thought_splits_like_the_whole(opened):
     text = "a < b </think> <answer>c</answer>"
     text = text if opened else f"<think>{text}"
     thought, answer = streamed(text, [3, 4, 9, 12, 20], opened=opened)
