@@ -20,11 +20,17 @@ from r1jax.config import UserError
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {
-    "F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16),
-    "BF16": np.dtype(ml_dtypes.bfloat16), "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
-    "I64": np.dtype(np.int64), "I32": np.dtype(np.int32), "I8": np.dtype(np.int8),
-    "U8": np.dtype(np.uint8), "BOOL": np.dtype(np.bool_),
-}  # fmt: skip
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+    "BOOL": np.dtype(np.bool_),
+}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -178,9 +184,11 @@ def write(
         groups[-1].append(name)
         size, total = size + nbytes, total + nbytes
     one = len(groups) == 1
-    files = [WHOLE] if one else [
-        f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)
-    ]  # fmt: skip
+    files = (
+        [WHOLE]
+        if one
+        else [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
+    )
     (directory / INDEX).unlink(missing_ok=True)
     for old in {p.name for p in directory.glob("model*.safetensors")} - set(files):
         (directory / old).unlink()  # of an earlier export, in other shards

@@ -109,9 +109,10 @@ def _write(
 def _roles(tokenizer: HfTokenizer) -> dict[str, Any]:
     """The ids that config.json names."""
     return {
-        "bos_token_id": tokenizer.named_bos_id, "eos_token_id": list(tokenizer.stop_ids),
+        "bos_token_id": tokenizer.named_bos_id,
+        "eos_token_id": list(tokenizer.stop_ids),
         "pad_token_id": tokenizer.pad_id,
-    }  # fmt: skip
+    }
 
 
 def _write_config(directory: Path, document: Mapping[str, Any]) -> None:

@@ -21,9 +21,13 @@ from r1jax.model.config import ExecutionConfig
 from r1jax.text.tokenizer import train_sentencepiece
 
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=True, remat=True,
-    dispatch="dense", block_size=0,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=True,
+    remat=True,
+    dispatch="dense",
+    block_size=0,
+)
 EMBEDDING = "model.embed_tokens.weight"
 BIAS = "model.layers.1.mlp.gate.e_score_correction_bias"
 

@@ -17,9 +17,13 @@ from r1jax.model.config import ExecutionConfig
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
 FAMILIES = sorted(p.name for p in GOLDEN.iterdir() if p.is_dir())
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=4,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=4,
+)
 SPLIT = 17  # tokens prefilled; the others come one by one
 
 
@@ -47,9 +51,16 @@ def golden():
 def whole(weights, ids, *, model, keep_cache: bool):
     positions = jnp.broadcast_to(jnp.arange(ids.shape[1])[None], ids.shape)
     return forward.forward(
-        weights, ids, positions, jnp.ones_like(ids), config=model, routes_LBTK=None,
-        with_mtp=model.mtp, keep_cache=keep_cache, layers=None,
-    )  # fmt: skip
+        weights,
+        ids,
+        positions,
+        jnp.ones_like(ids),
+        config=model,
+        routes_LBTK=None,
+        with_mtp=model.mtp,
+        keep_cache=keep_cache,
+        layers=None,
+    )
 
 
 def test_every_family_is_there():

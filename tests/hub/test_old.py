@@ -19,9 +19,13 @@ from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig, Gqa, Mla
 
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=4,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=4,
+)
 MADE_BY = {"command": "python -m r1jax.main", "config": {"seed": 3}}
 
 
@@ -32,9 +36,11 @@ def write_old(directory, weights, model, tokenizer) -> None:
     arrays = {name: np.asarray(x) for name, x in named.items()}
     directory.mkdir()
     safetensors.write_file(
-        directory / "weights.safetensors", {n: (x.dtype, x.shape) for n, x in arrays.items()},
-        arrays.__getitem__, metadata={"tokenizer": tokenizer.fingerprint},
-    )  # fmt: skip
+        directory / "weights.safetensors",
+        {n: (x.dtype, x.shape) for n, x in arrays.items()},
+        arrays.__getitem__,
+        metadata={"tokenizer": tokenizer.fingerprint},
+    )
     (directory / "tokenizer.model").write_bytes(tokenizer.model)
     fields = dataclasses.asdict(model)
     both = {name: 0 for kind in (Gqa, Mla) for name in kind.__dataclass_fields__}

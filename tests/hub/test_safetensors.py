@@ -77,34 +77,43 @@ def index(path, change):
 DAMAGE = {
     "truncated": (cut, ["model-00001", "a.weight", "truncated"]),
     "a header longer than the file": (
-        lambda p: p.write_bytes((10**9).to_bytes(8, "little") + b"{}"), ["model-00001", "header"],
+        lambda p: p.write_bytes((10**9).to_bytes(8, "little") + b"{}"),
+        ["model-00001", "header"],
     ),
     "a header that is not JSON": (
-        lambda p: p.write_bytes((2).to_bytes(8, "little") + b"{x"), ["model-00001", "JSON"],
+        lambda p: p.write_bytes((2).to_bytes(8, "little") + b"{x"),
+        ["model-00001", "JSON"],
     ),
     "an unknown dtype": (
-        lambda p: header(p, lambda h: h["a.weight"].update(dtype="F4")), ["a.weight", "F4"],
+        lambda p: header(p, lambda h: h["a.weight"].update(dtype="F4")),
+        ["a.weight", "F4"],
     ),
     "a shape that its bytes do not fill": (
-        lambda p: header(p, lambda h: h["a.weight"].update(shape=[3, 6])), ["a.weight", "72", "60"],
+        lambda p: header(p, lambda h: h["a.weight"].update(shape=[3, 6])),
+        ["a.weight", "72", "60"],
     ),
     "no offsets": (
-        lambda p: header(p, lambda h: h["a.weight"].pop("data_offsets")), ["a.weight", "offsets"],
+        lambda p: header(p, lambda h: h["a.weight"].pop("data_offsets")),
+        ["a.weight", "offsets"],
     ),
     "a missing file": (lambda p: p.unlink(), ["lists", "model-00001-of-00002.safetensors"]),
     "an index that lists what the file lacks": (
-        lambda p: index(p, lambda m: m.update(d=p.name)), ["d is in model-00001", "lacks it"],
+        lambda p: index(p, lambda m: m.update(d=p.name)),
+        ["d is in model-00001", "lacks it"],
     ),
     "an index that names no file": (
-        lambda p: index(p, lambda m: m.update(c=5)), ["weight_map names no files", "'c': 5"],
+        lambda p: index(p, lambda m: m.update(c=5)),
+        ["weight_map names no files", "'c': 5"],
     ),
     "a dtype that is no name": (
-        lambda p: header(p, lambda h: h["a.weight"].update(dtype=["F32"])), ["a.weight", "F32"],
+        lambda p: header(p, lambda h: h["a.weight"].update(dtype=["F32"])),
+        ["a.weight", "F32"],
     ),
     "a tensor that the index does not list": (
-        lambda p: index(p, lambda m: m.pop("c")), ["does not list", "'c'"],
+        lambda p: index(p, lambda m: m.pop("c")),
+        ["does not list", "'c'"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

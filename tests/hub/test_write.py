@@ -17,9 +17,13 @@ from r1jax.text.hf_tokenizer import HfTokenizer
 
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=4,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +33,14 @@ def tiny(nano_base) -> HfTokenizer:
 
 def export(directory, weights, model, tokenizer, *, dtype="bfloat16", shard_bytes=12_000):
     export_model(
-        directory, weights, model=model, tokenizer=tokenizer, dtype=dtype, max_positions=32,
+        directory,
+        weights,
+        model=model,
+        tokenizer=tokenizer,
+        dtype=dtype,
+        max_positions=32,
         shard_bytes=shard_bytes,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("family", sorted(p.name for p in GOLDEN.iterdir() if p.is_dir()))

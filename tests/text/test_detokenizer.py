@@ -62,8 +62,13 @@ def test_any_ids_give_what_decoding_them_at_once_gives(name, data):
 
 def test_a_letter_comes_with_its_last_byte():
     assert pushed(TOKENIZERS["bytes"], TOKENIZERS["bytes"].encode("a等b")) == [
-        "", "a", "", "", "等", "b",
-    ]  # fmt: skip
+        "",
+        "a",
+        "",
+        "",
+        "等",
+        "b",
+    ]
     cut = TOKENIZERS["bytes"].encode("等")[:2]
     assert pushed(TOKENIZERS["bytes"], cut) == ["", "", TOKENIZERS["bytes"].decode(cut)]
 
