@@ -16,14 +16,23 @@ from r1jax.text.files import OURS
 from r1jax.types import Weights
 
 HOW = ExecutionConfig(
-    param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=True,
-    dispatch="ragged", block_size=0,
-)  # fmt: skip
+    param_dtype="bfloat16",
+    compute_dtype="bfloat16",
+    scan_layers=True,
+    remat=True,
+    dispatch="ragged",
+    block_size=0,
+)
 FAMILIES = {
-    "mla_moe": "deepseek_v3", "mla_moe_mtp": "deepseek_v3", "mla_v2": "deepseek_v2",
-    "gqa_bias": "qwen2", "gqa_norm": "qwen3", "gqa_small": "llama", "gqa_moe": OURS,
+    "mla_moe": "deepseek_v3",
+    "mla_moe_mtp": "deepseek_v3",
+    "mla_v2": "deepseek_v2",
+    "gqa_bias": "qwen2",
+    "gqa_norm": "qwen3",
+    "gqa_small": "llama",
+    "gqa_moe": OURS,
     "mla_dense": OURS,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +66,25 @@ def variants(models, v3_rope):
         ),
         "no shared expert": replace(v3, moe=replace(v3.moe, n_shared_experts=0, normalise=False)),
         "fields that its network does not read": replace(
-            models["mla_moe"], init_std=0.006, n_tokens=200,
+            models["mla_moe"],
+            init_std=0.006,
+            n_tokens=200,
             rope=replace(models["mla_moe"].rope, factor=3.0),
         ),
-    }  # fmt: skip
+    }
 
 
 VARIANTS = [
-    *FAMILIES, "mtp on a dense network", "tied mtp", "normalised softmax", "groups by their best",
-    "yarn that scales the softmax of GQA", "llama3", "no shared expert",
+    *FAMILIES,
+    "mtp on a dense network",
+    "tied mtp",
+    "normalised softmax",
+    "groups by their best",
+    "yarn that scales the softmax of GQA",
+    "llama3",
+    "no shared expert",
     "fields that its network does not read",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -7,56 +7,126 @@ from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 
 HOW = ExecutionConfig(
-    param_dtype="bfloat16", compute_dtype="bfloat16", scan_layers=True, remat=False,
-    dispatch="ragged", block_size=0,
-)  # fmt: skip
+    param_dtype="bfloat16",
+    compute_dtype="bfloat16",
+    scan_layers=True,
+    remat=False,
+    dispatch="ragged",
+    block_size=0,
+)
 R1 = {
-    "model_type": "deepseek_v3", "vocab_size": 129280, "hidden_size": 7168,
-    "num_hidden_layers": 61, "first_k_dense_replace": 3, "moe_layer_freq": 1,
-    "intermediate_size": 18432, "moe_intermediate_size": 2048, "n_routed_experts": 256,
-    "n_shared_experts": 1, "num_experts_per_tok": 8, "n_group": 8, "topk_group": 4,
-    "routed_scaling_factor": 2.5, "scoring_func": "sigmoid", "topk_method": "noaux_tc",
-    "norm_topk_prob": True, "num_attention_heads": 128, "num_key_value_heads": 128,
-    "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
-    "v_head_dim": 128, "rope_theta": 10000, "max_position_embeddings": 163840,
+    "model_type": "deepseek_v3",
+    "vocab_size": 129280,
+    "hidden_size": 7168,
+    "num_hidden_layers": 61,
+    "first_k_dense_replace": 3,
+    "moe_layer_freq": 1,
+    "intermediate_size": 18432,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "n_group": 8,
+    "topk_group": 4,
+    "routed_scaling_factor": 2.5,
+    "scoring_func": "sigmoid",
+    "topk_method": "noaux_tc",
+    "norm_topk_prob": True,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "rope_theta": 10000,
+    "max_position_embeddings": 163840,
     "rope_scaling": {
-        "type": "yarn", "factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 32,
-        "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0,
+        "type": "yarn",
+        "factor": 40,
+        "original_max_position_embeddings": 4096,
+        "beta_fast": 32,
+        "beta_slow": 1,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
     },
-    "rms_norm_eps": 1e-6, "hidden_act": "silu", "attention_bias": False,
-    "tie_word_embeddings": False, "num_nextn_predict_layers": 0,
-}  # fmt: skip
-V2_LITE = {
-    "model_type": "deepseek_v2", "vocab_size": 102400, "hidden_size": 2048,
-    "num_hidden_layers": 27, "first_k_dense_replace": 1, "intermediate_size": 10944,
-    "moe_intermediate_size": 1408, "n_routed_experts": 64, "n_shared_experts": 2,
-    "num_experts_per_tok": 6, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.0,
-    "scoring_func": "softmax", "topk_method": "greedy", "norm_topk_prob": False,
-    "num_attention_heads": 16, "num_key_value_heads": 16, "q_lora_rank": None,
-    "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
     "rms_norm_eps": 1e-6,
-}  # fmt: skip
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "tie_word_embeddings": False,
+    "num_nextn_predict_layers": 0,
+}
+V2_LITE = {
+    "model_type": "deepseek_v2",
+    "vocab_size": 102400,
+    "hidden_size": 2048,
+    "num_hidden_layers": 27,
+    "first_k_dense_replace": 1,
+    "intermediate_size": 10944,
+    "moe_intermediate_size": 1408,
+    "n_routed_experts": 64,
+    "n_shared_experts": 2,
+    "num_experts_per_tok": 6,
+    "n_group": 1,
+    "topk_group": 1,
+    "routed_scaling_factor": 1.0,
+    "scoring_func": "softmax",
+    "topk_method": "greedy",
+    "norm_topk_prob": False,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "q_lora_rank": None,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "rms_norm_eps": 1e-6,
+}
 QWEN3 = {
-    "model_type": "qwen3", "vocab_size": 151936, "hidden_size": 1024, "num_hidden_layers": 28,
-    "intermediate_size": 3072, "num_attention_heads": 16, "num_key_value_heads": 8,
-    "head_dim": 128, "rms_norm_eps": 1e-6, "tie_word_embeddings": True,
+    "model_type": "qwen3",
+    "vocab_size": 151936,
+    "hidden_size": 1024,
+    "num_hidden_layers": 28,
+    "intermediate_size": 3072,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
     "rope_parameters": {"rope_theta": 1e6, "rope_type": "default"},
-}  # fmt: skip
+}
 LLAMA = {
-    "model_type": "llama", "vocab_size": 128256, "hidden_size": 4096, "num_hidden_layers": 32,
-    "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8,
-    "rms_norm_eps": 1e-5, "rope_theta": 5e5, "tie_word_embeddings": False,
+    "model_type": "llama",
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "intermediate_size": 14336,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 5e5,
+    "tie_word_embeddings": False,
     "rope_scaling": {
-        "rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4,
+        "rope_type": "llama3",
+        "factor": 8,
+        "low_freq_factor": 1,
+        "high_freq_factor": 4,
         "original_max_position_embeddings": 8192,
     },
-}  # fmt: skip
+}
 QWEN2 = {
-    "model_type": "qwen2", "vocab_size": 152064, "hidden_size": 3584, "num_hidden_layers": 28,
-    "intermediate_size": 18944, "num_attention_heads": 28, "num_key_value_heads": 4,
-    "rms_norm_eps": 1e-6, "rope_theta": 1e4, "tie_word_embeddings": False,
+    "model_type": "qwen2",
+    "vocab_size": 152064,
+    "hidden_size": 3584,
+    "num_hidden_layers": 28,
+    "intermediate_size": 18944,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1e4,
+    "tie_word_embeddings": False,
     "use_sliding_window": False,
-}  # fmt: skip
+}
 
 
 def build(document, **changes):
@@ -185,9 +255,13 @@ def test_with_yarn_the_window_is_what_it_stretches_to():
 
 @pytest.mark.parametrize(
     ("kind", "flag", "want"),
-    [("deepseek_v3", None, True), ("deepseek_v3", False, False), ("deepseek_v2", False, True),
-     ("llama", True, False)],
-)  # fmt: skip
+    [
+        ("deepseek_v3", None, True),
+        ("deepseek_v3", False, False),
+        ("deepseek_v2", False, True),
+        ("llama", True, False),
+    ],
+)
 def test_only_deepseeks_rotary_pairs_stand_side_by_side(kind, flag, want):
     document = {"model_type": kind} | ({} if flag is None else {"rope_interleave": flag})
     assert families.is_interleaved(document) is want
