@@ -216,9 +216,16 @@ def open_gguf(
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
     model = families.model_config(file.config(), str(path), n_tokens=tokenizer.size, how=how)
+    files.check_depth(model, file.shapes().keys(), path)
     table = convert.pieces(model, interleaved=False)
+
+    def value(name: str) -> np.ndarray:
+        tensor = file.read(name)
+        files.check_finite(tensor, f"{path}: {name}")
+        return tensor
+
     files.check(
         {n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path
     )
-    weights = _with_progress(f"reading {path.name}", table, file.read, model=model, mesh=mesh)
+    weights = _with_progress(f"reading {path.name}", table, value, model=model, mesh=mesh)
     return weights, model, tokenizer

@@ -7,7 +7,7 @@ do not bear out is either an error that names both, or what transformers 5 makes
 import dataclasses
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import ml_dtypes
@@ -128,6 +128,32 @@ def _unfused(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
             yield f"{match[1]}.{e}.{part}.weight", tensor._replace(shape=shape, begin=begin)
 
 
+def check_depth(model: ModelConfig, names: Collection[str], where: Path) -> int:
+    """Checks that a config has no more layers and experts than the files; returns their layers.
+
+    Before `convert.pieces` makes a list of them, which takes long for a million.
+
+    Args:
+      model: as config.json describes it.
+      names: of the tensors that are there.
+      where: the checkpoint, for the error.
+
+    Raises:
+      UserError: names the field.
+    """
+    layers = 1 + max((int(m[1]) for name in names if (m := LAYER.match(name))), default=-1)
+    if model.n_layers > (layers or MANY):
+        raise UserError(
+            f"{where}: num_hidden_layers is {model.n_layers}, but its files have {layers} layers"
+        )
+    experts = 1 + max((int(m[1]) for name in names if (m := EXPERT.search(name))), default=-1)
+    if model.moe is not None and model.n_moe_layers and model.moe.n_experts > (experts or MANY):
+        raise UserError(
+            f"{where}: n_routed_experts is {model.moe.n_experts}, but its files have {experts}"
+        )
+    return layers
+
+
 def fitted(model: ModelConfig, tensors: Mapping[str, Tensor], where: Path) -> ModelConfig:
     """Returns the network that the files hold, where transformers 5 departs from the config too.
 
@@ -142,16 +168,7 @@ def fitted(model: ModelConfig, tensors: Mapping[str, Tensor], where: Path) -> Mo
     Raises:
       UserError: if the config has more layers or experts than the files.
     """
-    layers = 1 + max((int(m[1]) for name in tensors if (m := LAYER.match(name))), default=-1)
-    if model.n_layers > (layers or MANY):
-        raise UserError(
-            f"{where}: num_hidden_layers is {model.n_layers}, but its files have {layers} layers"
-        )
-    experts = 1 + max((int(m[1]) for name in tensors if (m := EXPERT.search(name))), default=-1)
-    if model.moe is not None and model.n_moe_layers and model.moe.n_experts > (experts or MANY):
-        raise UserError(
-            f"{where}: n_routed_experts is {model.moe.n_experts}, but its files have {experts}"
-        )
+    layers = check_depth(model, tensors, where)
     if model.mtp and layers == model.n_layers:
         _say(f"{where}: its files have no MTP module, though the config does: read without it")
         model = dataclasses.replace(model, mtp=False)

@@ -110,6 +110,8 @@ class GgufFile:
         number = lambda name: self.field(f"llama.{name}")
         optional = lambda name, otherwise: self.known(f"llama.{name}", otherwise)
         heads, width = number("attention.head_count"), number("embedding_length")
+        if heads < 1:
+            raise UserError(f"{self.path}: llama.attention.head_count is {heads}, wanted 1 or more")
         head_dim = optional("attention.key_length", width // heads)
         for name, wanted in (
             ("rope.scaling.type", "none"), ("rope.scale_linear", 1.0),

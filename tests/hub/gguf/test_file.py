@@ -48,7 +48,15 @@ def side_by_side(tensor: np.ndarray, heads: int) -> np.ndarray:
 
 
 def write(
-    path: Path, *, architecture="llama", drop="", extra="", fields=None, kind="gpt2", pre="smollm"
+    path: Path,
+    *,
+    architecture="llama",
+    drop="",
+    spoil="",
+    extra="",
+    fields=None,
+    kind="gpt2",
+    pre="smollm",
 ) -> Path:
     folder = GOLDEN / "smollm2"
     config = json.loads((folder / "config.json").read_text())
@@ -77,6 +85,8 @@ def write(
         tensor = safetensors.read(at).astype(np.float32)
         if "q_proj" in name or "k_proj" in name:
             tensor = side_by_side(tensor, heads if "q_proj" in name else kv)
+        if name == spoil:
+            tensor[0] = np.nan
         if name != drop:
             writer.add_tensor(their_name(name), tensor)
     if extra:
@@ -125,8 +135,11 @@ def test_llama_3s_files_begin_with_bos_though_they_do_not_say_so(tmp_path):
             {"fields": {"llama.rope.dimension_count": 4}},
             "rope.dimension_count is 4, r1jax has .* 8",
         ),
+        ({"fields": {"llama.attention.head_count": 0}}, "attention.head_count is 0, wanted 1"),
+        ({"fields": {"llama.block_count": 10**6}}, r"m\.gguf: num_hidden_layers is 1000000, but"),
         ({"drop": "model.embed_tokens.weight"}, r"missing \['model.embed_tokens.weight'\]"),
         ({"drop": "model.norm.weight"}, r"m\.gguf: missing \['model.norm.weight'\]"),
+        ({"spoil": "model.norm.weight"}, r"m\.gguf: model.norm.weight: 1 of its .* are NaN"),
         ({"extra": "blk.0.attn_q.bias"}, r"unexpected \['model.layers.0.self_attn.q_proj.bias'\]"),
         ({"extra": "blk.0.ssm_a.weight"}, r"no place for: \['blk.0.ssm_a.weight'\]"),
     ],
