@@ -12,8 +12,10 @@ from ml_collections import config_flags
 
 from r1jax import config as configs
 from r1jax.config import UserError
+from r1jax.io.lock import held
 from r1jax.pipelines import table
-from r1jax.pipelines.recipe import check_run, config, run
+from r1jax.pipelines.recipe import check_run, run
+from r1jax.pipelines.recipe.config import R1Config
 from r1jax.train.loop import Stopped
 
 PIPELINES = {
@@ -28,7 +30,7 @@ PIPELINES = {
         figures=(),
     ),
     "r1": table.Pipeline(
-        config=config.R1Config,
+        config=R1Config,
         run=run.run,
         kind="recipe",
         reads=(),
@@ -61,7 +63,9 @@ def _run(argv: list[str]) -> None:
     pipeline = PIPELINES[name]
     # the persistent cache spares a resumed run the compilation
     jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
-    pipeline.run(configs.build(pipeline.config, values.to_dict()), Path(_WORKDIR.value))
+    config = configs.build(pipeline.config, values.to_dict())
+    with held(_WORKDIR.value):
+        pipeline.run(config, Path(_WORKDIR.value))
 
 
 def _fail(error: BaseException | str, code: int) -> NoReturn:

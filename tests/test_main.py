@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import importlib
 import json
 import logging
@@ -16,6 +17,7 @@ from r1jax import config as configs
 from r1jax import main
 from r1jax.config import MissingPackage, UserError
 from r1jax.data.world.sums import WorldSource
+from r1jax.io.lock import LOCK
 from r1jax.pipelines import pretrain, table
 from r1jax.pipelines.r1_zero import run as r1_zero
 from r1jax.pipelines.recipe import config as r1_config
@@ -89,6 +91,7 @@ def test_the_exit_code_says_whose_fault_it_was(error, code, monkeypatch, capsys)
         raise error
 
     monkeypatch.setattr(main, "_run", run)
+    flags.FLAGS.mark_as_parsed()
     flags.FLAGS["verbosity"].present = 0
     with pytest.raises(SystemExit) as stop:
         main.main([])
@@ -150,6 +153,15 @@ def test_a_workdir_that_cannot_be_written_is_named(fails, tmp_path):
     file.write_text("")
     assert f"{file}: is a file, wanted a directory" in fails(workdir=file)
     assert "/proc/nowhere: cannot be written" in fails(workdir=Path("/proc/nowhere"))
+
+
+def test_a_workdir_that_another_run_holds_is_refused(fails, tmp_path):
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 7")
+        lock.flush()
+        assert f"workdir {tmp_path / 'run'}: held by process 7; wait" in fails()
 
 
 def test_a_log_holds_warnings_and_our_own_lines_unless_asked_for_more(fails):

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 
 from r1jax.config import UserError, flatten
+from r1jax.io.lock import held
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
-from r1jax.io.summary import check_writable, write_run_summary
+from r1jax.io.summary import write_run_summary
 from r1jax.train.checkpoints import Checkpointer, Restored, digest
 from r1jax.train.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Tree
@@ -70,7 +71,8 @@ class Run:
         total: int,
         shown: tuple[str, ...],
     ):
-        check_writable(workdir)
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(held(workdir))
         self.title, self.workdir, self.config = title, workdir, config
         self.total, self.shown = total, shown
         self.max_skipped = config.optimizer.max_skipped_in_a_row
@@ -85,7 +87,6 @@ class Run:
         self._handlers: dict[int, Any] = {}
         self._saved_at: int | None = None
         self._evaluated: set[tuple[int, str]] = set()
-        self._stack = contextlib.ExitStack()
         self.checkpoints = Checkpointer(
             directory=workdir / "checkpoints",
             keep_last=checkpoint.keep_last,
@@ -94,6 +95,7 @@ class Run:
             allow_config_change=checkpoint.allow_config_change,
             warn=self.warn,
         )
+        self._stack.callback(self.checkpoints.close)
 
     def warn(self, text: str) -> None:
         print(f"warning: {text}", file=sys.stderr, flush=True)
@@ -146,7 +148,6 @@ class Run:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._stack.close()
-        self.checkpoints.close()
 
     def _on_signal(self, number: int, frame: object) -> None:
         if self._asked and number == signal.SIGINT:

@@ -15,6 +15,7 @@ from typing import Any
 from r1jax.config import UserError, flatten
 from r1jax.io.digests import differences
 from r1jax.io.disk import write_json
+from r1jax.io.lock import held
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import lineage
 from r1jax.pipelines.recipe.config import (
@@ -159,7 +160,8 @@ class Stages:
         print(f"{self.headed(stage)}: {stage.what}{again}", flush=True)
         start = time.monotonic()
         try:
-            pipeline.run(self.built[stage.name], folder)
+            with held(folder):
+                pipeline.run(self.built[stage.name], folder)
         finally:
             _spent(folder, time.monotonic() - start)
         gc.collect()
