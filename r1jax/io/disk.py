@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and disks that cannot be written."""
+"""Files that are written whole or not at all; disks and files that fail."""
 
 import contextlib
 import errno
@@ -41,6 +41,10 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
+# What orbax, tensorstore, json and we ourselves raised on damaged files. Not RuntimeError: a
+# device out of memory is no damage, and falling back from it would hide it.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
+
 
 @contextlib.contextmanager
 def write_failures(directory: Path) -> Iterator[None]:
@@ -54,3 +58,14 @@ def write_failures(directory: Path) -> Iterator[None]:
     except ValueError as error:
         cause = " ".join(str(error).split())[:300]
         raise OSError(errno.EIO, f"the save failed: {cause}", str(directory)) from error
+
+
+@contextlib.contextmanager
+def read_failures() -> Iterator[None]:
+    """Raises what orbax hides in a bare Exception: only the cause tells whether it is `DAMAGE`."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception or error.__cause__ is None:
+            raise
+        raise error.__cause__ from None

@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 
 from r1jax.config import UserError
 from r1jax.io.digests import canonical, check_digest, differences, digest, seal, structure, unseal
-from r1jax.io.disk import write_failures
+from r1jax.io.disk import DAMAGE, read_failures, write_failures
 from r1jax.train.retention import NewestAndBest
 from r1jax.types import Tree
 
@@ -29,9 +29,6 @@ FREE_KEYS = frozenset(
         "checkpoint.allow_config_change",
     }
 )
-# What orbax, tensorstore, json and we ourselves raised on damaged files. Not RuntimeError: a
-# device out of memory is no damage, and falling back from it would hide it.
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
 
 
 class Restored(NamedTuple):
@@ -195,7 +192,8 @@ class Checkpointer:
                 continue
             change = self._check_document(step, document, like)
             try:
-                state, extra = self._state(step, like, document), self._extra(step, document)
+                with read_failures():
+                    state, extra = self._state(step, like, document), self._extra(step, document)
             except DAMAGE as error:
                 broken.append(self._tell_damage(step, error))
                 continue

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 def make_state(seed: int) -> State:
     params = {
-        "dense": jax.random.normal(jax.random.key(seed), (16, 8)),
+        "dense": jax.random.normal(jax.random.key(seed), (64, 64)),  # a file of its own
         "half": [jnp.arange(5, dtype=jnp.bfloat16) + seed],
         "bias_of_no_router": jnp.zeros((0, 4)),
     }
@@ -186,14 +186,32 @@ def test_nothing_saved_is_none(tmp_path):
     checkpointer.close()
 
 
+def arrays_file(step: Path) -> Path:
+    """The file that holds the largest array."""
+    return max((step / "state").rglob("d/*"), key=lambda path: path.stat().st_size)
+
+
 def flip_a_byte(step: Path) -> None:
-    path = max((step / "state" / "d").iterdir(), key=lambda p: p.stat().st_size)
+    path = arrays_file(step)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
 
 
 def truncate_data(step: Path) -> None:
+    path = arrays_file(step)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty_data(step: Path) -> None:
+    arrays_file(step).write_bytes(b"")
+
+
+def delete_data(step: Path) -> None:
+    arrays_file(step).unlink()
+
+
+def truncate_the_index(step: Path) -> None:
     for path in (step / "state" / "d").iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -233,6 +251,9 @@ def empty_the_directory(step: Path) -> None:
     "harm",
     [
         truncate_data,
+        empty_data,
+        delete_data,
+        truncate_the_index,
         flip_a_byte,
         delete_a_file,
         delete_the_state,
