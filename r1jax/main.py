@@ -12,10 +12,10 @@ from ml_collections import config_flags
 
 from r1jax import config as configs
 from r1jax.config import UserError
+from r1jax.io.disk import quiet_orbax
 from r1jax.io.lock import held
 from r1jax.pipelines import table
-from r1jax.pipelines.recipe import check_run, run
-from r1jax.pipelines.recipe.config import R1Config
+from r1jax.pipelines.recipe import check_run, config, run
 from r1jax.train.loop import Stopped
 
 PIPELINES = {
@@ -30,7 +30,7 @@ PIPELINES = {
         figures=(),
     ),
     "r1": table.Pipeline(
-        config=R1Config,
+        config=config.R1Config,
         run=run.run,
         kind="recipe",
         reads=(),
@@ -40,8 +40,8 @@ PIPELINES = {
     ),
 }
 
-FAILED, INPUT = 1, 2  # exit codes: the run cannot go on; the input is wrong
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of an OSError that no other input would mend
+FAILED, INPUT, STOPPED = 1, 2, 3  # exit codes: cannot go on; wrong input; saved, to go on later
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)  # what no other input would mend
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The run: a file of configs/.", lock_config=True
@@ -63,9 +63,9 @@ def _run(argv: list[str]) -> None:
     pipeline = PIPELINES[name]
     # the persistent cache spares a resumed run the compilation
     jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
-    config = configs.build(pipeline.config, values.to_dict())
+    built = configs.build(pipeline.config, values.to_dict())
     with held(_WORKDIR.value):
-        pipeline.run(config, Path(_WORKDIR.value))
+        pipeline.run(built, Path(_WORKDIR.value))
 
 
 def _fail(error: BaseException | str, code: int) -> NoReturn:
@@ -76,16 +76,18 @@ def _fail(error: BaseException | str, code: int) -> NoReturn:
 def main(argv: list[str]) -> None:
     """Runs the pipeline.
 
-    Exits with 0 when the run is done, or was stopped by a signal and saved; with 2 and one line if
-    the input is wrong (`UserError`, a file that is not there); with 1 and one line if the run
-    cannot go on (a full disk, gradients that are not finite). Any other exception keeps its trace.
+    Exits with 0 when the run is done; with 3 if it saved and stopped on a signal; with 2 and a
+    line if the input is wrong (`UserError`, a file that is not there); with 1 and a line if it
+    cannot go on (a full disk, gradients that are not finite). Other exceptions keep their trace.
     """
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # absl's own default shows every step of orbax
+        quiet_orbax()
     try:
         _run(argv)
     except Stopped as stopped:
         print(stopped, flush=True)
+        sys.exit(STOPPED)
     except RuntimeError as error:
         if "Unable to initialize backend" not in str(error):
             raise

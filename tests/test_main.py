@@ -21,6 +21,7 @@ from r1jax.io.lock import LOCK
 from r1jax.pipelines import pretrain, table
 from r1jax.pipelines.r1_zero import run as r1_zero
 from r1jax.pipelines.recipe import config as r1_config
+from r1jax.train.loop import Stopped
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"
@@ -82,6 +83,7 @@ def test_a_config_file_that_is_not_there_is_named(fails):
         (FileNotFoundError("this"), 2),
         (MissingPackage("this"), 2),
         (OSError(errno.ENOSPC, "this"), 1),
+        (OSError(errno.ESTALE, "this"), 1),
         (FloatingPointError("this"), 1),
         (RuntimeError("Unable to initialize backend 'cuda': this"), 2),
     ],
@@ -97,6 +99,17 @@ def test_the_exit_code_says_whose_fault_it_was(error, code, monkeypatch, capsys)
         main.main([])
     assert stop.value.code == code
     assert re.fullmatch(r"error: .*this\n", capsys.readouterr().err)
+
+
+def test_a_run_that_a_signal_stopped_has_a_code_of_its_own(monkeypatch, capsys):
+    def run(argv):
+        raise Stopped("SIGTERM: saved")
+
+    monkeypatch.setattr(main, "_run", run)
+    flags.FLAGS.mark_as_parsed()
+    with pytest.raises(SystemExit) as stop:
+        main.main([])
+    assert stop.value.code == 3 and capsys.readouterr() == ("SIGTERM: saved\n", "")
 
 
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyError, ImportError])

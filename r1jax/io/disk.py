@@ -1,12 +1,16 @@
-"""Files that are written whole or not at all; disks and files that fail."""
+"""Files that are written whole or not at all; disks and files that fail or are gone."""
 
 import contextlib
 import errno
 import json
+import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
+
+from absl import logging as absl_logging
 
 
 @contextlib.contextmanager
@@ -69,3 +73,41 @@ def read_failures() -> Iterator[None]:
         if type(error) is not Exception or error.__cause__ is None:
             raise
         raise error.__cause__ from None
+
+
+def check_there(file: IO[Any]) -> None:
+    """Raises unless an open file is still the one that its name stands for.
+
+    Raises:
+      OSError: ESTALE: what is written to a file that was removed is lost without any error.
+    """
+    try:
+        there = os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        there = False
+    if not there:
+        what = "removed or replaced while the run wrote to it"
+        raise OSError(errno.ESTALE, what, file.name)
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Whether a log record is of an error that a save or restore raises besides."""
+    return record.levelno >= logging.ERROR and (
+        record.name == "asyncio" or "orbax" in Path(record.pathname).parts
+    )
+
+
+def quiet_orbax() -> None:
+    """Drops what orbax and its event loop print of a failed save or restore: the error is raised.
+
+    On a full disk these were a thousand lines of traces above the one that says so.
+    """
+    absl_logging.get_absl_handler().addFilter(lambda record: not _is_told(record))
+    others = sys.unraisablehook
+
+    def hook(told: Any) -> None:
+        error = str(told.exc_value)
+        if not error.startswith(("Event loop is closed", "Encountered error while reading array")):
+            others(told)
+
+    sys.unraisablehook = hook

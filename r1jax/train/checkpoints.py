@@ -214,6 +214,11 @@ class Checkpointer:
         with write_failures(self._directory):
             self._manager.wait_until_finished()
 
+    def check(self) -> None:
+        """Raises what a save in the background has failed with, without waiting for it."""
+        if not self._manager.is_saving_in_progress():  # its check_for_errors tells nothing
+            self.wait()
+
     def close(self) -> None:
         """Waits, then stops the background threads."""
         with write_failures(self._directory):
