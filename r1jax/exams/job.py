@@ -1,5 +1,6 @@
 """A job: rows that are a function of one request, stored as they come; a killed one goes on."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -105,16 +106,18 @@ class Job(Generic[C]):
     def __init__(self, config: C, workdir: Path, request: Callable[[C], dict[str, Any]]):
         check_writable(workdir)
         self.config, self.workdir, self.request = config, workdir, request(config)
-        check_request(workdir, self.request)
+        self.notes = check_request(workdir, self.request)
+        for note in self.notes:
+            print(f"warning: {workdir}: {note}", file=sys.stderr, flush=True)
 
     def begin(self) -> None:
         """Notes the request; call it when all input is read and found good."""
-        write_request(self.workdir, self.request)
+        write_request(self.workdir, self.request, self.notes)
 
     def store(self, name: str, *, sizes: Sequence[int], title: str) -> Store:
         """Returns a file of the job's rows, to be entered."""
         return Store(self.workdir / name, sizes=sizes, title=title)
 
     def summarize(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes summary.json with these values and returns all of it."""
-        return write_run_summary(self.workdir, self.config, values)
+        """Writes summary.json with these values and the notes; returns all of it."""
+        return write_run_summary(self.workdir, self.config, {"notes": self.notes, **values})

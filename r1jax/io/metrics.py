@@ -1,7 +1,9 @@
 """Numbers of a run, one JSON object a line, and the same in TensorBoard."""
 
+import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from r1jax.config import UserError
+from r1jax.io.disk import check_there
+
+KINDS = ("metrics", "timing", "eval")
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
@@ -47,6 +52,12 @@ def _cut(path: Path, last: int) -> None:
     temporary.replace(path)
 
 
+def _digest(path: Path, size: int) -> dict[str, Any]:
+    """The size and sha256 of the first bytes of a file, as `sync` tells them."""
+    content = path.read_bytes()[:size]
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def _plain(value: Any, where: str) -> Any:
     """Returns the value in JSON's types: Python scalars, None for NaN and infinities."""
     if isinstance(value, Mapping):
@@ -77,15 +88,25 @@ class MetricsWriter:
     What metrics.jsonl and eval.jsonl hold is a function of config and seed; seconds differ from run
     to run and live in timing.jsonl. JSON has no NaN: NaN and infinities are written as null, and
     TensorBoard skips them. Every line is flushed. One process of a run writes.
+
+    Attributes:
+      lost: a line for each file that does not hold any more what it held at the checkpoint.
     """
 
-    def __init__(self, workdir: str | Path, *, resume_from: int | None):
+    def __init__(
+        self,
+        workdir: str | Path,
+        *,
+        resume_from: int | None,
+        written: Mapping[str, Mapping[str, Any]],
+    ):
         """Opens the files for appending.
 
         Args:
           workdir: directory, made if missing.
           resume_from: the update that the run goes on from: lines of later updates are cut, as the
             run will write them again. None starts anew and empties the files.
+          written: what `sync` returned at that update; {} if nothing is known of it.
 
         Raises:
           UserError: if a line that is not the last is no JSON object.
@@ -93,11 +114,18 @@ class MetricsWriter:
         directory = Path(workdir)
         directory.mkdir(parents=True, exist_ok=True)
         last = -1 if resume_from is None else resume_from
-        self._files = {}
-        for kind in ("metrics", "timing", "eval"):
+        self._files, self._written, self.lost = {}, {}, []
+        for kind in KINDS:
             path = directory / f"{kind}.jsonl"
             _cut(path, last)
-            self._files[kind] = path.open("a", encoding="utf-8")
+            file = self._files[kind] = path.open("a", encoding="utf-8")
+            self._written[kind] = hashlib.sha256(path.read_bytes())
+            if kind in written and _digest(path, written[kind]["bytes"]) != written[kind]:
+                wanted = written[kind]["bytes"]
+                self.lost.append(
+                    f"{path}: lines up to update {last} were lost or changed since its checkpoint: "
+                    f"got {os.fstat(file.fileno()).st_size:,} bytes, wanted the {wanted:,} of then"
+                )
         self._board = SummaryWriter(
             str(directory / "tensorboard"), purge_step=last + 1, flush_secs=10
         )
@@ -116,13 +144,24 @@ class MetricsWriter:
             raise UserError(f"eval of update {update}: wanted a 'split', got keys {list(values)}")
         self._append("eval", f"eval/{values['split']}", update, values)
 
+    def sync(self) -> dict[str, dict[str, Any]]:
+        """Forces the lines to disk; returns size in bytes and sha256 of each file, by kind."""
+        for file in self._files.values():
+            os.fsync(file.fileno())
+        return {
+            kind: {"bytes": os.fstat(file.fileno()).st_size, "sha256": sha.hexdigest()}
+            for (kind, file), sha in zip(self._files.items(), self._written.values(), strict=True)
+        }
+
     def _append(self, kind: str, tag: str, update: int, values: Mapping[str, Any]) -> None:
         if "update" in values:
             raise UserError(f"{kind} of update {update}: 'update' is no metric's name")
         plain = _plain(values, f"{kind} of update {update}")
         line = json.dumps({"update": update, **plain}, ensure_ascii=False, allow_nan=False)
+        check_there(self._files[kind])
         self._files[kind].write(line + "\n")
         self._files[kind].flush()
+        self._written[kind].update(line.encode() + b"\n")
         for name, value in _scalars(plain, tag):
             self._board.add_scalar(name, value, update)
 

@@ -13,17 +13,13 @@ from typing import Any
 import jax
 
 from r1jax.config import UserError, flatten
+from r1jax.io.digests import differences
 from r1jax.io.disk import write_json
 
 PACKAGES = (
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "grain",
-    "numpy",
-    "r1jax",
+    *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "r1jax"),
+    *("math-verify", "latex2sympy2_extended", "sympy"),  # verdicts rest on these
+    *("tokenizers", "sentencepiece"),
 )
 
 
@@ -99,6 +95,25 @@ def _version(package: str) -> str:
         return "not installed as a package"
 
 
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+    }
+
+
+def version_changes(before: Mapping[str, str]) -> list[str]:
+    """Returns a line that names the versions that are others now, or no line.
+
+    Args:
+      before: as `versions` returned them; {} if nothing is known of them.
+    """
+    changed = differences(before, versions()) if before else []
+    lines = "; ".join(line.replace(": checkpoint ", ": was ") for line in changed)
+    return [f"other versions than before, so results may differ: {lines}"] if changed else []
+
+
 def facts() -> dict[str, Any]:
     """Returns the devices and versions a result depends on; nothing that names the machine."""
     devices = jax.devices()
@@ -109,10 +124,7 @@ def facts() -> dict[str, Any]:
         "process_count": jax.process_count(),
         "machine": platform.machine(),
         "cpu_count": os.cpu_count(),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: _version(package) for package in PACKAGES},
-        },
+        "versions": versions(),
     }
 
 

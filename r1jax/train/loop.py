@@ -15,7 +15,7 @@ from r1jax.config import UserError, flatten
 from r1jax.io.lock import held
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
-from r1jax.io.summary import write_run_summary
+from r1jax.io.summary import version_changes, versions, write_run_summary
 from r1jax.train.checkpoints import Checkpointer, Restored, digest
 from r1jax.train.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Tree
@@ -103,6 +103,8 @@ class Run:
     def resume(self, like: TrainState, *, fixed: Mapping[str, Any]) -> Restored | None:
         """Restores the newest whole checkpoint, cuts the metrics to it, and starts the display.
 
+        Metrics that were lost and other versions of packages are warned of, and noted for good.
+
         Args:
           like: a state of the same shapes.
           fixed: facts that may not change between a checkpoint and the run that takes it up; every
@@ -115,14 +117,18 @@ class Run:
         self.fixed = dict(fixed)
         if restored:
             check_unchanged(fixed, restored.meta)
-        self._saved_at = restored.step if restored else None
+        self._saved_at, meta = (restored.step, restored.meta) if restored else (None, {})
         if restored:
             self.updates = restored.step
             self.skipped_in_a_row = int(restored.state.skipped_in_a_row)
-            self.phases, self.tokens = dict(restored.meta["phases"]), dict(restored.meta["tokens"])
+            self.phases, self.tokens = dict(meta["phases"]), dict(meta["tokens"])
         self.metrics = self._stack.enter_context(
-            MetricsWriter(self.workdir, resume_from=self._saved_at)
+            MetricsWriter(self.workdir, resume_from=self._saved_at, written=meta.get("written", {}))
         )
+        notes = [*self.metrics.lost, *version_changes(meta.get("versions", {}))]
+        for note in notes:
+            self.warn(note)
+        self.notes = [*meta.get("notes", []), *(f"update {self.updates}: {n}" for n in notes)]
         rows = read_jsonl(self.workdir / "eval.jsonl")
         self._evaluated = {(row["update"], row["split"]) for row in rows}
         self.progress = self._stack.enter_context(
@@ -238,6 +244,7 @@ class Run:
             return
         self.flush()
         meta = {**self.fixed, "phases": self.phases, "tokens": self.tokens}
+        meta |= {"written": self.metrics.sync(), "versions": versions(), "notes": self.notes}
         with self.phase("checkpoint"):
             self.checkpoints.save(self.updates, state, extra, meta, score)
         self._saved_at = self.updates
@@ -252,8 +259,10 @@ class Run:
         """Saves when it is time, or when a signal asks to stop.
 
         Raises:
+          OSError: if the save before has failed meanwhile.
           Stopped: after saving, if a signal came.
         """
+        self.checkpoints.check()
         due = self.updates % self.every == 0 or self.updates == self.total
         if due or self._asked:
             self.save(state, extra=extra, score=score)
@@ -278,6 +287,7 @@ class Run:
             "seconds": {**self.phases, "this_process": time.monotonic() - self.started},
             "tokens": self.tokens,
             "tokens_per_second": speeds,
+            "notes": self.notes,
             **more,
         }
         return write_run_summary(self.workdir, self.config, values)

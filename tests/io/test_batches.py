@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from r1jax.config import UserError
+from r1jax.io import summary
 from r1jax.io.batches import RowFile, check_request, write_request
 
 
@@ -29,8 +31,31 @@ def test_a_kill_leaves_no_trace_in_the_file(cut, tmp_path):
 
 def test_rows_of_another_request_are_not_mixed_in(tmp_path):
     request = {"seed": 0, "ks": (1, 2)}
-    check_request(tmp_path, request)
-    write_request(tmp_path, request)
-    check_request(tmp_path, {"seed": 0, "ks": [1, 2]})
+    assert check_request(tmp_path, request) == []
+    write_request(tmp_path, request, [])
+    assert check_request(tmp_path, {"seed": 0, "ks": [1, 2]}) == []
     with pytest.raises(ValueError, match=r"rows of another request: \['more', 'seed'\] differ"):
         check_request(tmp_path, {"seed": 1, "ks": (1, 2), "more": 1})
+
+
+def test_rows_of_other_versions_are_told_for_good(tmp_path, monkeypatch):
+    write_request(tmp_path, {"seed": 0}, [])
+    monkeypatch.setattr(summary, "_version", lambda package: "0.1")
+    notes = check_request(tmp_path, {"seed": 0})
+    assert len(notes) == 1 and "math-verify: was '" in notes[0] and "now '0.1'" in notes[0]
+    write_request(tmp_path, {"seed": 0}, notes)
+    assert check_request(tmp_path, {"seed": 0}) == notes
+
+
+def test_a_request_that_is_no_object_is_named(tmp_path):
+    (tmp_path / "request.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"request\.json: got list, wanted an object"):
+        check_request(tmp_path, {"seed": 0})
+
+
+def test_a_removed_file_of_rows_is_told_at_the_next_batch(tmp_path):
+    with RowFile(tmp_path / "rows.jsonl", sizes=[1, 1]) as file:
+        file.write([{"row": 0}])
+        (tmp_path / "rows.jsonl").unlink()
+        with pytest.raises(OSError, match="removed or replaced"):
+            file.write([{"row": 1}])

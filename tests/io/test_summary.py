@@ -49,7 +49,18 @@ def test_facts_name_device_and_versions_but_not_the_machine():
     got = facts()
     assert got["platform"] == "cpu" and got["device_count"] >= 1
     assert set(got["versions"]) == {
-        *("python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "r1jax")
+        *(
+            "python",
+            "jax",
+            "jaxlib",
+            "flax",
+            "optax",
+            "orbax-checkpoint",
+            "grain",
+            "numpy",
+            "r1jax",
+        ),
+        *("math-verify", "latex2sympy2_extended", "sympy", "tokenizers", "sentencepiece"),
     }
     assert got["versions"]["python"] == platform.python_version()
     assert platform.node() not in json.dumps(got)

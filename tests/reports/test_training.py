@@ -26,7 +26,7 @@ SAMPLE = {"prompt": "一加二?", "completion": "```\n3\n```", "score": 1.0, "re
 
 
 def small_run(workdir: Path) -> None:
-    with MetricsWriter(workdir, resume_from=None) as writer:
+    with MetricsWriter(workdir, resume_from=None, written={}) as writer:
         for update in (1, 2, 3):
             writer.write(
                 update, {"reward": update / 3, "loss": 4 - update, "length_wrong": float("nan")}

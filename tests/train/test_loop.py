@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import os
+import resource
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from r1jax.io import summary
 from r1jax.io.digests import digest
 from r1jax.io.metrics import read_jsonl
 from r1jax.train.loop import Run, Stopped, means
@@ -227,6 +229,56 @@ def test_resuming_cuts_what_a_dead_run_wrote_after_its_save(tmp_path, capsys):
     assert "resumed from update 4" in capsys.readouterr().out
 
 
+def test_a_failed_save_stops_the_run_before_the_next_one(tmp_path):
+    """No disk is full here, but no file may grow past a limit, which fails in the same place."""
+    large = state(1.0)
+    noise = np.random.default_rng(0).random(1 << 18, np.float32)
+    large = large._replace(weights=large.weights._replace(params={"w": jnp.asarray(noise)}))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run = open_run(tmp_path, total=2000)
+    run.every = 1000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, before[1]))
+    try:
+        with pytest.raises(OSError, match="the save failed"), run:
+            run.resume(state(0), fixed={})
+            train(run, 1)
+            run.save(large, extra={}, score=None)
+            while run.updates < 900:
+                train(run, run.updates + 1)
+                time.sleep(0.02)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 1 < run.updates < 900
+
+
+def resumed(workdir, until: int) -> list[str]:
+    """The notes in the summary of a run that is taken up and goes on."""
+    with open_run(workdir) as run:
+        run.resume(state(0), fixed={})
+        train(run, until)
+        return run.summarize(state(1.0).weights, {})["notes"]
+
+
+def test_lost_metrics_are_warned_of_and_noted_for_good(tmp_path, capsys):
+    assert resumed(tmp_path, 4) == []
+    (tmp_path / "metrics.jsonl").unlink()
+    (note,) = resumed(tmp_path, 8)
+    assert note.startswith(
+        f"update 4: {tmp_path / 'metrics.jsonl'}: lines up to update 4 were lost"
+    )
+    assert f"warning: {tmp_path / 'metrics.jsonl'}" in capsys.readouterr().err
+    assert resumed(tmp_path, 8) == [note]
+
+
+def test_other_versions_are_warned_of_and_noted_for_good(tmp_path, capsys, monkeypatch):
+    resumed(tmp_path, 4)
+    monkeypatch.setattr(summary, "_version", lambda package: "0.1")
+    (note,) = resumed(tmp_path, 8)
+    assert note.startswith("update 4: other versions than before") and "sympy: was '" in note
+    assert "warning: other versions than before" in capsys.readouterr().err
+    assert resumed(tmp_path, 8) == [note]
+
+
 def test_an_evaluation_is_not_written_again_after_resuming(tmp_path):
     for _ in range(3):
         with open_run(tmp_path, total=4) as run:
@@ -271,13 +323,13 @@ def test_the_summary_names_weights_config_and_machine(tmp_path):
         run.resume(state(0), fixed={})
         train(run, 4)
         returned = run.summarize(state(4.0).weights, {"more": 1})
-    summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary == returned
-    assert summary["weights_sha256"] == digest(state(4.0).weights)
-    assert summary["config"]["checkpoint.every_updates"] == 4 and summary["more"] == 1
-    assert summary["seed"] == 7 and summary["steps"] == 4 and summary["pipeline"] == "test"
-    assert summary["tokens_per_second"] == {"update": 40 / summary["seconds"]["update"]}
-    assert summary["seconds"]["this_process"] >= summary["seconds"]["update"]
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert written == returned
+    assert written["weights_sha256"] == digest(state(4.0).weights)
+    assert written["config"]["checkpoint.every_updates"] == 4 and written["more"] == 1
+    assert written["seed"] == 7 and written["steps"] == 4 and written["pipeline"] == "test"
+    assert written["tokens_per_second"] == {"update": 40 / written["seconds"]["update"]}
+    assert written["seconds"]["this_process"] >= written["seconds"]["update"]
 
 
 def test_a_workdir_that_is_a_file_is_refused_at_once(tmp_path):
