@@ -14,7 +14,7 @@ import jax
 from jax.sharding import Mesh
 
 from r1jax.config import UserError
-from r1jax.exams.reward_scorer import RewardScorer, quietly
+from r1jax.exams.reward_scorer import RewardScorer
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import Completion
 
@@ -65,11 +65,10 @@ class Preference:
         values: list[float | None] = [None] * len(completions)
         if not own:
             return values
-        judged = [completions[i] for i in own]
         texts = self.score.encoded(
-            [c.question.question for c in judged],
-            [c.text for c in judged],
-            [c.opened for c in judged],
+            [completions[i].question.question for i in own],
+            [completions[i].text for i in own],
+            [completions[i].opened for i in own],
         )
         # bytes that are no text are longer when read back: such a reply cannot be judged
         longest = max(self.config.buckets)
@@ -77,7 +76,7 @@ class Preference:
         for i in own:
             values[i] = math.nan
         short = [ids for ids in texts if len(ids) <= longest]
-        scores = self.score.ids(self.score.weights, short, tell=quietly)
+        scores = self.score.ids(self.score.weights, short, tell=lambda _: None)
         for i, score in zip(fits, scores, strict=True):
             raw = self.config.scale == "raw"
             values[i] = score if raw else 0.5 * (1 + math.tanh(score / 2))  # the sigmoid, stable

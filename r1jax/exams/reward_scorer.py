@@ -39,10 +39,6 @@ def padded(texts: Sequence[list[int]], width: int, pad_id: int) -> tuple[np.ndar
     return tokens, np.array([len(ids) for ids in texts], np.int32)
 
 
-def quietly(scored: int) -> None:
-    """For `IdScorer`'s `tell`, where nobody waits."""
-
-
 class IdScorer:
     """Scores token ids; one program a bucket.
 
@@ -52,9 +48,6 @@ class IdScorer:
       batch: texts at a time; a short last batch is filled up.
       pad_id: any id.
       mesh: where the weights lie.
-
-    Attributes:
-      n_compiled: programs so far.
     """
 
     def __init__(
@@ -67,13 +60,7 @@ class IdScorer:
         mesh: Mesh | None,
     ):
         self.buckets, self.batch, self.pad_id, self.mesh = buckets, batch, pad_id, mesh
-        self.n_compiled = 0
-
-        def counted(*arrays):
-            self.n_compiled += 1  # Python comes here only when jit traces a new program
-            return reward.score(*arrays, model=model)
-
-        self._score = jax.jit(counted)
+        self._score = jax.jit(partial(reward.score, model=model))
 
     def __call__(
         self,
@@ -177,7 +164,7 @@ def open_reward_model(
 
 
 class RewardScorer:
-    """Scores replies as a reward model on disk does.
+    """A reward model on disk, opened to score replies.
 
     Args:
       directory: of `save_reward_model`.
@@ -204,26 +191,16 @@ class RewardScorer:
             model=model, buckets=buckets, batch=batch, pad_id=self.tokenizer.pad_id, mesh=mesh
         )
 
-    def __call__(
-        self, questions: Sequence[str], replies: Sequence[str], opened: Sequence[bool]
-    ) -> list[float]:
-        """Returns the score of each reply to its question, a logit.
-
-        Args:
-          questions: as they were put, without template.
-          replies: as they were sampled, thoughts included.
-          opened: whether the prompt ended in <think>, which then counts as written.
-
-        Raises:
-          UserError: if a text fits no bucket; says which.
-        """
-        encoded = self.encoded(questions, replies, opened)
-        return self.ids(self.weights, encoded, tell=quietly)
-
     def encoded(
         self, questions: Sequence[str], replies: Sequence[str], opened: Sequence[bool]
     ) -> list[list[int]]:
-        """Returns what is scored of each, as ids."""
+        """Returns the ids to score of each reply to its question.
+
+        Args:
+          questions: without template.
+          replies: as they were sampled, thoughts included.
+          opened: whether the prompt ended in <think>, which then counts as written.
+        """
         texts = []
         for question, reply, is_open in zip(questions, replies, opened, strict=True):
             text = preferences.seen(whole(reply, opened=is_open), self.about["sees"])

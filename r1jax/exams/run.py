@@ -71,7 +71,8 @@ class Exam:
         """Seconds spent so far, by what they were spent on."""
         return {"sample": self.asker.seconds, **self.judging}
 
-    def asked(self, unit: int) -> list[Problem]:
+    def unit_questions(self, unit: int) -> list[Problem]:
+        """Returns the questions of a unit."""
         start = unit // self.blocks * self.config.batch
         return self.questions[start : start + self.config.batch]
 
@@ -79,11 +80,11 @@ class Exam:
         """Rows of each unit."""
         batches = -(-len(self.questions) // self.config.batch)
         at_once = self.config.samples_at_once
-        return [len(self.asked(unit)) * at_once for unit in range(batches * self.blocks)]
+        return [len(self.unit_questions(unit)) * at_once for unit in range(batches * self.blocks)]
 
     def draw(self, unit: int, beside: ThreadPoolExecutor) -> Future[Answered]:
         """Samples a unit and leaves its judging to a thread."""
-        c, questions = self.config, self.asked(unit)
+        c, questions = self.config, self.unit_questions(unit)
         prompts = [self.examiner.prompt(question).ids for question in questions]
         rollout = self.asker.draw(prompts, self.stream, unit)
         return beside.submit(

@@ -245,12 +245,12 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
             training.after_update(state, extra={}, score=score)
         training.flush()
         made_by = {"command": command(), "config": dataclasses.asdict(config)}
-        made = {"model": model, "tokenizer": tokenizer, "made_by": made_by}
-        save_model(workdir / "model", state.weights, **made)
+        parts = {"model": model, "tokenizer": tokenizer, "made_by": made_by}
+        save_model(workdir / "model", state.weights, **parts)
         plot_pretrain(workdir, workdir / "report.png")
         final = _held_out(measure, state, held_out, config.batch, mesh)
-        more = {"held_out": final, "parameters": forward.count_params(model)}
-        training.summarize(state.weights, more)
+        values = {"held_out": final, "parameters": forward.count_params(model)}
+        training.summarize(state.weights, values)
         print(f"base model in {workdir / 'model'}, held-out loss {final['loss']:.4f}", flush=True)
 
 

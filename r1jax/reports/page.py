@@ -50,9 +50,9 @@ def answer(row: Mapping[str, Any], *, question: str, value: str) -> list[str]:
       question: what was asked, in full.
       value: words on the answer's value, such as "value 1, ", or "".
     """
-    given = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
+    reply = "no answer" if row["answer"] is None else f"answer {plain(row['answer'])}"
     judged = (
-        f"{plain(row['id'])}, sample {row['sample']}: {given}, gold {plain(row['gold'])}, {value}"
+        f"{plain(row['id'])}, sample {row['sample']}: {reply}, gold {plain(row['gold'])}, {value}"
         f"{row['tokens']:,} tokens. {plain(row['reason'])}"
     )
     return [judged, fenced(question), fenced(row["completion"])]

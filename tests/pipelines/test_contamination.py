@@ -38,12 +38,12 @@ def make(tmp_path):
     return of
 
 
-def asked(split, index: int) -> str:
+def question_of(split, index: int) -> str:
     return WorldSource(split, size=10, seed=0, search_share=0.25)[index].question
 
 
 def test_clean_files_are_counted(make, tmp_path):
-    rows = [conversation(asked("train", i)) for i in range(3)]
+    rows = [conversation(question_of("train", i)) for i in range(3)]
     contamination.run(make(rows, [{"question": "color of grass?"}]), tmp_path / "run")
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["questions"] == {"rows": 3, "pairs": 1, "rl": 1}
@@ -52,7 +52,7 @@ def test_clean_files_are_counted(make, tmp_path):
 
 @pytest.mark.parametrize("place", ["rows", "pairs"])
 def test_spaces_and_case_hide_no_planted_question(make, tmp_path, place):
-    planted = asked("test", 7).upper().replace(" ", "  ")
+    planted = question_of("test", 7).upper().replace(" ", "  ")
     rows, pairs = [conversation("hi"), conversation("ho")], [{"question": "hu"}]
     if place == "rows":
         rows[1] = conversation(planted)
@@ -66,7 +66,7 @@ def test_spaces_and_case_hide_no_planted_question(make, tmp_path, place):
 
 
 def test_a_planted_question_is_found_in_tasks_and_dialogues(make, tmp_path):
-    planted = asked("test", 3)
+    planted = question_of("test", 3)
     config = make([conversation("hi")] * 2, [{"question": "ho"}])
     for turn, before in enumerate(("", "\n\nHuman: hi\n\nAssistant: ho")):
         chat = f"{before}\n\nHuman: {planted}\n\nAssistant: "
@@ -107,7 +107,7 @@ def test_an_exam_of_more_questions_than_there_are_is_refused(make, tmp_path):
 def test_options_that_two_questions_share_are_no_meeting(tmp_path):
     options = ["True, True", "False, False", "True, False", "False, True"]
 
-    def asked(name: str, question: str) -> dict:
+    def source_of(name: str, question: str) -> dict:
         row = {"question": question, "options": options, "answer": "A"}
         path = write(tmp_path / name / "q.jsonl", [row])
         return data.rows(path, options="options", kind="choice")
@@ -118,7 +118,7 @@ def test_options_that_two_questions_share_are_no_meeting(tmp_path):
 
     def looked(question: str, place: str) -> None:
         rows = write(tmp_path / "sft" / "0.jsonl", [conversation(f"{question}\n{words}")])
-        rl, there = (asked(name, text) for name, text in (("rl", question), ("exam", exam)))
+        rl, there = (source_of(name, text) for name, text in (("rl", question), ("exam", exam)))
         source = data.files(train=there, test=there)
         exams = dict(general=dict(source=source, split="test", first=1))
         values = dict(

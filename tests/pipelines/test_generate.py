@@ -55,7 +55,7 @@ def test_completions_beyond_the_window_are_announced(nano_base, tmp_path, capsys
     shutil.copytree(nano_base, tmp_path / "model")
     path = tmp_path / "model" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 69}))
-    asked(tmp_path / "model", tmp_path / "run", ROWS[:1])
+    answers(tmp_path / "model", tmp_path / "run", ROWS[:1])
     wanted = "max_position_embeddings is 69, but prompt_buckets and max_new_tokens make up to 70"
     assert capsys.readouterr().err.count(wanted) == 1
 

@@ -124,7 +124,11 @@ def test_the_scorer_gives_the_held_out_scores_back(finished):
     want = [score for row in held_out for score in row["scores"]]
     questions = [row["question"] for row in held_out for _ in row["replies"]]
     replies = [reply for row in held_out for reply in row["replies"]]
-    scorer = RewardScorer(str(workdir / "model"), HOW, None, (24, 32), 8)
+    model = RewardScorer(str(workdir / "model"), HOW, None, (24, 32), 8)
+
+    def scorer(*texts):
+        return model.ids(model.weights, model.encoded(*texts), tell=lambda _: None)
+
     got = scorer(questions, replies, [False] * len(replies))
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
     alone = scorer(questions[5:6], replies[5:6], [False])

@@ -55,8 +55,8 @@ def read_args(given: Mapping[str, Any], beside: Mapping[str, Any] | None) -> Har
     Raises:
       UserError: on what is unknown, missing or of the wrong type, such as batch_size "auto".
     """
-    said = {k: v for k, v in (beside or {}).items() if v is not None and k != "device"}
-    values = {**DEFAULTS, **given, **said}
+    flags = {k: v for k, v in (beside or {}).items() if v is not None and k != "device"}
+    values = {**DEFAULTS, **given, **flags}
     if isinstance(values["batch_size"], str) and values["batch_size"].isdigit():
         values["batch_size"] = int(values["batch_size"])
     if isinstance(values["buckets"], int | str):

@@ -88,7 +88,7 @@ def _all_steps(
 
 def _training_row(candidate: Candidate, config: ColdStartConfig, model: str | None) -> dict:
     row = candidate.row
-    made = {"domain": row["domain"]} if "domain" in row else {}
+    domain = {"domain": row["domain"]} if "domain" in row else {}
     return {
         "id": f"{candidate.source}/{row['id']}#{row['sample']}",
         "source": candidate.source,
@@ -100,7 +100,7 @@ def _training_row(candidate: Candidate, config: ColdStartConfig, model: str | No
             "input": candidate.source,
             "question": row["id"],
             "sample": row["sample"],
-            **made,
+            **domain,
             "rewriter": config.rewriter.kind,
             "rewriter_fingerprint": model,
             "seed": config.seed,

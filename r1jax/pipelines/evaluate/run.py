@@ -159,13 +159,13 @@ def _facts(config: EvaluateConfig, exam: Exam, summary: dict[str, Any]) -> dict[
 
 def _say(config: EvaluateConfig, results: dict[str, Any], comparison: Any) -> None:
     one, rates = results["pass_at_1"], results["rates"]
-    more = "".join(
+    others = "".join(
         f", {name}@{k} {row['mean']:.3f}"
         for name, table in (("pass", results["pass_at"]), ("cons", results["cons_at"]))
         for k, row in table.items()
         if k != "1" and row["mean"] is not None
     )
     shares = ", ".join(f"{name} {value:.3f}" for name, value in rates.items())
-    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{more}; {shares}")
+    print(f"{config.name}, {results['questions']} questions: pass@1 {span(one)}{others}; {shares}")
     if comparison:
         print(f"against {comparison['against']}: {comparison['difference']:+.3f}", flush=True)

@@ -73,8 +73,8 @@ class Speaker:
         yield from splitter.finish()
         split = split_completion(self.tokenizer.decode(ids), opened=prompt.opens_thought)
         if self.style.template == CHAT:
-            said = {"role": "assistant", "content": split.answer or ""}
-            self.messages += [self.style.asked(question), said]
+            reply = {"role": "assistant", "content": split.answer or ""}
+            self.messages += [self.style.asked(question), reply]
 
 
 def _questions(console: Console) -> Iterator[str]:

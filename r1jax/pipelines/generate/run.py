@@ -84,25 +84,25 @@ def _is_turn(turn: Any) -> bool:
 
 
 def _prompt(row: dict[str, Any], tokenizer: Tokenizer, style: PromptConfig) -> Prompt:
-    given = [way for way in WAYS if way in row]
-    if len(given) != 1:
-        raise UserError(f"wanted exactly one of {list(WAYS)}, got {given} in {sorted(row)}")
-    value = row[given[0]]
-    if given[0] == "question" and isinstance(value, str):
+    ways = [way for way in WAYS if way in row]
+    if len(ways) != 1:
+        raise UserError(f"wanted exactly one of {list(WAYS)}, got {ways} in {sorted(row)}")
+    value = row[ways[0]]
+    if ways[0] == "question" and isinstance(value, str):
         return templates.prompt(tokenizer, style, value)
-    if given[0] == "messages" and isinstance(value, list):
+    if ways[0] == "messages" and isinstance(value, list):
         strange = [turn for turn in value if not _is_turn(turn)]
         if not strange:
             return templates.conversation(tokenizer, value)
         raise UserError(f"messages: {strange[0]!r:.60}, wanted texts for {list(TURN)}")
-    if given[0] == "prompt" and isinstance(value, str):
+    if ways[0] == "prompt" and isinstance(value, str):
         return templates.verbatim(tokenizer, value)
-    if given[0] == "prompt_ids" and isinstance(value, list):
+    if ways[0] == "prompt_ids" and isinstance(value, list):
         strange = [i for i in value if type(i) is not int or not 0 <= i < tokenizer.size]
         if not strange:
             return Prompt(tokenizer.decode(value), value)
         raise UserError(f"prompt_ids {strange[:3]} are no ids below {tokenizer.size}")
-    raise UserError(f"{given[0]} is {type(value).__name__}")
+    raise UserError(f"{ways[0]} is {type(value).__name__}")
 
 
 def read_prompts(path: str, asker: Asker) -> list[tuple[dict[str, Any], Prompt]]:

@@ -78,7 +78,7 @@ class KnowingJudge:
         return Judgement(swapped, verdict, "")
 
 
-class AskedJudge:
+class AskingJudge:
     """A judge that asks a model."""
 
     def __init__(self, asker: Asker, *, judgements: int):

@@ -21,7 +21,7 @@ from r1jax.exams.asking import AskConfig, ask_config, open_asker
 from r1jax.exams.job import Job, batches_of, model_fingerprint
 from r1jax.io.disk import write_jsonl
 from r1jax.pipelines.preference.judges import (
-    AskedJudge,
+    AskingJudge,
     Judge,
     KnowingJudge,
     ModelJudge,
@@ -79,10 +79,10 @@ class PreferenceConfig:
                 f"least_verdicts {self.least_verdicts}: wanted 1 to judgements {self.judgements}; "
                 f"margin {self.margin}: wanted 0 to below 2"
             )
-        given = [name for name in ("rules", "model") if getattr(self, name) is not None]
-        if len(given) != (self.task == "pairs"):
+        judges = [name for name in ("rules", "model") if getattr(self, name) is not None]
+        if len(judges) != (self.task == "pairs"):
             wanted = "exactly one of rules, model" if self.task == "pairs" else "neither judge"
-            raise UserError(f"task {self.task!r} wants {wanted}, got {given}")
+            raise UserError(f"task {self.task!r} wants {wanted}, got {judges}")
         if self.model is not None:
             _ = self.ask(self.model)
 
@@ -94,7 +94,7 @@ class PreferenceConfig:
 
 def _judged(pair: CandidatePair, judgements: list[Judgement], *, truth: bool) -> dict[str, Any]:
     """A row of judgements.jsonl."""
-    known = [j.delta for j in judgements if j.delta is not None]
+    deltas = [j.delta for j in judgements if j.delta is not None]
     row = {
         "id": pair.id,
         "question_id": pair.one.id,
@@ -106,8 +106,8 @@ def _judged(pair: CandidatePair, judgements: list[Judgement], *, truth: bool) ->
         "swapped": [j.swapped for j in judgements],
         "verdicts": [j.verdict for j in judgements],
         "said": [j.said for j in judgements],
-        "read": len(known),
-        "delta": sum(known) / len(known) if known else None,
+        "read": len(deltas),
+        "delta": sum(deltas) / len(deltas) if deltas else None,
     }
     return {**row, "truths": list(truths(pair))} if truth else row
 
@@ -211,7 +211,7 @@ def _ask(job: Job[PreferenceConfig], candidates: list[CandidatePair]) -> None:
         judge: Judge
         if config.model is not None:
             asker = open_asker(config.ask(config.model), mesh)
-            judge = AskedJudge(asker, judgements=config.judgements)
+            judge = AskingJudge(asker, judgements=config.judgements)
             judge.check(candidates)
         else:
             assert config.rules is not None
