@@ -132,7 +132,7 @@ def save_reward_model(
 
 def _about(path: Path) -> tuple[dict[str, Any], PromptConfig]:
     try:
-        about = json.loads(path.read_text())
+        about = json.loads(path.read_text(encoding="utf-8"))
         prompt, sees = about["prompt"], about["sees"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not what a reward model has there: {error!r}") from error

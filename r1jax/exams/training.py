@@ -120,13 +120,15 @@ class TrainingExam:
             if count:
                 shown += self.ask(weights, run, split, count, cap=cap)[1]
         path = run.workdir / f"samples_{when}.json"
-        path.write_text(json.dumps(shown, ensure_ascii=False, indent=1))
+        path.write_text(json.dumps(shown, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def read_samples(workdir: Path) -> tuple[list[Sample], list[Sample]]:
     """Returns the samples that were kept before and after a run's training; none without exam."""
     paths = [workdir / f"samples_{when}.json" for when in ("before", "after")]
-    before, after = [json.loads(p.read_text()) if p.exists() else [] for p in paths]
+    before, after = [
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else [] for path in paths
+    ]
     return before, after
 
 

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +62,15 @@ def test_a_removed_file_of_rows_is_told_at_the_next_batch(tmp_path):
         (tmp_path / "rows.jsonl").unlink()
         with pytest.raises(OSError, match="removed or replaced"):
             file.write([{"row": 1}])
+
+
+def test_a_request_is_read_alike_in_every_locale(tmp_path):
+    script = """
+import sys
+from r1jax.io.batches import check_request, write_request
+write_request(sys.argv[1], {"prompt": "\\u6c49"}, [])
+check_request(sys.argv[1], {"prompt": "\\u6c49"})
+"""
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(command, check=True, env=os.environ | ascii_locale)

@@ -64,7 +64,7 @@ def _other_results(config: EvaluateConfig, digests: dict[str, str]) -> dict[str,
         return None
     path = Path(config.compare) / "results.json"
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
         others = results["question_sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"compare: {path} holds no results of an exam: {error!r}") from error

@@ -195,7 +195,8 @@ def aggregate(workdirs: Sequence[str | Path], *, level: float) -> dict[str, Any]
       UserError: if there is no run, two have one seed, or their models, their claims or the levels
         of their intervals differ.
     """
-    runs = [json.loads((Path(path) / "results.json").read_text()) for path in workdirs]
+    paths = [Path(workdir) / "results.json" for workdir in workdirs]
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if not runs:
         raise UserError("aggregate: got no run, wanted at least one")
     seeds = [run["seed"] for run in runs]
