@@ -1,3 +1,4 @@
+import math
 from itertools import combinations
 
 import numpy as np
@@ -6,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from r1jax.exams.statistics import compare, consensus, mean_interval, pass_at_k, sign_flip_p, winner
+from r1jax.exams.statistics import (
+    compare,
+    consensus,
+    mean_and_ends,
+    mean_interval,
+    pass_at_k,
+    sign_flip_p,
+    winner,
+)
 from r1jax.rewards.answers import maths
 
 
@@ -344,3 +353,15 @@ def test_no_draws_and_no_level_are_refused():
         compare(a, a, **(OPTIONS | {"draws": 0}))
     with pytest.raises(ValueError, match="level 1"):
         compare(a, a, **(OPTIONS | {"level": 1.0}))
+
+
+def test_ends_that_nothing_tells_are_none():
+    def ends(means, bounds=(0.0, 1.0)):
+        score = mean_and_ends(means, level=0.95, bounds=bounds)
+        return score["mean"], score["low"] is not None, score["high"] is not None
+
+    nowhere = (-math.inf, math.inf)
+    assert ends([]) == (None, False, False) and ends([0.5]) == (0.5, False, False)
+    assert ends([0.5, 0.5]) == (0.5, True, True)
+    assert ends([3.0, 3.0], nowhere) == (3.0, False, False)
+    assert ends([3.0, 5.0], nowhere) == (4.0, True, True)
