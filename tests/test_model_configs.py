@@ -4,6 +4,7 @@ import pytest
 
 from configs.models import deepseek, dense
 from r1jax import config as configs
+from r1jax.config import UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 
@@ -49,3 +50,24 @@ def test_unknown_names_are_refused():
         dense.get_model("qwen9")
     with pytest.raises(ValueError, match="wanted one of"):
         deepseek.get_model("v9")
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "size"),
+    [
+        ("d_model", "", -1),
+        ("d_model", "", 0),
+        ("mlp_dim", "", -1),
+        ("n_heads", "attention", 0),
+        ("n_kv_heads", "attention", -1),
+        ("v_dim", "attention", -1),
+        ("n_groups", "moe", 0),
+        ("hidden_dim", "moe", 0),
+        ("experts_per_token", "moe", -1),
+    ],
+)
+def test_a_size_that_no_network_has_is_named(name, group, size):
+    values = deepseek.get_model("tiny_a").to_dict()
+    (values[group] if group else values)[name] = size
+    with pytest.raises(UserError, match=rf"{name}\D* {size}\b"):
+        configs.build(ModelConfig, values)

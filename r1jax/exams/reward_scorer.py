@@ -134,7 +134,7 @@ def _about(path: Path) -> tuple[dict[str, Any], PromptConfig]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         prompt, sees = about["prompt"], about["sees"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not what a reward model has there: {error!r}") from error
     if sees not in ("summary", "all"):
         raise UserError(f"{path}: sees: got {sees!r}, wanted 'summary' or 'all'")

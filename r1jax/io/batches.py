@@ -26,7 +26,7 @@ def check_request(workdir: str | Path, request: Mapping[str, Any]) -> list[str]:
         return []
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: {error}; take a new --workdir") from error
     if not isinstance(before, dict):
         raise UserError(f"{path}: got {type(before).__name__}, wanted an object")

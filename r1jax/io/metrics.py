@@ -35,7 +35,7 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
             return
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}:{number}: no JSON: {error}") from error
         if not isinstance(row, dict) or not isinstance(row.get("update"), int):
             raise UserError(f"{path}:{number}: got {row!r}, wanted an object with an 'update'")

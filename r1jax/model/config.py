@@ -3,7 +3,11 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import UserError, flatten
+
+AT_LEAST_1 = {"vocab_size", "n_tokens", "d_model", "n_layers", "attention.n_heads"} | {
+    f"moe.{name}" for name in ("n_experts", "experts_per_token", "hidden_dim")
+}  # other sizes may be 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Gqa:
     qk_norm: bool
 
     def __post_init__(self):
-        if self.n_heads % self.n_kv_heads:
+        if self.n_kv_heads < 1 or self.n_heads % self.n_kv_heads:
             raise UserError(
                 f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}"
             )
@@ -139,7 +143,7 @@ class MoeConfig:
     block_size: int
 
     def __post_init__(self):
-        if self.n_experts % self.n_groups:
+        if self.n_groups < 1 or self.n_experts % self.n_groups:
             raise UserError(
                 f"n_experts {self.n_experts} is no multiple of n_groups {self.n_groups}"
             )
@@ -200,6 +204,9 @@ class ModelConfig:
     moe: MoeConfig | None
 
     def __post_init__(self):
+        sizes = {k: v for k, v in flatten(self).items() if isinstance(v, int)}
+        if small := {k: v for k, v in sizes.items() if v < (k in AT_LEAST_1)}:
+            raise UserError(f"{small}: too small")
         if not 0 <= self.n_dense_layers <= self.n_layers:
             raise UserError(
                 f"n_dense_layers {self.n_dense_layers} is not within n_layers {self.n_layers}"

@@ -103,8 +103,6 @@ class Run:
     def resume(self, like: TrainState, *, fixed: Mapping[str, Any]) -> Restored | None:
         """Restores the newest whole checkpoint, cuts the metrics to it, and starts the display.
 
-        Metrics that were lost and other versions of packages are warned of, and noted for good.
-
         Args:
           like: a state of the same shapes.
           fixed: facts that may not change between a checkpoint and the run that takes it up; every

@@ -39,7 +39,10 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         try:
             for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
-        except (pa.ArrowException, ValueError) as error:  # or a cell that is no Python object
+        except (pa.ArrowException, ValueError, OSError) as error:
+            # a broken page is an OSError without a number, a cell may be no Python object
+            if getattr(error, "errno", None):
+                raise
             raise UserError(f"{path}: no readable Parquet file: {error}") from error
 
 
@@ -50,7 +53,9 @@ def _arrow(path: Path) -> Iterator[dict[str, Any]]:
             for batch in pa.ipc.open_stream(file):
                 for start in range(0, batch.num_rows, _BATCH):
                     yield from batch.slice(start, _BATCH).to_pylist()
-        except (pa.ArrowException, ValueError) as error:
+        except (pa.ArrowException, ValueError, OSError) as error:
+            if getattr(error, "errno", None):
+                raise
             raise UserError(f"{path}: no readable Arrow stream: {error}") from error
 
 
@@ -78,7 +83,7 @@ def _document(path: Path, key: str) -> dict[str, Any]:
     """A JSON file of `save_to_disk`, which must have a key."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: no JSON: {error}") from error
     if not isinstance(document, dict) or key not in document:
         raise UserError(f"{path}: wanted an object with the key {key!r}")
@@ -88,12 +93,20 @@ def _document(path: Path, key: str) -> dict[str, Any]:
 def _hugging_face(path: Path) -> list[Path]:
     if (path / "dataset_dict.json").exists():
         splits = _document(path / "dataset_dict.json", "splits")["splits"]
-        raise UserError(f"{path}: name one of its splits {sorted(splits)}: {path}/SPLIT")
+        names = sorted(map(str, splits)) if isinstance(splits, list) else splits
+        raise UserError(f"{path}: name one of its splits {names}: {path}/SPLIT")
     if (path / "state.json").exists():
         state = _document(path / "state.json", "_data_files")
         if state.get("_indices_data_files"):
             raise UserError(f"{path}: has an indices mapping, save it after flatten_indices()")
-        return [path / file["filename"] for file in state["_data_files"]]
+        files = state["_data_files"]
+        listed = files if isinstance(files, list) else [None]
+        names = [file.get("filename") if isinstance(file, dict) else None for file in listed]
+        if not all(isinstance(name, str) for name in names):
+            raise UserError(
+                f"{path / 'state.json'}: _data_files: got {files!r:.60}, wanted filenames"
+            )
+        return [path / str(name) for name in names]
     found = {format: _matching(path, format) for format in ("jsonl", "parquet")}
     given = [format for format, files in found.items() if files]
     if len(given) != 1:

@@ -28,7 +28,7 @@ def parse(line: bytes, where: str) -> dict[str, Any]:
     """
     try:
         row = json.loads(line.decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # or nested too deep
         raise UserError(f"{where}: {error}") from error
     if not isinstance(row, dict):
         raise UserError(f"{where}: got {type(row).__name__}, wanted an object")

@@ -227,7 +227,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file; UserError names a file that holds none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise UserError(f"{path}: got {type(document).__name__}, wanted an object")

@@ -161,11 +161,14 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that names no option.
 
     Raises:
-      UserError: if gold is not one letter or more, or one has no option.
+      UserError: if gold is not one letter or more, one has no option, or options are no texts.
     """
+    given = reference.get("options") or []
+    if not isinstance(given, list | tuple) or not all(isinstance(text, str) for text in given):
+        raise UserError(f"options: got {given!r:.60}, wanted a list of texts")
     found, why = letters(gold, {})
     bare = _bare(gold)
-    options = list(reference.get("options") or [])
+    options = list(given)
     outside = options and set(found) - set(_LETTERS[: len(options)])
     if not found or outside or not (_run(bare) or len(bare) == 1):
         raise UserError(

@@ -180,7 +180,7 @@ def test_a_digest_is_that_of_all_bytes_in_order(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["dataset_dict.json", "state.json"])
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "[" * 100_000])
 def test_a_damaged_saved_dataset_is_named(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=re.escape(f"{tmp_path / name}: ")):
@@ -191,4 +191,30 @@ def test_a_cell_that_is_no_python_object_is_named(tmp_path):
     path = tmp_path / "times.parquet"
     pq.write_table(pa.table({"at": pa.array([1], pa.timestamp("ns"))}), path)
     with pytest.raises(UserError, match=r"times\.parquet: no readable Parquet file"):
+        list(read_rows(path, "parquet"))
+
+
+@pytest.mark.parametrize(
+    "files", ["7", "[1]", '["a"]', '[{"name": "a"}]', '[{"filename": 1}]', "{}"]
+)
+def test_a_state_without_filenames_is_named(tmp_path, files):
+    (tmp_path / "state.json").write_text(f'{{"_data_files": {files}}}')
+    with pytest.raises(UserError, match=r"state\.json: _data_files: got .*, wanted filenames"):
+        data_files(tmp_path, "hugging_face")
+
+
+def test_splits_that_are_no_list_are_told_as_they_are(tmp_path):
+    (tmp_path / "dataset_dict.json").write_text('{"splits": 5}')
+    with pytest.raises(UserError, match="name one of its splits 5"):
+        data_files(tmp_path, "hugging_face")
+
+
+def test_a_corrupt_page_of_parquet_is_named(tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = pa.table({"text": [f"row {i} of many" for i in range(2000)]})
+    pq.write_table(table, path, compression="zstd")
+    content = bytearray(path.read_bytes())
+    content[100:400] = bytes(300)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"rows\.parquet: no readable Parquet file"):
         list(read_rows(path, "parquet"))

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl, read_jsonl
 
 
@@ -68,3 +69,10 @@ def test_good_lines_come_before_a_bad_one_is_met(tmp_path):
     assert [next(rows), next(rows)] == [{"a": 1}, {"a": 2}]
     with pytest.raises(ValueError, match=r"x\.jsonl:3"):
         next(rows)
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_a_line_nested_too_deep_is_named(tmp_path, deep):
+    (tmp_path / "x.jsonl").write_text(f'{{"a": 1}}\n{deep}\n')
+    with pytest.raises(UserError, match=r"x\.jsonl:2: maximum recursion depth"):
+        read_jsonl(tmp_path / "x.jsonl")

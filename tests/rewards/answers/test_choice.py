@@ -77,6 +77,12 @@ def test_golds_that_name_no_option_are_refused(gold, reference):
         choice.quick("A", gold, reference)
 
 
+@pytest.mark.parametrize("options", [[1, 2], ["1", None], "12", {"A": "1"}, 7])
+def test_options_that_are_no_texts_are_refused(options):
+    with pytest.raises(ValueError, match=r"options: got .*, wanted a list of texts"):
+        choice.check("A", {"options": options})
+
+
 @given(
     st.sampled_from("ABCD"),
     st.sampled_from("ABCD"),
