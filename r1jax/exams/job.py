@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from r1jax.config import UserError
 from r1jax.data.tasks.tasks import TaskData
 from r1jax.hub.artifacts import resolve
 from r1jax.io.batches import RowFile, check_request, write_request
@@ -27,7 +28,10 @@ def model_fingerprint(model: str) -> str:
     Raises:
       UserError: if there is no such model.
     """
-    return fingerprint(resolve(model))
+    path = resolve(model)
+    if not path.exists():
+        raise UserError(f"model {model}: no such file or directory")
+    return fingerprint(path)
 
 
 def batches_of(rows: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -231,11 +231,11 @@ def compare(
 
     Raises:
       UserError: if the questions are not the same or fewer than 2, level is outside (0, 1), draws
-        below 1, or a value outside [0, 1].
+        below 1, seed below 0, or a value outside [0, 1].
     """
     check_same_questions(a.keys(), b.keys())
-    if draws < 1:
-        raise UserError(f"compare: got {draws} draws, wanted at least 1")
+    if draws < 1 or seed < 0:
+        raise UserError(f"compare: got {draws} draws, seed {seed}, wanted at least 1 and 0")
     means_2Q = np.array([[a[name], b[name]] for name in a], np.float64).reshape(-1, 2).T
     if not np.all((means_2Q >= 0) & (means_2Q <= 1)):
         raise UserError("compare: got correctness outside [0, 1] or NaN")

@@ -63,8 +63,12 @@ def fingerprint(path: str | Path) -> str:
     Of a file of tensors (.safetensors, .gguf) with more than `WHOLE` bytes the first and last MiB:
     enough to notice another model, without reading all of a big one. made_by.json, which says
     where a model was made, is left out.
+
+    Raises:
+      FileNotFoundError: if nothing is there, which would look like an empty directory.
     """
     top, sha = Path(path), hashlib.sha256()
+    top.stat()
     files = [top] if top.is_file() else _files_below(top)
     for file in files:
         size = file.stat().st_size

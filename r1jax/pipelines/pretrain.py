@@ -19,6 +19,7 @@ from r1jax.data.rows import packing
 from r1jax.data.world import corpus as assistant
 from r1jax.data.world import writing
 from r1jax.hub.artifacts import command, save_model
+from r1jax.io.digests import fingerprint
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig, check_trained
 from r1jax.reports.curves import plot_pretrain
@@ -143,6 +144,11 @@ def _documents(config: CorpusConfig) -> Callable[[int], str]:
     return text
 
 
+def _file_sha256(config: CorpusConfig) -> str | None:
+    """Of the file that is read; the synthetic world is a function of its config."""
+    return fingerprint(config.jsonl) if config.jsonl else None
+
+
 def build_corpus(
     config: PretrainConfig, workdir: Path
 ) -> tuple[SentencePieceTokenizer, packing.Rows, packing.Rows]:
@@ -154,7 +160,7 @@ def build_corpus(
     folder, c = workdir / "corpus", config.corpus
     names = [folder / n for n in ("tokenizer.model", "train.npz", "held_out.npz")]
     made_for = [dataclasses.asdict(part) for part in (c, config.tokenizer)]
-    recipe = json.dumps([*made_for, config.length, config.packing_bins])
+    recipe = json.dumps([*made_for, config.length, config.packing_bins, _file_sha256(c)])
     # written last: a corpus without it is half made, one with another was made for another run
     whole = folder / "recipe.json"
     if whole.exists() and whole.read_text() == recipe:
@@ -224,7 +230,8 @@ def _train(config: PretrainConfig, workdir: Path, mesh: Mesh | None) -> None:
             axes=forward.logical_axes(model),
         )
         step, measure = _programs(model, config.loss, config.optimizer)
-        restored = training.resume(state, fixed={})
+        fixed = {"corpus_sha256": _file_sha256(config.corpus)}
+        restored = training.resume(state, fixed=fixed)
         state = restored.state if restored else state
         while training.updates < config.updates:
             with training.phase("data"):

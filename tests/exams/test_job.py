@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from r1jax.exams.job import Job, batches_of
+from r1jax.config import UserError
+from r1jax.exams.job import Job, batches_of, model_fingerprint
+from r1jax.io import summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,3 +74,18 @@ def test_a_summary_is_the_run_s_and_what_it_adds(tmp_path):
     assert (summary["pipeline"], summary["seed"], summary["rows"]) == ("job", 4, 2)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert os.listdir(tmp_path) == ["summary.json"]
+
+
+@pytest.mark.parametrize("model", ["nowhere", "package:nothing"])
+def test_a_model_that_is_not_there_is_told_at_the_start(model):
+    with pytest.raises(UserError, match=f"model {model}: no such file or directory"):
+        model_fingerprint(model)
+
+
+def test_other_versions_are_warned_of_and_stay_in_the_summary(tmp_path, monkeypatch, capsys):
+    opened(tmp_path).begin()
+    monkeypatch.setattr(summary, "_version", lambda package: "0.1")
+    job = opened(tmp_path)
+    assert f"warning: {tmp_path}: other versions than before" in capsys.readouterr().err
+    job.begin()
+    assert opened(tmp_path).summarize({})["notes"] == job.notes != []

@@ -365,3 +365,8 @@ def test_ends_that_nothing_tells_are_none():
     assert ends([0.5, 0.5]) == (0.5, True, True)
     assert ends([3.0, 3.0], nowhere) == (3.0, False, False)
     assert ends([3.0, 5.0], nowhere) == (4.0, True, True)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="seed -1, wanted at least"):
+        compare({"p": 1.0, "q": 0.0}, {"p": 0.0, "q": 0.0}, **(OPTIONS | {"seed": -1}))

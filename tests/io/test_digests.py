@@ -74,3 +74,8 @@ def test_of_big_tensors_a_fingerprint_reads_the_ends(tmp_path, monkeypatch, whol
         path.write_bytes(changed)
         prints.append(fingerprint(path))
     assert len(set(prints)) == different and (prints[0] == prints[2]) == (different == 3)
+
+
+def test_the_fingerprint_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fingerprint(tmp_path / "nowhere")

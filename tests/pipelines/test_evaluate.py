@@ -191,6 +191,7 @@ def test_stored_answers_are_judged_again_to_the_same_scores(examined, tmp_path):
         ({"samples_at_once": 3}, "samples 4 are no multiple of samples_at_once 3"),
         ({"file": data.rows("x.jsonl")}, "got both or neither"),
         ({"level": 1.0}, "level 1.0"),
+        ({"compare": "runs/other", "seed": -1}, "seed -1: comparing needs one of at least 0"),
         ({"reward": {"kind": "random"}}, "answers are judged by rules"),
         ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
     ],

@@ -142,3 +142,31 @@ def test_configs_that_cannot_run_are_refused(config, change, message):
         change = {"model": dataclasses.replace(config.model, **change)}
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_a_changed_corpus_file_is_refused_on_resuming(config, tmp_path, monkeypatch):
+    path = tmp_path / "corpus.jsonl"
+
+    def write(word: str) -> None:
+        rows = [json.dumps({"text": f"{word} {i} plus {i} is {2 * i} " * 9}) for i in range(120)]
+        path.write_text("\n".join(rows) + "\n")
+
+    write("what")
+    corpus = dataclasses.replace(config.corpus, jsonl=str(path))
+    tokenizer = dataclasses.replace(config.tokenizer, vocab_size=300)
+    read = dataclasses.replace(config, corpus=corpus, tokenizer=tokenizer)
+    updated = Run.updated
+
+    def stop(self, metrics, values):
+        updated(self, metrics, values)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Run, "updated", stop)
+        pretrain.run(read, tmp_path / "run")
+    write("that")
+    with pytest.raises(ValueError, match="resume: corpus_sha256: the checkpoint has"):
+        pretrain.run(read, tmp_path / "run")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"corpus\.jsonl"):
+        pretrain.run(read, tmp_path / "run")

@@ -72,6 +72,8 @@ class EvaluateConfig:
             raise UserError(
                 f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
             )
+        if self.compare and self.seed < 0:
+            raise UserError(f"seed {self.seed}: comparing needs one of at least 0")
 
     @property
     def ask(self) -> AskConfig:

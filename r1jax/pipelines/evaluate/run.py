@@ -66,7 +66,7 @@ def _other_results(config: EvaluateConfig, digests: dict[str, str]) -> dict[str,
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         others = results["question_sha256"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"compare: {path} holds no results of an exam: {error!r}") from error
     if odd := sorted(q for q in others.keys() | digests if others.get(q) != digests.get(q)):
         raise UserError(
