@@ -45,6 +45,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
+
 # What orbax, tensorstore, json and we ourselves raised on damaged files. Not RuntimeError: a
 # device out of memory is no damage, and falling back from it would hide it.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)

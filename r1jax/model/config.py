@@ -206,7 +206,8 @@ class ModelConfig:
     def __post_init__(self):
         sizes = {k: v for k, v in flatten(self).items() if isinstance(v, int)}
         if small := {k: v for k, v in sizes.items() if v < (k in AT_LEAST_1)}:
-            raise UserError(f"{small}: too small")
+            wanted = ", ".join(f"{k} at least {int(k in AT_LEAST_1)}" for k in small)
+            raise UserError(f"model: got {small}, wanted {wanted}")
         if not 0 <= self.n_dense_layers <= self.n_layers:
             raise UserError(
                 f"n_dense_layers {self.n_dense_layers} is not within n_layers {self.n_layers}"
