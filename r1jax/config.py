@@ -43,7 +43,7 @@ def _value(kind: Any, value: Any, path: str) -> Any:
         if value is None:
             return None if type(None) in args else _fail(path, "got None, wanted a value")
         kinds = [a for a in args if a is not type(None)]
-        return _value(kinds[0], value, path) if len(kinds) == 1 else _built(kinds, value, path)
+        return _value(kinds[0], value, path) if len(kinds) == 1 else build(kinds, value, path)
     if origin is typing.Literal:
         return value if value in args else _fail(path, f"got {value!r}, wanted one of {list(args)}")
     if origin is tuple:
@@ -53,38 +53,15 @@ def _value(kind: Any, value: Any, path: str) -> Any:
     if origin is dict:
         return {str(k): _value(args[1], v, f"{path}.{k}") for k, v in value.items()}
     if dataclasses.is_dataclass(kind):
-        return _built([typing.cast(type, kind)], value, path)
+        return build(typing.cast(type, kind), value, path)
     return _scalar(kind, value, path)
 
 
-def _built(kinds: list[Any], values: Any, path: str) -> Any:
-    """Builds the dataclass, or of several the one whose fields are the keys given."""
-    if not isinstance(values, Mapping) and not hasattr(values, "items"):
-        _fail(path, f"got {values!r}, wanted a group of keys")
-    given = list(values.keys())
-    fields = {kind: [f.name for f in dataclasses.fields(kind)] for kind in kinds}
-    kind = min(kinds, key=lambda kind: len(set(fields[kind]) ^ set(given)))
-    known = fields[kind]
-    unknown, missing = [k for k in given if k not in known], [k for k in known if k not in given]
-    if unknown or missing:
-        near = {k: difflib.get_close_matches(k, known, 1) for k in unknown}
-        hint = "".join(f"; did you mean {m[0]!r} for {k!r}?" for k, m in near.items() if m)
-        names = [kind.__name__ for kind in kinds]
-        nearest = f" of {kind.__name__}, the nearest of {names}" if len(names) > 1 else ""
-        _fail(path, f"unknown keys {unknown}, missing keys {missing}{nearest}{hint}")
-    hints = typing.get_type_hints(kind)
-    built = {k: _value(hints[k], values[k], f"{path}.{k}") for k in known}
-    try:
-        return kind(**built)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def build(kind: type[T], values: Any, path: str = "config") -> T:
+def build(kind: type[T] | list[type[T]], values: Any, path: str = "config") -> T:
     """Builds a frozen dataclass (with nested ones) from a ConfigDict or dict.
 
     Args:
-      kind: the dataclass. Where a field is one of several dataclasses, the keys say which.
+      kind: the dataclass; of several, the one whose fields are the keys given.
       values: mapping with exactly its fields; ints are taken where floats are wanted.
       path: where we are, for the error.
 
@@ -92,7 +69,25 @@ def build(kind: type[T], values: Any, path: str = "config") -> T:
       UserError: names what is unknown (with the nearest known key), missing, or of the wrong type;
         cross-field checks of `__post_init__` speak with the same path.
     """
-    return _built([kind], values, path)
+    if not isinstance(values, Mapping) and not hasattr(values, "items"):
+        _fail(path, f"got {values!r}, wanted a group of keys")
+    given, kinds = list(values.keys()), kind if isinstance(kind, list) else [kind]
+    fields = {k: [f.name for f in dataclasses.fields(typing.cast(Any, k))] for k in kinds}
+    nearest = min(kinds, key=lambda k: len(set(fields[k]) ^ set(given)))
+    known = fields[nearest]
+    unknown, missing = [k for k in given if k not in known], [k for k in known if k not in given]
+    if unknown or missing:
+        near = {k: difflib.get_close_matches(k, known, 1) for k in unknown}
+        hint = "".join(f"; did you mean {m[0]!r} for {k!r}?" for k, m in near.items() if m)
+        names = [k.__name__ for k in kinds]
+        of = f" of {nearest.__name__}, the nearest of {names}" if len(names) > 1 else ""
+        _fail(path, f"unknown keys {unknown}, missing keys {missing}{of}{hint}")
+    hints = typing.get_type_hints(nearest)
+    built = {k: _value(hints[k], values[k], f"{path}.{k}") for k in known}
+    try:
+        return nearest(**built)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

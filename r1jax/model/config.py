@@ -60,7 +60,8 @@ class Mla:
     v_dim: int
 
     def __post_init__(self):
-        _check_rotary(self.rotary_dim)
+        if self.rope_dim % 2:
+            raise UserError(f"rotary width {self.rope_dim} is odd")
 
     @property
     def rotary_dim(self) -> int:
@@ -90,7 +91,8 @@ class Gqa:
             raise UserError(
                 f"n_heads {self.n_heads} is no multiple of n_kv_heads {self.n_kv_heads}"
             )
-        _check_rotary(self.rotary_dim)
+        if self.head_dim % 2:
+            raise UserError(f"rotary width {self.head_dim} is odd")
 
     @property
     def rotary_dim(self) -> int:
@@ -100,11 +102,6 @@ class Gqa:
     def queries_per_kv(self) -> int:
         """Query heads that share a head of keys and values."""
         return self.n_heads // self.n_kv_heads
-
-
-def _check_rotary(width: int) -> None:
-    if width % 2:
-        raise UserError(f"rotary width {width} is odd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,14 +271,7 @@ def check_trained(param_dtype: str, where: str) -> None:
 
 def executed(model: ModelConfig, how: ExecutionConfig) -> ModelConfig:
     """The same network, held and run in another way."""
-    moe = model.moe and dataclasses.replace(
-        model.moe, dispatch=how.dispatch, block_size=how.block_size
-    )
-    return dataclasses.replace(
-        model,
-        param_dtype=how.param_dtype,
-        compute_dtype=how.compute_dtype,
-        scan_layers=how.scan_layers,
-        remat=how.remat,
-        moe=moe,
-    )
+    fields = dataclasses.asdict(how)
+    experts = {name: fields.pop(name) for name in ("dispatch", "block_size")}
+    moe = model.moe and dataclasses.replace(model.moe, **experts)
+    return dataclasses.replace(model, moe=moe, **fields)
