@@ -187,13 +187,12 @@ def weights(models):
     def of(name: str):
         if name not in made:
             rng = np.random.default_rng(0)
-            shapes = jax.eval_shape(partial(forward.init, config=models[name]), jax.random.key(0))
 
             def draw(path, x):
                 centre = 1.0 if "norm" in jax.tree_util.keystr(path) else 0.0
                 return jnp.asarray(rng.normal(centre, 0.15, size=x.shape), x.dtype)
 
-            made[name] = jax.tree_util.tree_map_with_path(draw, shapes)
+            made[name] = jax.tree_util.tree_map_with_path(draw, forward.shapes(models[name]))
         return made[name]
 
     return of

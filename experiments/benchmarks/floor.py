@@ -6,6 +6,7 @@ meets (the experts chosen for it, not all) and of attention, two for a multiply-
 softmax, routing and drawing tokens count as nothing: a floor leaves out what it cannot be sure of.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -16,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from r1jax.model import forward
-from r1jax.model.config import Gqa, Mla, ModelConfig
+from r1jax.model import forward, parameters
+from r1jax.model.config import Mla, ModelConfig
 
 WIDTH = {"float32": 4, "bfloat16": 2}  # bytes of a number
 
@@ -41,27 +42,13 @@ def seconds(passes: list[Work], machine: Machine) -> float:
     return sum(max(w.flops / machine.flops_per_s, w.bytes / machine.bytes_per_s) for w in passes)
 
 
-def _attention_weights(model: ModelConfig) -> int:
-    a, d = model.attention, model.d_model
-    if isinstance(a, Gqa):
-        return d * a.head_dim * (2 * a.n_heads + 2 * a.n_kv_heads)
-    query = a.n_heads * (a.nope_dim + a.rope_dim)
-    return (
-        ((d + query) * a.q_lora_rank if a.q_lora_rank else d * query)
-        + d * (a.kv_lora_rank + a.rope_dim)
-        + a.kv_lora_rank * a.n_heads * (a.nope_dim + a.v_dim)
-        + a.n_heads * a.v_dim * d
-    )
-
-
 def body_weights(model: ModelConfig, *, experts: int) -> int:
     """Weights of all layers' matrices, with so many routed experts of each MoE layer."""
-    d, total = model.d_model, model.n_layers * _attention_weights(model)
-    total += model.n_dense_layers * 3 * d * model.mlp_dim
-    if model.moe is not None:
-        m = model.moe
-        ffn = 3 * d * m.hidden_dim * (experts + m.n_shared_experts)
-        total += model.n_moe_layers * (d * m.n_experts + ffn)
+    total = 0
+    for path, parameter in parameters.table(model).items():
+        if parameter.std and path.startswith(("dense_layers/", "moe_layers/")):
+            sizes = zip(parameter.axes, parameter.shape, strict=True)
+            total += math.prod(experts if axis == "experts" else n for axis, n in sizes)
     return total
 
 

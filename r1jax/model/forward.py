@@ -1,13 +1,13 @@
 """The only door to the network: init, forward over whole sequences, extend by new tokens."""
 
+import math
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from r1jax.model import attention, rotary, transformer
+from r1jax.model import attention, parameters, rotary, transformer
 from r1jax.model.config import ModelConfig
 from r1jax.model.layers import embed, rms_norm
 from r1jax.sharding import constrain, out
@@ -19,27 +19,24 @@ Layers = list[tuple[Tree, Array | None]]  # weights and router bias of each, in 
 
 def init(key: Key[Array, ""], *, config: ModelConfig) -> Weights:
     """Fresh weights: normal(init_std) matrices, unit norms, zero biases."""
-    bound = transformer.Network(config)
-    boxed = jax.jit(lambda k: bound.init_with_output(k)[0])(key)
-    bias = jnp.zeros((config.n_routers, config.moe.n_experts if config.moe else 0), jnp.float32)
-    return Weights(nn.meta.unbox(boxed), bias)
+    network, bias = transformer.Network(config), parameters.router_bias(config)
+    params = jax.jit(lambda k: network.init_with_output(k)[0])(key)
+    return Weights(params, jnp.zeros(bias.shape, bias.dtype))
+
+
+def shapes(config: ModelConfig) -> Weights:
+    """The weights of a network as shapes and dtypes."""
+    return parameters.each(lambda p: jax.ShapeDtypeStruct(p.shape, jnp.dtype(p.dtype)), config)
 
 
 def logical_axes(config: ModelConfig) -> Weights:
     """The logical axis names that `sharding.place` wants, in the structure of the weights."""
-    boxed = jax.eval_shape(lambda: transformer.Network(config).init(jax.random.key(0))["params"])
-    leaves = {path: box.names for path, box in boxed.items()}
-    tree = jax.eval_shape(lambda: init(jax.random.key(0), config=config)).params
-    axes = jax.tree_util.tree_map_with_path(
-        lambda path, _: leaves["/".join(k.key for k in path)], tree
-    )
-    return Weights(axes, ("layers", "none"))  # type: ignore[arg-type]  # names stand where arrays will
+    return parameters.each(lambda p: p.axes, config)
 
 
 def count_params(config: ModelConfig) -> int:
     """Number of parameters, router biases and the MTP module included."""
-    shapes = jax.eval_shape(lambda: init(jax.random.key(0), config=config))
-    return sum(x.size for x in jax.tree.leaves(shapes))
+    return sum(jax.tree.leaves(parameters.each(lambda p: math.prod(p.shape), config)))
 
 
 def head(weights: Weights, *, config: ModelConfig) -> Float[Array, "D V"]:
@@ -72,10 +69,11 @@ def logits(
 
 
 def _run_layers(
-    weights: Weights, layers, x, rope, mask, real, routes, *, config: ModelConfig, keep_cache: bool
+    weights: Weights, layers, x, rope, segments, routes, *, config: ModelConfig, keep_cache: bool
 ):
     """All layers over whole sequences, scanned or unrolled; unrolled if they come unstacked."""
     c, params = config, weights.params
+    mask, real = attention.causal_mask(segments), segments > 0
     run = transformer.checkpointed(partial(transformer.block, config=c), c)
     caches, routings = [], []
     for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
@@ -135,18 +133,9 @@ def forward(
     """
     c = config
     rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
-    mask_BTT, real_BT = attention.causal_mask(segments_BT), segments_BT > 0
-    x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
+    x_BTD = embed(tokens_BT, weights.params["embedding"], segments_BT > 0, c.compute_dtype)
     x_BTD, caches, routings = _run_layers(
-        weights,
-        layers,
-        x_BTD,
-        rope,
-        mask_BTT,
-        real_BT,
-        routes_LBTK,
-        config=c,
-        keep_cache=keep_cache,
+        weights, layers, x_BTD, rope, segments_BT, routes_LBTK, config=c, keep_cache=keep_cache
     )
     hidden_BTD = rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps)
     mtp_BTD = None

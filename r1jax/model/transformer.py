@@ -1,4 +1,4 @@
-"""The network: its weights, declared with logical axes, and the wiring of the maths.
+"""The network: its weights, declared from the table, and the wiring of the maths.
 
 One set of weights serves every mode. Layers of one kind are stored stacked along a leading "layers"
 axis, so a checkpoint does not depend on whether they are run as a scan or one after the other.
@@ -11,86 +11,14 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.model import attention, moe, rotary
+from r1jax.model import attention, moe, parameters, rotary
 from r1jax.model.config import Gqa, Mla, ModelConfig
 from r1jax.model.layers import project, rms_norm, swiglu
 from r1jax.sharding import constrain, out
 from r1jax.types import LayerCache, Tree
-
-Shape = tuple[int, ...]
-Axes = tuple[str, ...]
-
-
-def _attention_shapes(a: Mla | Gqa, d: int) -> dict[str, tuple[Shape, Axes]]:
-    """Weights of one attention layer: {name: (shape, logical axes)}."""
-    if isinstance(a, Gqa):
-        group = a.queries_per_kv
-        fused = (a.n_kv_heads, group + 2, a.head_dim)  # per kv head: its queries, key, value
-        shapes: dict[str, tuple[Shape, Axes]] = {
-            "qkv": ((d, *fused), ("embed", "heads", "none", "head_dim")),
-            "out": ((a.n_kv_heads, group, a.head_dim, d), ("heads", "none", "head_dim", "embed")),
-        }
-        if a.qkv_bias:
-            shapes["qkv_bias"] = (fused, ("heads", "none", "head_dim"))
-        if a.qk_norm:
-            shapes["q_norm"] = shapes["k_norm"] = ((a.head_dim,), ("head_dim",))
-        return shapes
-    query = (a.q_lora_rank, ("latent",)) if a.q_lora_rank else (d, ("embed",))
-    shapes = {
-        "q_up": ((query[0], a.n_heads, a.nope_dim + a.rope_dim), (*query[1], "heads", "head_dim")),
-        "kv_down": ((d, a.kv_lora_rank + a.rope_dim), ("embed", "latent")),
-        "kv_norm": ((a.kv_lora_rank,), ("latent",)),
-        "kv_up": (
-            (a.kv_lora_rank, a.n_heads, a.nope_dim + a.v_dim),
-            ("latent", "heads", "head_dim"),
-        ),
-        "out": ((a.n_heads, a.v_dim, d), ("heads", "head_dim", "embed")),
-    }
-    if a.q_lora_rank:
-        shapes["q_down"] = ((d, a.q_lora_rank), ("embed", "latent"))
-        shapes["q_latent_norm"] = ((a.q_lora_rank,), ("latent",))
-    return shapes
-
-
-def _layer_shapes(c: ModelConfig, is_moe: bool) -> dict[str, dict[str, tuple[Shape, Axes]]]:
-    d = c.d_model
-    layer = {
-        "attention": _attention_shapes(c.attention, d),
-        "norms": {"attention": ((d,), ("act_embed",)), "mlp": ((d,), ("act_embed",))},
-    }
-    if not is_moe:
-        return layer | {
-            "mlp": {
-                "up": ((d, 2, c.mlp_dim), ("embed", "none", "mlp")),
-                "down": ((c.mlp_dim, d), ("mlp", "embed")),
-            }
-        }
-    assert c.moe is not None
-    e, f = c.moe.n_experts, c.moe.hidden_dim
-    layer["experts"] = {
-        "gate": ((d, e), ("none", "none")),
-        "up": ((e, d, 2, f), ("experts", "embed", "none", "mlp")),
-        "down": ((e, f, d), ("experts", "mlp", "embed")),
-    }
-    if c.moe.n_shared_experts:
-        shared = c.moe.n_shared_experts * f
-        layer["mlp"] = {
-            "up": ((d, 2, shared), ("embed", "none", "mlp")),
-            "down": ((shared, d), ("mlp", "embed")),
-        }
-    return layer
-
-
-def _fan_in(name: str, shape: Shape, *, tied: bool) -> int:
-    if name == "embedding":
-        return shape[1] if tied else 1  # tied, it is the output matrix too
-    if name == "out":
-        return shape[0] * (shape[1] if len(shape) == 3 else shape[1] * shape[2])
-    if name in ("up", "down") and len(shape) > (3 if name == "up" else 2):
-        return shape[1]
-    return shape[0]
 
 
 class Network(nn.Module):
@@ -100,53 +28,13 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self) -> Tree:
-        c = self.config
-
-        def weight(path: str, shape: Shape, axes: Axes, layers: int | None) -> Tree:
-            name = path.split("/")[-1]
-            is_norm, is_bias = "norm" in path, name == "qkv_bias"
-            std = c.init_std or _fan_in(name, shape, tied=c.tie_embeddings) ** -0.5
-            make = (
-                nn.initializers.ones
-                if is_norm
-                else nn.initializers.zeros
-                if is_bias
-                else nn.initializers.normal(std)
-            )
-            if layers is not None:
-                shape, axes = (layers, *shape), ("layers", *axes)
-            dtype = jnp.float32 if name == "gate" else jnp.dtype(c.param_dtype)
-            return self.param(path, nn.with_logical_partitioning(make, axes), shape, dtype)
-
-        def stack(prefix: str, is_moe: bool, layers: int | None) -> Tree:
-            groups = _layer_shapes(c, is_moe)
-            return {
-                group: {
-                    n: weight(f"{prefix}/{group}/{n}", *shape_axes, layers)
-                    for n, shape_axes in leaves.items()
-                }
-                for group, leaves in groups.items()
-            }
-
-        d, v = c.d_model, c.vocab_size
-        params = {
-            "embedding": weight("embedding", (v, d), ("vocab", "embed"), None),
-            "final_norm": weight("final_norm", (d,), ("act_embed",), None),
-        }
-        if c.n_dense_layers:
-            params["dense_layers"] = stack("dense_layers", False, c.n_dense_layers)
-        if c.n_moe_layers:
-            params["moe_layers"] = stack("moe_layers", True, c.n_moe_layers)
-        if not c.tie_embeddings:
-            params["head"] = weight("head", (d, v), ("embed", "vocab"), None)
-        if c.mtp:
-            params["mtp"] = stack("mtp", c.moe is not None, None) | {
-                "embedding_norm": weight("mtp/embedding_norm", (d,), ("act_embed",), None),
-                "hidden_norm": weight("mtp/hidden_norm", (d,), ("act_embed",), None),
-                "final_norm": weight("mtp/final_norm", (d,), ("act_embed",), None),
-                "project": weight("mtp/project", (2 * d, d), ("embed", "act_embed"), None),
-            }
-        return params
+        params = {}
+        for path, p in parameters.table(self.config).items():
+            assert not (p.mean and p.std)
+            init = nn.initializers.normal(p.std) if p.std else nn.initializers.constant(p.mean)
+            init = nn.with_logical_partitioning(init, p.axes)
+            params[path] = self.param(path, init, p.shape, jnp.dtype(p.dtype))
+        return unflatten_dict(params, sep="/")
 
 
 class Past(NamedTuple):
@@ -245,14 +133,8 @@ def block(
     """One pre-norm layer: x + attention(norm x), then x + ffn(norm x); MoE if `p` has experts."""
     c, a, p = config, config.attention, gathered(p, config=config)
     attend = partial(_mla, a=a) if isinstance(a, Mla) else partial(_gqa, a=a)
-    a_BTD, cache = attend(
-        p["attention"],
-        rms_norm(x_BTD, p["norms"]["attention"], eps=c.norm_eps),
-        *rope,
-        mask_BTS,
-        past,
-        c,
-    )
+    h_BTD = rms_norm(x_BTD, p["norms"]["attention"], eps=c.norm_eps)
+    a_BTD, cache = attend(p["attention"], h_BTD, *rope, mask_BTS, past, c)
     x_BTD = x_BTD + a_BTD
     h_BTD = rms_norm(x_BTD, p["norms"]["mlp"], eps=c.norm_eps)
     if "experts" not in p:
@@ -269,14 +151,11 @@ def block(
 
 def gathered(p: Tree, *, config: ModelConfig) -> Tree:
     """One layer's weights, whole along "embed" as matmuls want them; no change without a mesh."""
-
-    def whole(axes: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple("act_embed" if axis == "embed" else axis for axis in axes)
-
-    return {
-        group: {n: constrain(p[group][n], *whole(axes)) for n, (_, axes) in leaves.items()}
-        for group, leaves in _layer_shapes(config, "experts" in p).items()
-    }
+    flat: Tree = flatten_dict(p, sep="/")
+    whole: Tree = {}
+    for path, w in parameters.layer(config, is_moe="experts" in p).items():
+        whole[path] = constrain(flat[path], *("act_embed" if a == "embed" else a for a in w.axes))
+    return unflatten_dict(whole, sep="/")
 
 
 def layer(stacked: Tree, index: int) -> Tree:
