@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from r1jax.model import parameters
 from r1jax.model.config import Gqa, Mla, ModelConfig
 
 STACKED = ("dense_layers", "moe_layers", "router_bias")  # arrays whose first axis counts layers
@@ -63,106 +64,112 @@ class Piece(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row of a table: names relative to a layer, axes of our block in the checkpoint's order."""
+    """A row of a table: one tensor of a layer, and the block of our array that it fills.
+
+    Attributes:
+      name: there, relative to the layer.
+      path: of our array, relative to the layer.
+      columns: axes of the block that make up the columns there, none for a vector; the others make
+        up the rows.
+      at: the block.
+      pairs: as in `Piece`.
+    """
 
     name: str
     path: str
-    at: Block
-    out: tuple[int, ...]  # axes that make up the rows there
-    into: tuple[int, ...]  # and the columns; none for a vector
-    order: tuple[int, ...]
+    columns: tuple[int, ...]
+    at: Block = ()
     pairs: tuple[int, int] | None = None
 
 
-def _matrix(name: str, path: str, n_out: int, n_in: int, at: Block = ()) -> _Row:
+def _matrix(name: str, path: str, at: Block = ()) -> _Row:
     """A matrix that is stored transposed."""
-    return _Row(f"{name}.weight", path, at, (n_out,), (n_in,), (1, 0))
+    return _Row(f"{name}.weight", path, (0,), at)
 
 
-def _vector(name: str, path: str, *axes: int, at: Block = ()) -> _Row:
-    return _Row(name, path, at, axes, (), tuple(range(len(axes))))
+def _vector(name: str, path: str, at: Block = ()) -> _Row:
+    return _Row(name, path, (), at)
 
 
-def _gqa(a: Gqa, d: int) -> list[_Row]:
-    m, j, h = a.n_kv_heads, a.queries_per_kv, a.head_dim
-    rows = []
-    for name, heads, at in (("q", (m, j), slice(j)), ("k", (m,), j), ("v", (m,), j + 1)):
-        n = len(heads) + 1
-        rows.append(
-            _Row(
-                f"self_attn.{name}_proj.weight", "attention/qkv", (ALL, ALL, at), (*heads, h), (d,),
-                (n, *range(n)),
-            )
-        )  # fmt: skip
+def _gqa(a: Gqa) -> list[_Row]:
+    rows, j = [], a.queries_per_kv
+    for name, at in (("q", slice(j)), ("k", j), ("v", j + 1)):
+        projection = f"self_attn.{name}_proj"
+        rows.append(_matrix(projection, "attention/qkv", (ALL, ALL, at)))
         if a.qkv_bias:
-            bias = f"self_attn.{name}_proj.bias"
-            rows.append(_vector(bias, "attention/qkv_bias", *heads, h, at=(ALL, at)))
+            rows.append(_vector(f"{projection}.bias", "attention/qkv_bias", (ALL, at)))
     if a.qk_norm:
-        rows += [_vector(f"self_attn.{x}_norm.weight", f"attention/{x}_norm", h) for x in "qk"]
-    out = _Row("self_attn.o_proj.weight", "attention/out", (), (d,), (m, j, h), (1, 2, 3, 0))
-    return [*rows, out]
+        rows += [_vector(f"self_attn.{x}_norm.weight", f"attention/{x}_norm") for x in "qk"]
+    return [*rows, _Row("self_attn.o_proj.weight", "attention/out", (0, 1, 2))]
 
 
-def _mla(a: Mla, d: int, *, interleaved: bool) -> list[_Row]:
-    n = a.n_heads
-    pairs = lambda axis, first: (axis, first) if interleaved else None
-    query = a.q_lora_rank or d
+def _mla(a: Mla, *, interleaved: bool) -> list[_Row]:
+    def paired(row: _Row, axis: int, first: int) -> _Row:
+        return row._replace(pairs=(axis, first)) if interleaved else row
+
+    query = "q_b_proj" if a.q_lora_rank else "q_proj"
+    down = _matrix("self_attn.kv_a_proj_with_mqa", "attention/kv_down")
     rows = [
-        _Row(
-            f"self_attn.{'q_b_proj' if a.q_lora_rank else 'q_proj'}.weight", "attention/q_up", (),
-            (n, a.nope_dim + a.rope_dim), (query,), (2, 0, 1), pairs(1, a.nope_dim),
-        ),
-        _matrix(
-            "self_attn.kv_a_proj_with_mqa", "attention/kv_down", a.kv_lora_rank + a.rope_dim, d
-        )._replace(pairs=pairs(0, a.kv_lora_rank)),
-        _vector("self_attn.kv_a_layernorm.weight", "attention/kv_norm", a.kv_lora_rank),
-        _Row(
-            "self_attn.kv_b_proj.weight", "attention/kv_up", (), (n, a.nope_dim + a.v_dim),
-            (a.kv_lora_rank,), (2, 0, 1),
-        ),
-        _Row("self_attn.o_proj.weight", "attention/out", (), (d,), (n, a.v_dim), (1, 2, 0)),
-    ]  # fmt: skip
+        paired(_matrix(f"self_attn.{query}", "attention/q_up"), 1, a.nope_dim),
+        paired(down, 0, a.kv_lora_rank),
+        _vector("self_attn.kv_a_layernorm.weight", "attention/kv_norm"),
+        _matrix("self_attn.kv_b_proj", "attention/kv_up"),
+        _Row("self_attn.o_proj.weight", "attention/out", (0, 1)),
+    ]
     if a.q_lora_rank:
         rows += [
-            _matrix("self_attn.q_a_proj", "attention/q_down", a.q_lora_rank, d),
-            _vector("self_attn.q_a_layernorm.weight", "attention/q_latent_norm", a.q_lora_rank),
+            _matrix("self_attn.q_a_proj", "attention/q_down"),
+            _vector("self_attn.q_a_layernorm.weight", "attention/q_latent_norm"),
         ]
     return rows
 
 
-def _mlp(name: str, path: str, d: int, width: int, at: Block = ()) -> list[_Row]:
+def _mlp(name: str, path: str, at: Block = ()) -> list[_Row]:
     return [
-        _matrix(f"{name}.gate_proj", f"{path}/up", width, d, (*at, ALL, 0)),
-        _matrix(f"{name}.up_proj", f"{path}/up", width, d, (*at, ALL, 1)),
-        _matrix(f"{name}.down_proj", f"{path}/down", d, width, at),
+        _matrix(f"{name}.gate_proj", f"{path}/up", (*at, ALL, 0)),
+        _matrix(f"{name}.up_proj", f"{path}/up", (*at, ALL, 1)),
+        _matrix(f"{name}.down_proj", f"{path}/down", at),
     ]
 
 
 def _layer(c: ModelConfig, *, is_moe: bool, interleaved: bool) -> list[_Row]:
-    a, d = c.attention, c.d_model
+    a = c.attention
     rows = [
-        *(_mla(a, d, interleaved=interleaved) if isinstance(a, Mla) else _gqa(a, d)),
-        _vector("input_layernorm.weight", "norms/attention", d),
-        _vector("post_attention_layernorm.weight", "norms/mlp", d),
+        *(_mla(a, interleaved=interleaved) if isinstance(a, Mla) else _gqa(a)),
+        _vector("input_layernorm.weight", "norms/attention"),
+        _vector("post_attention_layernorm.weight", "norms/mlp"),
     ]
     if not is_moe:
-        return rows + _mlp("mlp", "mlp", d, c.mlp_dim)
+        return rows + _mlp("mlp", "mlp")
     assert c.moe is not None
-    rows.append(_matrix("mlp.gate", "experts/gate", c.moe.n_experts, d))
+    rows.append(_matrix("mlp.gate", "experts/gate"))
     for e in range(c.moe.n_experts):
-        rows += _mlp(f"mlp.experts.{e}", "experts", d, c.moe.hidden_dim, (e,))
+        rows += _mlp(f"mlp.experts.{e}", "experts", (e,))
     if c.moe.n_shared_experts:
-        width = c.moe.n_shared_experts * c.moe.hidden_dim
-        rows += _mlp("mlp.shared_experts", "mlp", d, width)
+        rows += _mlp("mlp.shared_experts", "mlp")
     return rows
 
 
-def _piece(row: _Row, prefix: str, path: str, at: Block) -> Piece:
-    shape = (math.prod(row.out), *((math.prod(row.into),) if row.into else ()))
+def _piece(row: _Row, array: tuple[int, ...], prefix: str, path: str, at: Block) -> Piece:
+    """The tensor of a row, out of our array of this shape; prefix and path are its layer's."""
+    at = (*at, *row.at)
+    kept = [
+        len(range(n)[part]) for n, part in zip(array, at, strict=False) if isinstance(part, slice)
+    ]
+    block = (*kept, *array[len(at) :])
+    rows = [axis for axis in range(len(block)) if axis not in row.columns]
+    turned = [*rows, *row.columns]
+    split = tuple(block[axis] for axis in turned)
+    sides = (split[: len(rows)], split[len(rows) :]) if row.columns else (split,)
     return Piece(
-        f"{prefix}{row.name}", shape, f"{path}{row.path}", (*at, *row.at), (*row.out, *row.into),
-        row.order, row.pairs,
-    )  # fmt: skip
+        name=f"{prefix}{row.name}",
+        shape=tuple(math.prod(side) for side in sides),
+        path=f"{path}{row.path}",
+        at=at,
+        split=split,
+        order=tuple(turned.index(axis) for axis in range(len(turned))),
+        pairs=row.pairs,
+    )
 
 
 def pieces(config: ModelConfig, *, interleaved: bool) -> list[Piece]:
@@ -172,43 +179,41 @@ def pieces(config: ModelConfig, *, interleaved: bool) -> list[Piece]:
       config: the model. With a softmax router (DeepSeek-V2) there is no selection bias to read.
       interleaved: whether MLA's rotary pairs stand side by side (DeepSeek's own checkpoints).
     """
-    c, v, d = config, config.vocab_size, config.d_model
-    table = [
-        _piece(_Row("model.embed_tokens.weight", "embedding", (), (v,), (d,), (0, 1)), "", "", ()),
-        _piece(_vector("model.norm.weight", "final_norm", d), "", "", ()),
-    ]
-    if not c.tie_embeddings:
-        table.append(_piece(_matrix("lm_head", "head", v, d), "", "", ()))
+    c, found, arrays = config, [], parameters.table(config)
     biased = c.moe is not None and c.moe.score == "sigmoid"
+
+    def add(rows: list[_Row], prefix: str = "", path: str = "", at: Block = ()) -> None:
+        found.extend(_piece(r, arrays[f"{path}{r.path}"].shape, prefix, path, at) for r in rows)
 
     def layer(index: int, path: str, at: Block, *, is_moe: bool, router: int) -> None:
         prefix = f"model.layers.{index}."
-        rows = _layer(c, is_moe=is_moe, interleaved=interleaved)
-        table.extend(_piece(row, prefix, f"{path}/", at) for row in rows)
+        add(_layer(c, is_moe=is_moe, interleaved=interleaved), prefix, path, at)
         if is_moe and biased:
-            table.append(_selection_bias(c, prefix, router))
+            found.append(_selection_bias(c, prefix, router))
 
+    add([_Row("model.embed_tokens.weight", "embedding", (1,))])
+    add([_vector("model.norm.weight", "final_norm")])
+    if not c.tie_embeddings:
+        add([_matrix("lm_head", "head")])
     for i in range(c.n_dense_layers):
-        layer(i, "dense_layers", (i,), is_moe=False, router=0)
+        layer(i, "dense_layers/", (i,), is_moe=False, router=0)
     for i in range(c.n_moe_layers):
-        layer(c.n_dense_layers + i, "moe_layers", (i,), is_moe=True, router=i)
+        layer(c.n_dense_layers + i, "moe_layers/", (i,), is_moe=True, router=i)
     if c.mtp:
-        prefix = f"model.layers.{c.n_layers}."
-        layer(c.n_layers, "mtp", (), is_moe=c.moe is not None, router=c.n_moe_layers)
-        for row in (
-            _vector("enorm.weight", "embedding_norm", d),
-            _vector("hnorm.weight", "hidden_norm", d),
-            _vector("shared_head.norm.weight", "final_norm", d),
-            _matrix("eh_proj", "project", d, 2 * d),
-        ):
-            table.append(_piece(row, prefix, "mtp/", ()))
-    return table
+        layer(c.n_layers, "mtp/", (), is_moe=c.moe is not None, router=c.n_moe_layers)
+        module = [
+            _vector("enorm.weight", "embedding_norm"),
+            _vector("hnorm.weight", "hidden_norm"),
+            _vector("shared_head.norm.weight", "final_norm"),
+            _matrix("eh_proj", "project"),
+        ]
+        add(module, f"model.layers.{c.n_layers}.", "mtp/")
+    return found
 
 
 def _selection_bias(config: ModelConfig, prefix: str, router: int) -> Piece:
-    assert config.moe is not None
-    bias = _vector("mlp.gate.e_score_correction_bias", "router_bias", config.moe.n_experts)
-    return _piece(bias, prefix, "", (router,))
+    bias = _vector("mlp.gate.e_score_correction_bias", "router_bias")
+    return _piece(bias, parameters.router_bias(config).shape, prefix, "", (router,))
 
 
 def softmax_biases(config: ModelConfig) -> list[Piece]:
