@@ -7,7 +7,7 @@ from typing import Any
 
 from r1jax.config import UserError
 from r1jax.hub import families
-from r1jax.hub.families import FAMILIES
+from r1jax.hub.architectures import FAMILIES
 from r1jax.model.config import ExecutionConfig, Mla, ModelConfig, RopeConfig
 from r1jax.text.files import OURS, saved_as
 from r1jax.text.tokenizer import Tokenizer

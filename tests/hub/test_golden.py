@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from r1jax.hub import families
+from r1jax.hub import architectures, families
 from r1jax.hub import read as huggingface
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
@@ -64,7 +64,7 @@ def whole(weights, ids, *, model, keep_cache: bool):
 
 
 def test_every_family_is_there():
-    assert set(families.FAMILIES) <= set(FAMILIES)
+    assert set(architectures.FAMILIES) <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
