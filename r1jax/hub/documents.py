@@ -47,10 +47,11 @@ def _rope_document(rope: RopeConfig) -> dict[str, Any]:
         "llama3": ("low_freq_factor", "high_freq_factor"),
     }[rope.kind]
     scaling = {
-        "rope_type": rope.kind, "factor": rope.factor,
+        "rope_type": rope.kind,
+        "factor": rope.factor,
         "original_max_position_embeddings": rope.original_length,
         **{name: getattr(rope, name) for name in names},
-    }  # fmt: skip
+    }
     # "type" for readers older than "rope_type"
     return {"rope_theta": rope.theta, "rope_scaling": {**scaling, "type": rope.kind}}
 
@@ -61,16 +62,25 @@ def _latent_document(model: ModelConfig, a: Mla) -> dict[str, Any]:
     v3 = moe.score == "sigmoid"
     limited = "noaux_tc" if v3 else "group_limited_greedy" if moe.n_groups > 1 else "greedy"
     return {
-        "q_lora_rank": a.q_lora_rank or None, "kv_lora_rank": a.kv_lora_rank,
-        "qk_nope_head_dim": a.nope_dim, "qk_rope_head_dim": a.rope_dim, "v_head_dim": a.v_dim,
-        "first_k_dense_replace": model.n_dense_layers, "moe_layer_freq": 1,
-        "n_routed_experts": moe.n_experts, "n_shared_experts": moe.n_shared_experts,
-        "num_experts_per_tok": moe.experts_per_token, "moe_intermediate_size": moe.hidden_dim,
-        "n_group": moe.n_groups, "topk_group": moe.top_groups, "topk_method": limited,
-        "scoring_func": moe.score, "norm_topk_prob": moe.normalise,
+        "q_lora_rank": a.q_lora_rank or None,
+        "kv_lora_rank": a.kv_lora_rank,
+        "qk_nope_head_dim": a.nope_dim,
+        "qk_rope_head_dim": a.rope_dim,
+        "v_head_dim": a.v_dim,
+        "first_k_dense_replace": model.n_dense_layers,
+        "moe_layer_freq": 1,
+        "n_routed_experts": moe.n_experts,
+        "n_shared_experts": moe.n_shared_experts,
+        "num_experts_per_tok": moe.experts_per_token,
+        "moe_intermediate_size": moe.hidden_dim,
+        "n_group": moe.n_groups,
+        "topk_group": moe.top_groups,
+        "topk_method": limited,
+        "scoring_func": moe.score,
+        "norm_topk_prob": moe.normalise,
         "routed_scaling_factor": moe.route_scale,
         **({"num_nextn_predict_layers": int(model.mtp), "rope_interleave": True} if v3 else {}),
-    }  # fmt: skip
+    }
 
 
 def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> dict[str, Any]:
@@ -100,17 +110,26 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> di
         kv_heads, own = a.n_kv_heads, {"head_dim": a.head_dim}
         own |= {"use_sliding_window": False} if kind == "qwen2" else {}
     return {
-        "architectures": [FAMILIES[kind]], "model_type": kind, "torch_dtype": dtype,
-        "vocab_size": model.vocab_size, "hidden_size": model.d_model,
-        "intermediate_size": model.mlp_dim, "num_hidden_layers": model.n_layers,
+        "architectures": [FAMILIES[kind]],
+        "model_type": kind,
+        "torch_dtype": dtype,
+        "vocab_size": model.vocab_size,
+        "hidden_size": model.d_model,
+        "intermediate_size": model.mlp_dim,
+        "num_hidden_layers": model.n_layers,
         "num_attention_heads": a.n_heads,
         "num_key_value_heads": kv_heads,
-        "hidden_act": "silu", "rms_norm_eps": model.norm_eps,
+        "hidden_act": "silu",
+        "rms_norm_eps": model.norm_eps,
         **({} if max_positions is None else {"max_position_embeddings": max_positions}),
         "initializer_range": model.init_std or 0.02,
-        "tie_word_embeddings": model.tie_embeddings, "attention_bias": False,
-        "attention_dropout": 0.0, "use_cache": True, **_rope_document(model.rope), **own,
-    }  # fmt: skip
+        "tie_word_embeddings": model.tie_embeddings,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "use_cache": True,
+        **_rope_document(model.rope),
+        **own,
+    }
 
 
 def _execution(model: ModelConfig) -> ExecutionConfig:
