@@ -15,14 +15,21 @@ from r1jax.config import MissingPackage, UserError
 
 # GGUF's name of a tensor, without "blk.N.", and ours of Hugging Face's
 OUTER = {
-    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
-}  # fmt: skip
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "output": "lm_head",
+}
 INNER = {
-    "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
-}  # fmt: skip
+}
 
 
 class _Stored(NamedTuple):
@@ -107,31 +114,43 @@ class GgufFile:
         Raises:
           UserError: if a field is missing, or asks for what r1jax lacks.
         """
-        number = lambda name: self.field(f"llama.{name}")
-        optional = lambda name, otherwise: self.known(f"llama.{name}", otherwise)
+
+        def number(name: str) -> Any:
+            return self.field(f"llama.{name}")
+
+        def optional(name: str, otherwise: Any) -> Any:
+            return self.known(f"llama.{name}", otherwise)
+
         heads, width = number("attention.head_count"), number("embedding_length")
         if heads < 1:
             raise UserError(f"{self.path}: llama.attention.head_count is {heads}, wanted 1 or more")
         head_dim = optional("attention.key_length", width // heads)
         for name, wanted in (
-            ("rope.scaling.type", "none"), ("rope.scale_linear", 1.0),
-            ("rope.dimension_count", head_dim), ("attention.value_length", head_dim),
-        ):  # fmt: skip
+            ("rope.scaling.type", "none"),
+            ("rope.scale_linear", 1.0),
+            ("rope.dimension_count", head_dim),
+            ("attention.value_length", head_dim),
+        ):
             if (value := optional(name, wanted)) != wanted:
                 raise UserError(
                     f"{self.path}: llama.{name} is {value!r}, r1jax has only {wanted!r}"
                 )
         return {
-            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu",
-            "vocab_size": len(self.field("tokenizer.ggml.tokens")), "hidden_size": width,
-            "num_hidden_layers": number("block_count"), "num_attention_heads": heads,
+            "model_type": "llama",
+            "architectures": ["LlamaForCausalLM"],
+            "hidden_act": "silu",
+            "vocab_size": len(self.field("tokenizer.ggml.tokens")),
+            "hidden_size": width,
+            "num_hidden_layers": number("block_count"),
+            "num_attention_heads": heads,
             "intermediate_size": number("feed_forward_length"),
             "num_key_value_heads": optional("attention.head_count_kv", heads),
-            "head_dim": head_dim, "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
+            "head_dim": head_dim,
+            "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
             "rope_theta": optional("rope.freq_base", 10_000.0),
             "max_position_embeddings": number("context_length"),
             "tie_word_embeddings": "lm_head.weight" not in self._tensors,
-        }  # fmt: skip
+        }
 
     def vocabulary(self) -> dict[str, Any]:
         """The tokenizer's fields as `hub.gguf.tokenizer.GgufVocabulary` names them.
@@ -139,8 +158,13 @@ class GgufFile:
         Raises:
           UserError: if it is no byte-level BPE, or a field is missing.
         """
-        field = lambda name: self.field(f"tokenizer.ggml.{name}")
-        known = lambda name, otherwise: self.known(f"tokenizer.ggml.{name}", otherwise)
+
+        def field(name: str) -> Any:
+            return self.field(f"tokenizer.ggml.{name}")
+
+        def known(name: str, otherwise: Any) -> Any:
+            return self.known(f"tokenizer.ggml.{name}", otherwise)
+
         if field("model") != "gpt2":
             raise UserError(
                 f"{self.path}: tokenizer.ggml.model is {field('model')!r}, r1jax has only 'gpt2' "
@@ -148,14 +172,18 @@ class GgufFile:
             )
         pre = field("pre")
         return {
-            "pre": pre, "tokens": field("tokens"), "token_type": field("token_type"),
-            "merges": field("merges"), "bos": known("bos_token_id", None),
-            "eos": field("eos_token_id"), "turn_end": known("eot_token_id", None),
+            "pre": pre,
+            "tokens": field("tokens"),
+            "token_type": field("token_type"),
+            "merges": field("merges"),
+            "bos": known("bos_token_id", None),
+            "eos": field("eos_token_id"),
+            "turn_end": known("eot_token_id", None),
             "padding": known("padding_token_id", None),
             # where the file is silent llama.cpp goes by the kind
             "add_bos": known("add_bos_token", pre == "llama-bpe"),
             "chat_template": self.known("tokenizer.chat_template", None),
-        }  # fmt: skip
+        }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Hugging Face's shape of every tensor."""
