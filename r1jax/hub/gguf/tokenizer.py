@@ -81,19 +81,20 @@ def build(vocabulary: GgufVocabulary) -> HfTokenizer:
             )
         merges.append((left, right))
     core = tokenizers.Tokenizer(
-        models.BPE(
-            vocab=vocab, merges=merges, ignore_merges=v.pre == "llama-bpe"
-        )
-    )  # fmt: skip
+        models.BPE(vocab=vocab, merges=merges, ignore_merges=v.pre == "llama-bpe")
+    )
     core.pre_tokenizer = pre_tokenizers.Sequence(_before_the_merges(v.pre))
     core.decoder = decoders.ByteLevel()
-    whole = lambda kind, special: [
-        tokenizers.AddedToken(text, special=special, normalized=False)
-        for text, of in zip(v.tokens, v.token_type, strict=True)
-        if of == kind
-    ]
-    core.add_special_tokens(whole(CONTROL, True))
-    core.add_tokens(whole(USER_DEFINED, False))
+
+    def whole(kind: int, *, special: bool) -> list[tokenizers.AddedToken]:
+        return [
+            tokenizers.AddedToken(text, special=special, normalized=False)
+            for text, of in zip(v.tokens, v.token_type, strict=True)
+            if of == kind
+        ]
+
+    core.add_special_tokens(whole(CONTROL, special=True))
+    core.add_tokens(whole(USER_DEFINED, special=False))
     padding = v.eos if v.padding is None else v.padding
     roles = {"bos_token": v.bos, "eos_token": v.eos, "pad_token": padding}
     return HfTokenizer(
