@@ -45,3 +45,14 @@ def test_a_stack_has_one_more_axis(models):
     stack = parameters.table(models["mla_moe"])["moe_layers/experts/up"]
     assert stack.shape == (2, *one.shape) and stack.axes == ("layers", *one.axes)
     assert (stack.mean, stack.std, stack.dtype) == (one.mean, one.std, one.dtype)
+
+
+def test_gqa_starts_at_one_over_the_root_of_its_fan_in(models):
+    """Widths: 32 d, 8 heads of 8."""
+    table = parameters.layer(models["gqa_bias"], is_moe=False)
+    starts = {name: table[f"attention/{name}"] for name in ("qkv", "out", "qkv_bias")}
+    assert {name: p.std for name, p in starts.items()} == {
+        "qkv": 32**-0.5,
+        "out": 64**-0.5,
+        "qkv_bias": 0.0,
+    }
