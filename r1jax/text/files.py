@@ -56,6 +56,18 @@ def _convertible(directory: Path) -> str:
     )
 
 
+def _check_stops(directory: Path, tokenizer: SentencePieceTokenizer) -> None:
+    """Checks that the configs beside tokenizer.model, which names one end, name no other."""
+    for name in (hf_tokenizer.GENERATION, CONFIG):
+        path = directory / name
+        stops = special_tokens.ids(read_json(path), "eos", path, size=tokenizer.size)
+        if set(stops) - {tokenizer.eos_id}:
+            raise UserError(
+                f"{path}: eos_token_id is {stops}, but {SENTENCEPIECE} ends at {tokenizer.eos_id} "
+                f"alone; convert it to {hf_tokenizer.FILE}, with which all of them are read"
+            )
+
+
 def read_tokenizer(directory: Path) -> Tokenizer:
     """Reads the tokenizer of a model directory.
 
@@ -76,6 +88,8 @@ def read_tokenizer(directory: Path) -> Tokenizer:
     tokenizer: Tokenizer
     if name == SENTENCEPIECE:
         tokenizer = SentencePieceTokenizer.load(directory / name)
+        if not saved:
+            _check_stops(directory, tokenizer)
     else:
         tokenizer = HfTokenizer.load(directory)
     if saved and saved.get("sha256") != tokenizer.fingerprint:

@@ -87,6 +87,23 @@ def test_a_model_with_a_hugging_face_tokenizer_is_kept_as_ours(nano_base, tmp_pa
     assert tokenizer.chat and tiny.chat and tokenizer.chat.source == tiny.chat.source
 
 
+def test_how_to_sample_goes_through_saving_and_export(nano_base, tmp_path, tiny):
+    sampling = {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95}
+    weights, model, _ = load_model(str(nano_base))
+    for name, content in tiny.files().items():
+        (tmp_path / name).write_bytes(content)
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **sampling}))
+    foreign = HfTokenizer.load(tmp_path)
+    save_model(tmp_path / "saved", weights, model=model, tokenizer=foreign, made_by={})
+    weights, model, tokenizer = load_model(str(tmp_path / "saved"))
+    exported = hugging_face_tokenizer(tokenizer, "plain")
+    export(tmp_path / "exported", weights, model, exported)
+    written = json.loads((tmp_path / "exported" / "generation_config.json").read_text())
+    assert sampling.items() <= written.items()
+    assert written["eos_token_id"] == list(tiny.stop_ids)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("gqa_moe", "no architecture of grouped-query"), ("mla_dense", "and no MoE")],

@@ -70,3 +70,17 @@ def test_tiktoken_under_sentencepieces_name_is_told(tmp_path):
     (tmp_path / "tokenizer.model").write_text("IQ== 0\nIg== 1\n")
     with pytest.raises(ValueError, match=r"tokenizer\.model is of tiktoken.*TikTokenConverter"):
         read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
+def test_other_ends_than_the_sentencepiece_models_are_refused(name, both, tmp_path):
+    write_tokenizer(tmp_path, both[0])
+    (tmp_path / name).write_text(json.dumps({"eos_token_id": both[0].eos_id}))
+    assert read_tokenizer(tmp_path).stop_ids == (both[0].eos_id,)
+    for stops, message in (
+        ([2, 7], r"\[2, 7\], but tokenizer.model ends at 2"),
+        (9999, "not within"),
+    ):
+        (tmp_path / name).write_text(json.dumps({"eos_token_id": stops}))
+        with pytest.raises(ValueError, match=rf"{name}: eos_token_id.*{message}"):
+            read_tokenizer(tmp_path)
