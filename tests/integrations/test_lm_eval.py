@@ -288,7 +288,9 @@ def test_a_text_stands_behind_one_bos_or_else_eos(nano):
         eos_id=ours.eos_id,
         stop_ids=ours.stop_ids,
         pad_id=ours.pad_id,
-        chat=None,
+        tokens={},
+        template=None,
+        generation={},
     )
     assert other.encode("User") == ours.encode("User")
     assert other.window("", "User").given == [ours.eos_id]
