@@ -85,6 +85,10 @@ _BARE_FRACTIONS = (
 )
 _ASCII_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
 _ASCII_NAME = re.compile(r"(?<![\\A-Za-z])(pi|infty|sin|cos|tan|cot|log|ln)(?![A-Za-z])")
+# names of functions that LaTeX or its users set as text
+_NAMES = """gcd lcm max min sgn sign Re Im arccot sec csc cot lg sin cos tan log ln exp arcsin
+    arccos arctan det dim deg"""
+_FUNCTIONS = frozenset(_NAMES.split())
 _ABOUT = re.compile(r"\A(?:\\approx|\\sim(?![a-z])|=)\s*")
 _ENDS = " .,;:\u3002\u3001"
 
@@ -154,6 +158,8 @@ def _words(match: re.Match[str]) -> str:
     inner = " ".join(match[2].split())
     if inner == "%":
         return "%"
+    if inner in _FUNCTIONS:
+        return f"\\{inner} "
     # the constants that printers set upright
     upright = match[1] == "mathrm" and inner in ("e", "i", "d")
     return inner if upright else f"\\text{{{inner}}}"

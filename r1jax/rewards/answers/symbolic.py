@@ -1,38 +1,54 @@
-r"""Equality of expressions by computer algebra, for a worker that can be killed.
+r"""Equality of expressions by algebra, for a worker that can be killed.
 
-math-verify 0.9 reads the LaTeX and simplifies the difference. It may take minutes and gigabytes,
-and it swallows every `Exception`: limits must raise a `BaseException`. It sees single expressions
-only, since it reads lists, boxes and words its own lenient ways.
+A strict parser (`algebra.parser`) reads them, and their values decide, exactly or to as many digits
+as it takes (`algebra.equality`). It sees single expressions and relations only; what it cannot read
+equals nothing but itself.
 """
 
-import logging
 import re
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 from r1jax.rewards.answers import shapes
+from r1jax.rewards.answers.algebra import equality
+from r1jax.rewards.answers.algebra.parser import parse
+from r1jax.rewards.answers.algebra.tree import Tree, node
+from r1jax.rewards.answers.algebra.work import undone
 from r1jax.rewards.score import Verdict, wrong
 
-MAX_DEPTH = 12  # the deepest reference in MATH has 3; 40 fractions in one another take minutes
+MAX_DEPTH = 12  # the deepest reference in MATH has 3
 
-_LONE_I = re.compile(r"(?<![A-Za-z\\])i(?![A-Za-z])")
-_DECIMAL = re.compile(r"(\d*)\.(\d+)")
-# arithmetic that a worked-out answer has behind it
-_UNDONE = re.compile(
-    r"\\(?:[dt]?binom|choose|sum|prod|int|lim|det|gcd|bmod|pmod|mod)(?![A-Za-z])|!|\\text\{(?:lcm|gcd)\}"
-)
+# arithmetic that a worked-out answer has behind it; of one kind, any way to write it will do
+_UNDONE = {
+    "a factorial or binomial": re.compile(r"\\(?:[dt]?binom|choose)(?![A-Za-z])|!"),
+    "a sum or product": re.compile(r"\\(?:sum|prod)(?![A-Za-z])"),
+    "an integral": re.compile(r"\\int(?![A-Za-z])"),
+    "a limit": re.compile(r"\\lim(?![A-Za-z])"),
+    "a determinant": re.compile(r"\\det(?![A-Za-z])"),
+    "a common divisor or multiple": re.compile(r"\\(?:gcd|lcm)(?![A-Za-z])"),
+    "a remainder": re.compile(r"\\(?:bmod|pmod|mod)(?![A-Za-z])"),
+    "a derivative": re.compile(r"\\frac\s*\{\s*(?:d|\\partial)(?![A-Za-z]*\})"),
+}
 _TOWER = re.compile(r"\d\s*\^\s*\{?\s*\d+\s*\^")
 _POWER = re.compile(r"\^\s*\{?\s*-?\s*\d{5}")
 _EXPONENT = re.compile(r"[{}^]|\\[A-Za-z]+|\w+|\S")
-_FACTORIAL = re.compile(r"[)}!]\s*!|\d{3}\s*!")
+_FACTORIAL = re.compile(r"!\s*[)}]\s*!|\d{3}\s*!")
 _REFUSED = {"a tower of powers": _TOWER, "a huge power": _POWER, "a huge factorial": _FACTORIAL}
+_MARK = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])|\\?[({\[]|\\?[)}\]]")
+_SIGNS = {"\\le": "<=", "\\ge": ">=", "\\lt": "<", "\\gt": ">", "\\neq": "\\ne"}
+
+
+class Relation(NamedTuple):
+    """What must hold: left sign right, where the sign is =, \\ne, < or <=."""
+
+    sign: str
+    left: Tree
+    right: Tree
 
 
 @lru_cache(maxsize=1)
 def prepare() -> None:
-    """Loads the algebra, which takes a second or two, before anybody counts the time."""
-    # it would warn that nobody limits its time; the caller does
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    """Loads the floats, which takes a while, before anybody counts the time."""
     right = equal(r"\sqrt{20}", r"2\sqrt{5}")
     assert right.value == 1.0, right
 
@@ -52,8 +68,8 @@ def refusal(answer: str, gold: str) -> str:
     for what, pattern in _REFUSED.items():
         if pattern.search(answer) and not pattern.search(gold):
             return f"{what} refused"
-    undone = set(_UNDONE.findall(answer)) - set(_UNDONE.findall(gold))
-    return f"not worked out: {', '.join(sorted(undone))}" if undone else ""
+    left = [kind for kind, sign in _UNDONE.items() if sign.search(answer) and not sign.search(gold)]
+    return f"not worked out: {', '.join(left)}" if left else ""
 
 
 def _exponents(text: str) -> int:
@@ -77,93 +93,75 @@ def _exponents(text: str) -> int:
 def equal(answer: str, gold: str) -> Verdict:
     r"""Returns whether an answer equals gold, as expressions, sets, tuples, intervals or matrices.
 
-    Equal in value is not enough: 2\cdot 3\sqrt{5} has more arithmetic between numbers left than
-    6\sqrt{5} and earns nothing; \sqrt{20} for 2\sqrt{5} has none. Decimals are exact.
+    Equal in value is not enough: 2\cdot 3\sqrt{5} has more left to do than 6\sqrt{5} and earns
+    nothing (`algebra.work`); \sqrt{20} for 2\sqrt{5} has not. Decimals are exact.
 
-    It takes CPU time and memory without bound: the caller limits them.
+    It takes CPU time and memory that the caller limits.
     """
     if why := refusal(answer, gold):
         return wrong(why)
-    right = shapes.compare(shapes.read(answer), shapes.read(gold), _same)
+    reasons: list[str] = []
+
+    def same(one: str, other: str) -> bool:
+        reasons.append(_difference(one, other))
+        return not reasons[-1]
+
+    right = shapes.compare(shapes.read(answer), shapes.read(gold), same)
     verb = "equals" if right else "is not"
-    return Verdict(float(bool(right)), f"{shapes.short(answer)} {verb} {shapes.short(gold)}", False)
+    why = f" ({reasons[-1]})" if not right and reasons and reasons[-1] != "another value" else ""
+    reason = f"{shapes.short(answer)} {verb} {shapes.short(gold)}{why}"
+    return Verdict(float(bool(right)), reason, False)
 
 
-def _same(answer: str, gold: str) -> bool:
-    # a = b = 3 is no value but its working
-    if answer.count("=") > max(1, gold.count("=")):
-        return False
-    given, wanted = _parse(answer), _parse(gold)
-    if given is None or wanted is None or _undone(given) > _undone(wanted):
-        return False
-    # simplifying (x+1)^{9999} takes for ever, its value somewhere takes no time
-    there, here = _value(answer), _value(gold)
-    if there is not None and here is not None:
-        scale = max(1, abs(there), abs(here))
-        if abs(there - here) > scale * 1e-6:
-            return False
-    from math_verify import verify
-
-    # the order matters: gold first
-    return verify(wanted, given, timeout_seconds=None)
-
-
-@lru_cache(maxsize=4096)
-def _value(text: str) -> Any:
-    """A number of 15 digits, each letter being some whole number; None if it has no value."""
-    import sympy
-
-    expression = _parse(text)
-    if not isinstance(expression, sympy.Expr):
-        return None
-    # whole, since some expressions are equal only for whole n
-    point: dict[Any, Any] = {x: 2 + sum(map(ord, str(x))) % 23 for x in expression.free_symbols}
+def _difference(answer: str, gold: str) -> str:
+    """Why an expression or relation is not gold's; "" if it is."""
+    given, wanted = _relation(answer), _relation(gold)
+    if given is None or wanted is None:
+        return "not understood"
+    if isinstance(given, Relation) and isinstance(wanted, Relation):
+        sides = (node("relation", *given[1:]), node("relation", *wanted[1:]))
+        work = undone(*sides, relation=True)
+        same = _same_relation
+    elif isinstance(given, Relation) or isinstance(wanted, Relation):
+        return "another value"
+    else:
+        work = undone(given, wanted, relation=False)
+        same = equality.equal
+    if work:
+        return f"not worked out: {work}"
     try:
-        value = expression.evalf(15, subs=point)
-    except (TypeError, ValueError, ArithmeticError, AttributeError, NotImplementedError):
-        return None
-    return value if value.is_number and value.is_finite else None
+        return "" if same(given, wanted) else "another value"  # pyright: ignore[reportArgumentType]
+    except equality.TooLarge:
+        return "too large to compare"
+
+
+def _same_relation(given: Relation, wanted: Relation) -> bool:
+    if given.sign != wanted.sign:
+        return False
+    ordered = given.sign in ("<", "<=")
+    sides = [equality.difference(r.left, r.right) for r in (given, wanted)]
+    if not ordered:
+        sides = [equality.numerator(side) for side in sides]
+    return equality.proportional(*sides, positive=ordered)
 
 
 @lru_cache(maxsize=4096)
-def _parse(text: str) -> Any:
-    """The sympy object, None if it cannot be read."""
-    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse
-
-    # its units include t, m and o, which would cut the last letter off x + m; ours are gone already
-    tidy = NormalizationConfig(
-        basic_latex=True,
-        units=False,
-        malformed_operators=True,
-        nits=True,
-        boxed="none",
-        equations=False,
-    )
-    config = LatexExtractionConfig(boxed_match_priority=-1, normalization_config=tidy)
-    # it takes i for a variable in 9i, for the unit in 9 i
-    exact = _LONE_I.sub(" i ", _DECIMAL.sub(_fraction, text)).replace("°", "^\\circ ")
-    # a bare 2\sqrt{5} would be read as 2: math-verify wants its dollars
-    found = parse(f"${exact}$", [config], "no_fallback", parsing_timeout=None)  # pyright: ignore
-    return found[0] if found else None
-
-
-def _fraction(match: re.Match[str]) -> str:
-    return f"\\frac{{{int(match[1] + match[2])}}}{{{10 ** len(match[2])}}}"
-
-
-def _undone(expression: Any) -> int:
-    """Operations between plain numbers: 2*3*sqrt(5) has one, sqrt(9) and sin(0) one."""
-    import sympy
-
-    count = 0
-    for node in sympy.preorder_traversal(expression):
-        if isinstance(node, sympy.Add | sympy.Mul):
-            plain = [arg for arg in node.args if arg.is_Rational and arg not in (-1, 1)]
-            count += max(0, len(plain) - 1)
-        elif isinstance(node, sympy.Pow) and node.base.is_Rational and node.exp.is_Rational:
-            # 1/5 and sqrt(5) are numbers; 5^2 and sqrt(9) are work
-            count += node.exp != -1 and bool((node.base**node.exp).is_Rational)
-        elif isinstance(node, sympy.Function):
-            count += all(arg.is_number for arg in node.args)
-    return count
+def _relation(text: str) -> Tree | Relation | None:
+    """The tree of an expression, the relation of two, or None for what is not understood."""
+    pieces, signs, start, depth = [], [], 0, 0
+    for mark in _MARK.finditer(text):
+        depth += (mark[0][-1] in "({[") - (mark[0][-1] in ")}]")
+        if depth == 0 and mark[0][-1] not in "({[)}]":
+            pieces.append(text[start : mark.start()])
+            signs.append(_SIGNS.get(mark[0], mark[0]))
+            start = mark.end()
+    trees = [parse(piece.strip()) for piece in [*pieces, text[start:]]]
+    if len(trees) == 1:
+        return trees[0]
+    left, right = trees[0], trees[-1]
+    if len(trees) != 2 or left is None or right is None:
+        return None  # a = b = 3 is no value but its working
+    sign = signs[0]
+    if ">" in sign:
+        return Relation(sign.replace(">", "<"), right, left)
+    return Relation(sign, left, right)
