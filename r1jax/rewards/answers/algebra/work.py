@@ -65,7 +65,7 @@ def _work(tree: Tree) -> Counter[str]:
     for factors in _products(tree):
         count["arithmetic"] += _plain(factors)
         count["like factors"] += _repeated(map(_base, factors))
-        count["a product of sums"] += max(0, sum(map(_sums, factors)) - 1)
+        count["a product of sums"] += max(0, sum(map(_is_sum, factors)) - 1)
     return +count
 
 
@@ -125,15 +125,10 @@ def _products(tree: Tree) -> list[list[Tree]]:
     return [factors, *(found for arg in inner for found in _products(arg))]
 
 
-def _sums(factor: Tree) -> int:
-    """How often a sum is a factor: twice in (x+1)^2."""
-    if factor.head == "add":
-        return 1
-    if factor.head == "power" and factor.args[0].head == "add":
-        exponent = rational(factor.args[1])
-        if exponent is not None and exponent.denominator == 1 and exponent > 1:
-            return 2
-    return 0
+def _is_sum(factor: Tree) -> bool:
+    """Whether it is a sum or a power of one; (x+1)^2 alone is a form of its own."""
+    base = factor.args[0] if factor.head == "power" else factor
+    return base.head == "add"
 
 
 def _base(factor: Tree) -> object:
