@@ -44,7 +44,8 @@ class Kind(NamedTuple):
     """A way of judging.
 
     Attributes:
-      quick: (answer, gold, reference) -> a verdict, or None where only a worker can tell.
+      quick: (answer, gold, reference) -> a verdict, or None where only a worker can tell. Here and
+        in `vote` the reference holds the "question" too.
       check: (gold, reference) raises ValueError where no answer could ever be right.
       vote: (answer, reference) -> a key that answers share when they say the same.
     """
@@ -60,7 +61,7 @@ _OPEN = Kind(
     lambda *_: wrong("a reward model judges it"), lambda *_: None, lambda answer, _: answer
 )
 KINDS = {
-    "maths": Kind(maths.quick, maths.check, lambda answer, _: maths.canonical(answer)),
+    "maths": Kind(maths.quick, maths.check, maths.canonical),
     "choice": Kind(choice.quick, choice.check, choice.vote),
     "knights_knaves": Kind(logic.quick, logic.check, logic.vote),
     "countdown": Kind(countdown.quick, countdown.check, countdown.vote),
@@ -113,6 +114,11 @@ class JudgeConfig:
             )
 
 
+def _asked(question: Question) -> dict[str, Any]:
+    """A reference with the question in it: what stands there is not worked out, its nouns count."""
+    return {**question.reference, "question": question.question}
+
+
 class Judged(NamedTuple):
     """The answer that a completion gives, None for none, and what the judge says of it."""
 
@@ -163,7 +169,7 @@ class Judge:
             if given.answer is None:
                 verdicts.append(wrong(given.reason))
                 continue
-            quick = KINDS[question.kind].quick(given.answer, question.answer, question.reference)
+            quick = KINDS[question.kind].quick(given.answer, question.answer, _asked(question))
             verdicts.append(quick)
             if quick is None:
                 waiting.setdefault((id(question), given.answer), []).append(row)
@@ -185,10 +191,11 @@ class Judge:
             }
             seconds = c.sandbox.wall_seconds + c.wall_seconds
             return Job("code", arguments, cpu_seconds=seconds, wall_seconds=seconds)
-        return self._compare(answer, question.answer)
+        return self._compare(answer, question.answer, question)
 
-    def _compare(self, answer: str, gold: str) -> Job:
-        c, arguments = self.config, {"answer": answer, "gold": gold}
+    def _compare(self, answer: str, gold: str, question: Question) -> Job:
+        context = maths.context(gold, _asked(question))
+        c, arguments = self.config, {"answer": answer, "gold": gold, "context": context}
         return Job("symbolic", arguments, cpu_seconds=c.cpu_seconds, wall_seconds=c.wall_seconds)
 
     def _work(self, jobs: list[Job]) -> list[Verdict]:
@@ -210,7 +217,7 @@ class Judge:
         frequent wordings are compared.
         """
         vote = KINDS[question.kind].vote
-        keys = [None if a is None else vote(a, question.reference) for a in answers]
+        keys = [None if a is None else vote(a, _asked(question)) for a in answers]
         if question.kind != "maths":
             return [*keys]
         wording = {k: a for k, a in reversed(list(zip(keys, answers, strict=True))) if k and a}
@@ -222,7 +229,7 @@ class Judge:
             for b in order[i + 1 :]
             if not (maths.is_number(wording[a]) and maths.is_number(wording[b]))
         ]
-        equal = self._work([self._compare(wording[b], wording[a]) for a, b in pairs])
+        equal = self._work([self._compare(wording[b], wording[a], question) for a, b in pairs])
         root = {k: k for k in order}
         for (a, b), verdict in zip(pairs, equal, strict=True):
             if verdict.value == 1 and root[b] == b:

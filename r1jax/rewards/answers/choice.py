@@ -59,8 +59,9 @@ def _bare(text: str) -> str:
 
 def _alike(text: str, option: str) -> bool:
     a, b = shapes.read(_bare(text)), shapes.read(_bare(option))
-    clash = a.number and b.number and numbers.other_unit(a.number, b.number)
-    return a.key == b.key and not clash
+    if a.number and b.number:
+        return numbers.equal(a.number, b.number) and not numbers.other_unit(a.number, b.number)
+    return a.key == b.key
 
 
 def letters(answer: str, reference: Mapping[str, Any]) -> tuple[str, str]:
@@ -76,12 +77,13 @@ def letters(answer: str, reference: Mapping[str, Any]) -> tuple[str, str]:
     options = list(reference.get("options") or [])
     text = _bare(answer)
     letter, behind = _head(text)
+    bracketed = text[:1] in _PAIRS
     # what is worded like an option is that option, even if it begins with a letter
     same = [i for i, option in enumerate(options) if _alike(text, option)]
     if same and (not letter or _BEHIND.sub("", behind)):
         named = "".join(_LETTERS[i] for i in same) if len(same) == 1 else ""
         return named, "" if named else f"{shapes.short(text)} is the text of {len(same)} options"
-    if letter and _agrees(behind, letter, options):
+    if letter and _agrees(behind, letter, options, bracketed=bracketed):
         found = letter
     elif len(found := _run(text)) > len(set(found)):
         return "", f"{shapes.short(text)} names a letter twice"
@@ -118,7 +120,7 @@ def _run(text: str) -> str:
     return found if set(found) <= set(_LETTERS) else ""
 
 
-def _agrees(behind: str, letter: str, options: list[str]) -> bool:
+def _agrees(behind: str, letter: str, options: list[str], *, bracketed: bool) -> bool:
     """Whether what is behind a letter is nothing, its option's text or talk of no other option."""
     at = _LETTERS.index(letter)
     start = _BEHIND.match(behind)
@@ -127,8 +129,8 @@ def _agrees(behind: str, letter: str, options: list[str]) -> bool:
         return not rest
     inner = rest[1:-1] if _PAIRS.get(rest[0]) == rest[-1] else rest
     if not options:
-        # only "B) some text", "B. some text" and talk
-        plain = behind.lstrip()[:1] in (")", ".", ":") or _TALK.match(behind)
+        # only "(B) some text", "B) some text", "B. some text" and talk
+        plain = bracketed or behind.lstrip()[:1] in (")", ".", ":") or _TALK.match(behind)
         return bool(plain) and not _names_another(rest, letter, _LETTERS, [])
     if _alike(rest, options[at]) or _alike(inner, options[at]):
         return True

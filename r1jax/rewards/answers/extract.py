@@ -9,7 +9,11 @@ from r1jax.text.thought import ANSWER, cut
 
 PLACES = ("answer_tag", "boxed", "answer_line")
 ENDLESS = "the thought does not end"  # why such a text gives no answer
-_ANSWER_LINE = re.compile(r"[\s*#]*(?:[Aa]nswer:|\u7b54\u6848[:\uff1a])(.*)")
+_ANSWER_LINE = re.compile(
+    r"[\s*_#>]*(?:(?:[Ff]inal[ \t]+|FINAL[ \t]+)?(?:[Aa]nswer|ANSWER)|(?:\u6700\u7ec8)?\u7b54\u6848)"
+    r"[ \t]*(?:[*_]{1,3}[ \t]*)?[:\uff1a](.*)"
+)
+_DELIMITERS = re.compile(r"[\s*_]*(?:\$\$|\\\[)?[\s*_]*")  # a line of nothing but these
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 # "\boxed 42" has no braces; a word behind it is talk of boxes
 _BRACE = re.compile(
@@ -104,10 +108,14 @@ def _outermost(box: _Box, closed: list[_Box], text: str) -> _Box:
 
 
 def _from_line(text: str) -> Extracted | None:
-    found = [match[1] for line in text.splitlines() if (match := _ANSWER_LINE.match(line))]
+    """What is behind the last "Answer:", or on the next line that says something."""
+    lines = text.splitlines()
+    found = [(at, match[1]) for at, line in enumerate(lines) if (match := _ANSWER_LINE.match(line))]
     if not found:
         return None
-    last = found[-1].strip(" \t*")
+    at, last = found[-1]
+    following = (line for line in lines[at + 1 :] if not _DELIMITERS.fullmatch(line))
+    last = (next(following, "") if _DELIMITERS.fullmatch(last) else last).strip(" \t*_")
     return _unboxed(last, Extracted(last or None, "on a line" if last else "empty line"))
 
 
@@ -117,7 +125,8 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
     Args:
       text: a completion, of which only what follows its thought is looked at (`thought.cut`).
       places: in order of preference: "answer_tag" what <answer> holds; "boxed" what the outermost
-        \boxed{} holds; "answer_line" the last line that starts with "Answer:". Several tags or
+        \boxed{} holds; "answer_line" the last line that starts with "Answer:", bold or not, or the one below
+        it. Several tags or
         boxes that say different things give None, even if a worker could tell that two formulas
         are equal. A \boxed{} in the answer is unwrapped.
 

@@ -1,32 +1,46 @@
 r"""Accuracy of a final answer: whether it equals the reference, exactly and in bounded time.
 
-R1-Zero pays 1 for a match, else 0 (DeepSeek-R1, arXiv:2501.12948, section 2.2.2). Numbers, units,
-percent, lists, intervals and texts are decided here in microseconds (`shapes`, `numbers`); what
-holds roots, pi or letters and is not spelt alike goes to `symbolic.equal` in a worker. Model text
-is never executed.
+R1-Zero pays 1 for a match, else 0 (DeepSeek-R1, arXiv:2501.12948, section 2.2.2). Numbers,
+measures, percent, lists, intervals and texts are decided here in microseconds (`shapes`, `numbers`,
+`compare`); what holds roots, pi or letters and is not spelt alike goes to `symbolic.equal` in a
+worker. Model text is never executed.
 
 A gold that is a number wants a number: \\sqrt{4}, 5! and \\binom{8}{2} are not worked out and earn
-nothing, whatever their value. A unit may be left out, but not be another one; a percent sign may
-be left out or added; the base of 4343_6 belongs to it.
+nothing, whatever their value. A unit may be left out, but not be of another kind; a percent sign
+may be left out or added; the base of 4343_6 belongs to it. A gold that is a formula wants none that
+the question holds.
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from r1jax.config import UserError
-from r1jax.rewards.answers import numbers, shapes, symbolic
+from r1jax.rewards.answers import numbers, shapes, symbolic, units
+from r1jax.rewards.answers.compare import compare
 from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = shapes.MAX_CHARS
+# how tables say that an answer is missing
+_MISSING = frozenset(["text nan", "text none", "text null"])
+# what stands between the formulas of a question
+_PROSE = re.compile(
+    r"\$+|\\[()\[\]]|(?<![\\A-Za-z])(?!(?:sqrt|frac|sin|cos|tan|log|ln|exp|pi)\b)[A-Za-z]{2,}"
+    r"|[?;:=\u4e00-\u9fff\uff0c\u3002\uff1a\uff1f]|\.(?!\d)"
+)
 
 
-def canonical(answer: str) -> str:
+def canonical(answer: str, reference: Mapping[str, Any]) -> str:
     """Returns a key that answers share when they are equal numbers, else the same text: for votes.
 
-    Units, percent signs, names ("x =") and the order of lists do not count; past 500 characters
-    the text counts as it stands.
+    Measures, nouns of the question, percent signs, names ("x =") and the order of lists do not
+    count; past 500 characters the text counts as it stands.
     """
-    return shapes.read(answer).key
+    shape = shapes.read(answer)
+    if shape.number and not units.allowed(shape.number.unit, str(reference.get("question", ""))):
+        return f"text {shape.text}"
+    return shape.key
 
 
 def is_number(answer: str) -> bool:
@@ -38,40 +52,73 @@ def check_gold(gold: str) -> None:
     """Refuses a reference answer that no answer could match.
 
     Raises:
-      UserError: if it is empty or longer than 500 characters: bad data, not a wrong answer.
+      UserError: if it is empty, longer than 500 characters, or a word for a missing one (nan, None,
+        null): bad data, not a wrong answer.
     """
-    if len(gold) > MAX_CHARS or shapes.read(gold).key == "text ":
+    key = "" if len(gold) > MAX_CHARS else shapes.read(gold).key
+    if key in ("", "text "):
         raise UserError(f"gold answer {shapes.short(gold)!r}: wanted 1 to {MAX_CHARS} characters")
+    if key in _MISSING:
+        raise UserError(f"gold answer {gold!r}: the answer is missing")
 
 
 def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that no answer could match; nothing of the reference is read.
 
     Raises:
-      UserError: if gold is empty or longer than 500 characters.
+      UserError: if gold is empty, longer than 500 characters, or a word for a missing answer.
     """
     check_gold(gold)
 
 
+def context(gold: str, reference: Mapping[str, Any]) -> str:
+    """Returns the text whose nouns may stand behind an answer's numbers."""
+    return f"{gold} {reference.get('question', '')}"
+
+
 def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict | None:
-    """Returns the verdict where it is exact, None where computer algebra must tell.
+    """Returns the verdict where it is exact, None where algebra must tell.
 
     An answer may have no more operations left than gold has: repeating the sum of the question
     would else be a perfect policy, "17 + 25" for 42.
 
+    Args:
+      answer: what was given.
+      gold: what was wanted.
+      reference: may hold "question", the text of the question.
+
     Raises:
-      UserError: if gold is empty or longer than 500 characters.
+      UserError: if no answer could match gold (`check_gold`).
     """
     check_gold(gold)
     given, wanted = shapes.read(answer), shapes.read(gold)
-    right = shapes.compare(given, wanted, lambda *_: None)
+    right = compare(given, wanted, lambda *_: None, context(gold, reference))
     if right:
         return Verdict(1.0, f"{shapes.short(answer)} equals {shapes.short(gold)}", False)
-    why = symbolic.refusal(answer, gold) if right is None else _why_not(answer, given, wanted)
+    if right is None:
+        why = symbolic.refusal(answer, gold)
+        if not why and _restates(given, wanted, str(reference.get("question", ""))):
+            why = "the question holds it"
+    else:
+        why = _why_not(answer, given, wanted)
     if right is None and not why:
         return None
     why = f" ({why})" if why else ""
     return wrong(f"{shapes.short(answer)} is not {shapes.short(gold)}{why}")
+
+
+def _restates(given: shapes.Shape, wanted: shapes.Shape, question: str) -> bool:
+    """Whether a formula is one of the question's, and gold is none of them."""
+    if given.kind != "expression" or not question:
+        return False
+    formulas = _formulas(question)
+    return given.key in formulas and wanted.key not in formulas
+
+
+@lru_cache(maxsize=1024)
+def _formulas(question: str) -> frozenset[str]:
+    pieces = (piece.strip(" ,\n") for piece in _PROSE.split(question))
+    return frozenset(shapes.read(piece).key for piece in pieces if len(piece) > 2)
 
 
 def _why_not(answer: str, given: shapes.Shape, wanted: shapes.Shape) -> str:
@@ -87,6 +134,9 @@ def _why_not(answer: str, given: shapes.Shape, wanted: shapes.Shape) -> str:
     elif given.name and wanted.name and given.name != wanted.name:
         return f"{given.name}, wanted {wanted.name}"
     elif numbers.equal(given.number, wanted.number):
-        clash = numbers.other_unit(given.number, wanted.number)
-        return "another unit" if clash else "not worked out"
+        if given.number.operations > wanted.number.operations:
+            return "not worked out"
+        return f"unit {given.number.unit!r}"
+    elif numbers.other_unit(given.number, wanted.number):
+        return "another unit"
     return ""

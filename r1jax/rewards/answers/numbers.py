@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from r1jax.config import UserError
-from r1jax.rewards.answers import units
+from r1jax.rewards.answers import measures, units
 
 MAX_DEPTH = 30
 MAX_NUMBER = 10**60
@@ -33,8 +33,6 @@ _MIXED = re.compile(r"([-+]?\s*\d+)\s+(\d+)\s*/\s*(\d+)")
 _SCIENTIFIC = re.compile(
     r"([-+]?)\s*(\d+(?:\.\d+)?)\s*\*\s*10\s*\^\s*(?:\{\s*([-+]?\d\d?)\s*\}|([-+]?\d\d?))", re.ASCII
 )
-# "US" is what tidying leaves of US$
-_CURRENCY = re.compile(r"(?:\\text\{\s*)?(USD|US|EUR|GBP|CNY|RMB)\b\s*\}?\s*(?=[-.\d])|US(?=\d)")
 
 
 class Number(NamedTuple):
@@ -45,7 +43,7 @@ class Number(NamedTuple):
       operations: how many of them are still to do: 0 for 42, -3/4, 1\\frac{4}{5} and
         1.5 \\times 10^3, 1 for 6/3.
       percent: it has the sign.
-      unit: text behind the number, or the currency in front of it, "" for none.
+      unit: what is behind the number, or the currency in front of it, "" for none.
     """
 
     value: Fraction
@@ -148,8 +146,9 @@ def _combine(sign: str, left: _Term, right: _Term) -> _Term:
     if sign == "/" and right.value == 0:
         raise UserError("division by zero")
     value = _bounded(_OPERATIONS[sign](left.value, right.value))
-    # 3/4 is a number; 6/3 and 6/8 still have something to work out
-    reduced = sign == "/" and value.denominator == right.value > 1
+    # 3/4 and 3/-4 are numbers; 6/3, 6/8 and -3/-4 still have something to work out
+    signs = left.value < 0 and right.value < 0
+    reduced = sign == "/" and value.denominator == abs(right.value) > 1 and not signs
     return _Term(value, todo + (not (left.literal and right.literal and reduced)), False)
 
 
@@ -190,28 +189,39 @@ def read(text: str) -> Number:
     Raises:
       UserError: if it is no number, passes 10**60 or nests deeper than 30; the message says why.
     """
-    currency = _CURRENCY.match(text)
-    if currency:
-        text = text[currency.end() :]
-    text, unit = (text, "") if text[-1:].isdigit() and "^" not in text else units.split(text)
+    currency, unit, factor = "", "", Fraction(1)
+    if not text[:1].isdigit():
+        text, currency = units.split_currency(text)
+    if not text[-1:].isdigit() or " " in text or "^" in text:
+        if (pieces := units.compound(text)) is not None:
+            return Number(_bounded(pieces[0]), 0, False, pieces[1])
+        text, unit = units.split(text)
+        factor, unit = units.multiplier(unit) if unit else (factor, unit)
+    unit = measures.plain(unit)
+    if currency and measures.ratio(unit, currency) is None:
+        raise UserError(f"{currency} and {unit}")
     percent = text.endswith("%") or unit.casefold() in ("percent", "per cent")
-    term = _evaluate(text.removesuffix("%").strip("\u20ac\u00a3\u00a5 "))
-    return Number(term.value, term.operations, percent, unit or (currency and currency[1]) or "")
+    term = _evaluate(text.removesuffix("%").strip())
+    value = _bounded(term.value * factor)
+    # 3 eighths is a number; 6 thirds still have something to work out, but 50 permille have not
+    parts = factor.denominator
+    todo = term.operations + (1 < parts < 1000 and value.denominator != parts)
+    return Number(value, todo, percent, unit or currency)
 
 
 def equal(answer: Number, gold: Number) -> bool:
     """Returns whether the values are equal; a percent sign may be left off or added.
 
     50% equals 50 and 0.5, which do not equal each other: questions ask "what percent", and some
-    references have the sign and some have not.
+    references have the sign and some have not. Measures of one kind are converted: 2 h is 120 min.
     """
-    if answer.value == gold.value:
+    ratio = measures.ratio(answer.unit, gold.unit) if answer.unit and gold.unit else 1
+    if answer.value * (ratio or 1) == gold.value:
         return True
     exact = [n.value / 100 if n.percent else n.value for n in (answer, gold)]
-    return exact[0] == exact[1]
+    return exact[0] == exact[1] and ratio in (1, None)
 
 
 def other_unit(answer: Number, gold: Number) -> bool:
-    """Returns whether both name a measure and not the same one: 3 hours and 3 minutes."""
-    given, wanted = units.measure(answer.unit), units.measure(gold.unit)
-    return bool(given and wanted) and given != wanted
+    """Returns whether both name a measure, and of different kinds: 3 hours and 3 km."""
+    return measures.ratio(answer.unit, gold.unit) is None

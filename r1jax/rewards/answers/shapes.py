@@ -1,16 +1,15 @@
 r"""The shape of an answer: a number, a text, an expression, or several of them.
 
 Lists ("1, 2 and 3", \{1,2\}, 1\pm\sqrt{2}) have no order; tuples, intervals and matrices have one.
-An inequality is its interval. Only single expressions are left to computer algebra, so that what
-an answer may look like is decided here, exactly.
+An inequality is its interval (`sets`). Only single expressions are left to algebra, so that what an
+answer may look like is decided here, exactly.
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from r1jax.rewards.answers import latex, numbers, units
+from r1jax.rewards.answers import latex, numbers, qualifiers, sets, units
 
 MAX_CHARS = 500
 MAX_DEPTH = 50
@@ -22,13 +21,19 @@ _MARK = re.compile(
     r"|(?<![A-Za-z])(?:and|or)(?![A-Za-z])"
 )
 _NAME = re.compile(
-    r"\\?[A-Za-z][A-Za-z' ]{0,12}(?:_\{?[\\A-Za-z0-9 ]{1,12}\}?)?(?:\([A-Za-z0-9]{1,3}\))?"
+    r"\\?[A-Za-z\u03bc\u03a9][A-Za-z' ]{0,12}(?:_\{?[\\A-Za-z0-9 ]{1,12}\}?)?"
+    r"(?:\([A-Za-z0-9]{1,3}\))?"
     r"(?:\s*\+\s*[A-Za-z]){0,4}\s*(?:=|\\in(?![a-z]))\s*"
     r"|\([A-Za-z](?:, *[A-Za-z]){1,4}\)\s*(?:=|\\in(?![a-z]))\s*"
 )
-_RELATION = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|in|ne|neq)(?![A-Za-z])")
-_ORDER = re.compile(r"(<=|>=|<|>|\\(?:le|ge|lt|gt)(?![A-Za-z]))")
-_VARIABLE = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?")
+_RELATION = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|in|ne)(?![A-Za-z])")
+_IN_BRACES = re.compile(r"\\\{.*\\\}")
+_OF_REALS = re.compile(r"[<>\u6216]|\\(?:le|ge|lt|gt|ne|mathbb)(?![A-Za-z])")
+_POINT = re.compile(r"([A-Z])(?:'|_\{?\w\}?)? ?(?=\()")
+_CHOICE = re.compile(
+    r"(?:\\text\{ ?)?\(([A-J])\) ?\}?(?! ?[-+*/^=<>&|_'!(\[,]) ?(?!\\text\{ ?(?:or|and)\b)(?=\S)"
+    r"|\\text\{ ?\(?([A-J])[.):] ?\} ?(?=[^,])"
+)
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix)\}(.*)\\end\{\1\}")
 _BASE = re.compile(r"\(?([0-9A-Z]+(?:\.[0-9A-Z]+)?|\.[0-9A-Z]+)\)?_\{?(\d+)\}?")
 _WORD = re.compile(r"[A-Za-z]{3}|[:\u4e00-\u9fff]|\A[A-Za-z]*\Z")
@@ -37,7 +42,7 @@ _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _COLON = re.compile(r"\s*:\s*")
 _NOON = re.compile(r"(?<=\d) ?([ap])\.? ?m\b\.?")
-_PLUS_MINUS = re.compile(r"\\pm(?![A-Za-z])")
+_PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _LONE_BRACES = re.compile(r"(?<=[\^_])\{(\w)\}")
 
 
@@ -45,14 +50,16 @@ class Shape(NamedTuple):
     """What an answer looks like.
 
     Attributes:
-      kind: "number", "text", "expression", "list", "union", or "tuple" and "matrix", whose kinds
-        include their brackets: "tuple (]".
+      kind: "number", "text", "expression", "choice" (a letter and its option), "list", "union",
+        "matrix", "row", or "tuple" with its brackets: "tuple (]".
       key: equal for equal spellings.
       name: "x" of "x = 5", else "".
       text: without the name.
       whole: with it.
       number: of a number, else None.
-      parts: of a list, union, tuple or matrix.
+      parts: of a list, union, tuple, matrix or choice.
+      unit: behind an expression, else "".
+      qualifier: the condition behind it all.
     """
 
     kind: str
@@ -62,16 +69,18 @@ class Shape(NamedTuple):
     whole: str
     number: numbers.Number | None
     parts: tuple["Shape", ...]
+    unit: str
+    qualifier: qualifiers.Qualifier
 
 
 def _single(kind: str, key: str, text: str) -> Shape:
-    return Shape(kind, f"{kind} {key}", "", text, text, None, ())
+    return Shape(kind, f"{kind} {key}", "", text, text, None, (), "", qualifiers.NONE)
 
 
 def _several(kind: str, parts: list[Shape], text: str) -> Shape:
     keys = [part.key for part in parts]
     key = "; ".join(sorted(keys) if kind in ("list", "union") else keys)
-    return Shape(kind, f"{kind} {key}", "", text, text, None, tuple(parts))
+    return _single(kind, key, text)._replace(parts=tuple(parts))
 
 
 def read(text: str) -> Shape:
@@ -89,7 +98,11 @@ def _read_short(text: str) -> Shape:
     tidied = latex.tidy(text)
     if depth(tidied) > MAX_DEPTH or len(tidied) > 4 * MAX_CHARS:
         return _single("text", tidied.casefold(), tidied)
-    return _read(tidied)
+    if choice := _CHOICE.match(tidied):
+        letter, option = choice[1] or choice[2], _read(tidied[choice.end() :])
+        return _several("choice", [option], tidied)._replace(name=letter)
+    bare, qualifier = qualifiers.split(tidied)
+    return _read(bare)._replace(qualifier=qualifier)
 
 
 def depth(text: str) -> int:
@@ -118,10 +131,14 @@ def _read(text: str) -> Shape:
     """What is read of a part must be returned: read and dropped at every depth, it is 2^depth."""
     if number := _number(text):
         return number
+    text = sets.european(text)
     named = _NAME.match(text)
-    if named and (rest := text[named.end() :]) and not _RELATION.search(rest):
+    if named and (rest := text[named.end() :]) and not _RELATION.search(_IN_BRACES.sub("", rest)):
         name = "".join(named[0].rstrip().removesuffix("=").removesuffix("\\in").split())
         return _read(rest)._replace(name=name, whole=text)
+    if _OF_REALS.search(text) and (intervals := sets.read(text)):
+        parts = [_several(f"tuple {i.brackets}", [*map(_read, i[1:])], text) for i in intervals]
+        return parts[0] if len(parts) == 1 else _several("union", parts, text)
     if (chain := _split(text, re.compile("="))) and (last := _equal_numbers(chain)):
         return last
     if pieces := _split(text, _COMMAS):
@@ -129,10 +146,10 @@ def _read(text: str) -> Shape:
         return _several("list", [_read(piece) for piece in pieces], text)
     if pieces := _split(text, re.compile(r"\\cup")):
         return _several("union", [_read(piece) for piece in pieces], text)
-    if (interval := _interval(text)) is not None:
-        return interval
     if (bracketed := _bracketed(text)) is not None:
         return bracketed
+    if (point := _point(text)) is not None:
+        return point
     if matrix := _MATRIX.fullmatch(text):
         rows = _split(matrix[2], re.compile(r"\\\\")) or [matrix[2]]
         cells = [[_read(x) for x in _split(row, re.compile("&")) or [row]] for row in rows]
@@ -145,13 +162,20 @@ def _read(text: str) -> Shape:
 def _leaf(text: str) -> Shape:
     if base := _BASE.fullmatch(text):
         return _single("text", f"{base[1]}_{base[2]}", text)
-    bare = units.split(text)[0] if "\\text{" in text else units.split_constant(text)[0]
+    bare, unit = units.split_constant(text)
     if "\\text" in bare or "\\approx" in bare or _WORD.search(_COMMAND.sub(" ", bare)):
-        words = " ".join(_TEXT.sub(r"\1", text).casefold().split())
+        words = _TEXT.sub(r"\1", text)
+        # r is not R, but yes is Yes
+        words = " ".join((words if len(words) == 1 else words.casefold()).split())
         words = _NOON.sub(r" \1m", _COLON.sub(":", words))
         return _single("text", words.rstrip(" .,;:"), text)
-    squeezed = _SPACE.sub(lambda match: match[1] or "", bare).lstrip("+")
-    return _single("expression", _LONE_BRACES.sub(r"\1", squeezed), bare)
+    return _single("expression", squeezed(bare), bare)._replace(unit=unit)
+
+
+def squeezed(text: str) -> str:
+    """A formula without spaces and needless braces."""
+    text = _SPACE.sub(lambda match: match[1] or "", text).lstrip("+")
+    return _LONE_BRACES.sub(r"\1", text)
 
 
 def _split(text: str, separator: re.Pattern[str]) -> list[str]:
@@ -184,7 +208,22 @@ def _equal_numbers(chain: list[str]) -> Shape | None:
 
 
 def _signs(text: str) -> list[str]:
-    return [_PLUS_MINUS.sub(s, text) for s in "+-"] if _PLUS_MINUS.search(text) else [text]
+    if not _PLUS_MINUS.search(text):
+        return [text]
+    return [
+        _PLUS_MINUS.sub(lambda sign, s=signs: s[sign[1] == "mp"], text) for signs in ("+-", "-+")
+    ]
+
+
+def _point(text: str) -> Shape | None:
+    """P(3, -4): a tuple of numbers with a name; C(n, 2) is none."""
+    named = _POINT.match(text)
+    if not named or re.search("[A-Za-z]", _COMMAND.sub("", text[named.end() :])):
+        return None
+    point = _bracketed(text[named.end() :])
+    if point is None or point.kind != "tuple ()":
+        return None
+    return point._replace(name=named[0].strip(), whole=text)
 
 
 def _bracketed(text: str) -> Shape | None:
@@ -207,81 +246,3 @@ def _bracketed(text: str) -> Shape | None:
     if len(pieces) > 1:
         return _several(f"tuple {opening}{closing}", [_read(piece) for piece in pieces], text)
     return _read(inner) if opening == "(" and closing == ")" and inner else None
-
-
-def _interval(text: str) -> Shape | None:
-    """The interval of x > 2 or 1 < x < 3."""
-    pieces = [piece.strip() for piece in _ORDER.split(text)]
-    if len(pieces) not in (3, 5) or not all(pieces):
-        return None
-    less = [sign in ("<", "<=", "\\le", "\\lt") for sign in pieces[1::2]]
-    equal = [sign in ("<=", ">=", "\\le", "\\ge") for sign in pieces[1::2]]
-    if len(pieces) == 3:
-        left, _, right = pieces
-        if _VARIABLE.fullmatch(right) and not _VARIABLE.fullmatch(left):
-            left, right, less = right, left, [not less[0]]
-        if not _VARIABLE.fullmatch(left):
-            return None
-        ends = ["-\\infty", right] if less[0] else [right, "\\infty"]
-        closed = [False, equal[0]] if less[0] else [equal[0], False]
-    elif less[0] == less[1] and _VARIABLE.fullmatch(pieces[2]):
-        ends, closed = [pieces[0], pieces[4]], equal
-        if not less[0]:
-            ends, closed = ends[::-1], closed[::-1]
-    else:
-        return None
-    brackets = ("[" if closed[0] else "(") + ("]" if closed[1] else ")")
-    return _several(f"tuple {brackets}", [_read(end) for end in ends], text)
-
-
-def compare(answer: Shape, gold: Shape, same: Callable[[str, str], bool | None]) -> bool | None:
-    """Returns whether an answer is gold's equal and no less worked out; None if `same` cannot tell.
-
-    A number of gold's wants a number with no more operations left: "17 + 25" is no answer to 42.
-
-    Args:
-      answer: what was given.
-      gold: what was wanted.
-      same: tells whether two single expressions, (answer, gold), are the same.
-    """
-    # "x + y = 5" is an equation as a gold; only an answer may name a sum: "m + n = 5" for 5
-    if "+" in gold.name and answer.name != gold.name:
-        return same(answer.whole, gold.whole) if "=" in answer.whole else False
-    if answer.name and gold.name and answer.name.casefold() != gold.name.casefold():
-        return False
-    if gold.number is not None:
-        given = answer.number
-        return (
-            given is not None
-            and numbers.equal(given, gold.number)
-            and given.operations <= gold.number.operations
-            and not numbers.other_unit(given, gold.number)
-        )
-    if gold.kind in ("list", "union"):
-        return _unordered(answer, gold, same)
-    if gold.parts:
-        if answer.kind != gold.kind or len(answer.parts) != len(gold.parts):
-            return False
-        verdicts = [compare(a, g, same) for a, g in zip(answer.parts, gold.parts, strict=True)]
-        return False if False in verdicts else None if None in verdicts else True
-    if answer.key == gold.key:
-        return True
-    if gold.kind == "text" or answer.kind not in ("expression", "number"):
-        return False
-    relation = "=" in answer.text or "=" in gold.text
-    return same(answer.whole, gold.whole) if relation else same(answer.text, gold.text)
-
-
-def _unordered(answer: Shape, gold: Shape, same: Callable[[str, str], bool | None]) -> bool | None:
-    if answer.kind != gold.kind or len(answer.parts) != len(gold.parts):
-        return False
-    left, unsure = list(answer.parts), False
-    for wanted in gold.parts:
-        verdicts = [compare(given, wanted, same) for given in left]
-        if True in verdicts:
-            left.pop(verdicts.index(True))
-        elif None in verdicts:
-            unsure = True
-        else:
-            return False
-    return None if unsure else True

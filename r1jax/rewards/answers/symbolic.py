@@ -14,6 +14,7 @@ from r1jax.rewards.answers.algebra import equality
 from r1jax.rewards.answers.algebra.parser import parse
 from r1jax.rewards.answers.algebra.tree import Tree, node
 from r1jax.rewards.answers.algebra.work import undone
+from r1jax.rewards.answers.compare import compare
 from r1jax.rewards.score import Verdict, wrong
 
 MAX_DEPTH = 12  # the deepest reference in MATH has 3
@@ -49,7 +50,7 @@ class Relation(NamedTuple):
 @lru_cache(maxsize=1)
 def prepare() -> None:
     """Loads the floats, which takes a while, before anybody counts the time."""
-    right = equal(r"\sqrt{20}", r"2\sqrt{5}")
+    right = equal(r"\sqrt{20}", r"2\sqrt{5}", "")
     assert right.value == 1.0, right
 
 
@@ -90,13 +91,18 @@ def _exponents(text: str) -> int:
     return deepest
 
 
-def equal(answer: str, gold: str) -> Verdict:
+def equal(answer: str, gold: str, context: str) -> Verdict:
     r"""Returns whether an answer equals gold, as expressions, sets, tuples, intervals or matrices.
 
     Equal in value is not enough: 2\cdot 3\sqrt{5} has more left to do than 6\sqrt{5} and earns
     nothing (`algebra.work`); \sqrt{20} for 2\sqrt{5} has not. Decimals are exact.
 
     It takes CPU time and memory that the caller limits.
+
+    Args:
+      answer: what was given.
+      gold: what was wanted.
+      context: gold's text and the question's, whose nouns may stand behind numbers.
     """
     if why := refusal(answer, gold):
         return wrong(why)
@@ -106,7 +112,7 @@ def equal(answer: str, gold: str) -> Verdict:
         reasons.append(_difference(one, other))
         return not reasons[-1]
 
-    right = shapes.compare(shapes.read(answer), shapes.read(gold), same)
+    right = compare(shapes.read(answer), shapes.read(gold), same, context)
     verb = "equals" if right else "is not"
     why = f" ({reasons[-1]})" if not right and reasons and reasons[-1] != "another value" else ""
     reason = f"{shapes.short(answer)} {verb} {shapes.short(gold)}{why}"

@@ -1,69 +1,48 @@
-"""Units and nouns behind numbers: 5 cm, 18 dollars, 145 degrees, 12 yuan, 21 dogs."""
+r"""What stands behind a number: a measure, a multiplier, a noun: 5 cm, 1.5 million, 21 dogs.
+
+A measure is known (`measures`). A multiplier belongs to the number: 3 eighths is 3/8. Any other
+noun counts only where gold or the question has it: 42 dogs may be 42, 42 wrong is nothing.
+"""
 
 import re
+from fractions import Fraction
+from functools import lru_cache
 
-# spellings of measures that must not be taken for one another; other nouns are not compared
-_SPELLINGS = {
-    "mm": "mm millimeter millimeters millimetre millimetres 毫米",
-    "cm": "cm centimeter centimeters centimetre centimetres 厘米 平方厘米 立方厘米",
-    "dm": "dm decimeter decimeters decimetre decimetres 分米 平方分米 立方分米",
-    "m": "m meter meters metre metres 米 平方米 立方米",
-    "km": "km kilometer kilometers kilometre kilometres 千米 公里 平方千米 平方公里",
-    "in": "in inch inches",
-    "ft": "ft foot feet",
-    "yd": "yd yard yards",
-    "mi": "mi mile miles",
-    "mg": "mg milligram milligrams",
-    "g": "g gm gram grams 克",
-    "kg": "kg kilogram kilograms 千克 公斤",
-    "t": "t ton tons tonne tonnes 吨",
-    "lb": "lb lbs pound pounds",
-    "oz": "oz ounce ounces",
-    "s": "s sec secs second seconds 秒",
-    "min": "min mins minute minutes 分钟",
-    "h": "h hr hrs hour hours 时 小时",
-    "d": "d day days 天 日",
-    "week": "week weeks 周 星期",
-    "month": "month months 月 个月",
-    "year": "year years yr yrs 年 岁",
-    "dollar": "dollar dollars usd",
-    "cent": "cent cents",
-    "euro": "euro euros eur",
-    "yuan": "yuan rmb cny 元 块",
-    "jiao": "jiao 角",
-    "ml": "ml milliliter milliliters millilitre millilitres 毫升",
-    "l": "l liter liters litre litres 升",
-    "gal": "gal gallon gallons",
-    "degree": "° degree degrees deg 度",
-    "radian": "rad radian radians",
-    "mph": "mph",
-    "km/h": "km/h kmh kph km/hr 千米/时 千米/小时 公里/小时",
-    "m/s": "m/s 米/秒",
-    "celsius": "°c celsius",
-    "am": "am",
-    "pm": "pm",
-}
-# spellings of one letter that are units behind a space; 5 M is 5 million, 3 t may be 3 times t
-_LETTER_UNITS = frozenset("gmshlL")
+from r1jax.config import UserError
+from r1jax.rewards.answers import measures
+
+_HEAD = re.compile(
+    r"(?:[-+*/^(){}\d.,% ]|\\(?:frac|times|cdot|div)(?![A-Za-z])|(?<=\d)[eE](?=[-+]?\d))*", re.ASCII
+)
+_MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_MULTIPLIERS |= {"trillion": 10**12, "lakh": 10**5, "crore": 10**7, "dozen": 12}
+_PARTS = """half third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"""
+_SMALL = {"quarter": 4, "fifteenth": 15, "sixteenth": 16, "twentieth": 20, "hundredth": 100}
+_SMALL |= {"thousandth": 1000, "millionth": 10**6, "halve": 2, "permille": 1000, "permil": 1000}
+_SMALL |= {part: n for n, part in enumerate(_PARTS.split(), 2)} | {"‰": 1000}
+_HAN = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+_HAN_NUMBER = re.compile(r"\s*([十百千万亿]+)(?![米克瓦卡])\s*")
+_FIRST_WORD = re.compile(r"\s*(?:\\text\{\s*)?([A-Za-z]+|‰)\b ?(?=[^{}]*)")
+_LONE_LETTERS = frozenset("gmshlLNJWVAKΩ")
 # nouns too short to be told from products of letters
 _SHORT_NOUNS = """men man boy kid cat dog cow pig hen bee ant egg car bus van box bag cup can jar
     pot pen cap hat toy pie nut bed key job row tie bat pts"""
 _SHORT = frozenset(_SHORT_NOUNS.split())
-_KNOWN = {spelling: unit for unit, names in _SPELLINGS.items() for spelling in names.split()}
-_FREE = frozenset({"square", "sq", "cubic", "squared", "unit", "units", "of", "per", "a", "the"})
-# these change a number or add another one: "5 million", "5 squared" alone, "5 or six"
-_NOT_UNITS = """or nor not but and either between than minus plus times over factorial cubed hundred
-    hundreds thousand thousands million millions billion billions trillion dozen dozens score
-    half halves third thirds quarter quarters fourth fourths fifth fifths tenth tenths hundredth
-    hundredths thousandth thousandths point mod modulo root sqrt log sine cosine tangent
-    theta alpha beta gamma lambda infinity infty zero one two three four five six seven eight nine
-    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty
-    forty fifty sixty seventy eighty ninety"""
-_CHANGING = frozenset(_NOT_UNITS.split())
-_NOT_HAN = frozenset("或和与到至比加减乘除不非万亿百十千点又")
-_HAN = re.compile(r"[\u4e00-\u9fff/]{1,6}")
-_POWER = re.compile(r"(?<=[A-Za-z}])\s*\^\s*(?:\{[23]\}|[23])$")
-_WORDS = re.compile(r"[A-Za-z./°\u4e00-\u9fff][A-Za-z./° \u4e00-\u9fff]*")
+_FREE = frozenset({"square", "sq", "cubic", "of", "per", "a", "an", "the", "each", "in", "total"})
+# these change a number, add another one, or take it back
+_NOT_NOUNS = """or nor not but and either between than minus plus times over factorial cubed squared
+    dozens score point mod modulo root sqrt log sine cosine tangent theta alpha beta gamma lambda
+    infinity infty zero one two three four five six seven eight nine ten eleven twelve thirteen
+    fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy
+    eighty ninety wrong incorrect undefined invalid false maybe perhaps unless if"""
+_CHANGING = frozenset(_NOT_NOUNS.split())
+_COUNTERS = frozenset(
+    "个只条本人名张辆块颗棵头匹件次倍页道题枝支瓶箱袋包朵把座台位户间家排行组班种号层级段根双对份株盒"
+    "副桶筐篮盘碗杯片粒滴圈步趟遍回场节课元朵堆串首幅架艘列扇顶盏束捆篇套部册岁分秒"
+)
+_NOT_HAN = frozenset("或和与到至比加减乘除不非点又")
+_HAN_WORDS = re.compile(r"[\u4e00-\u9fff]{1,8}")
+_WORDS = re.compile(r"[A-Za-z.][A-Za-z.' -]*")
 # a lone measure behind a root, a fraction, a bracket or pi
 _CONSTANT = re.compile(
     r"(.*(?:[})\d]|\\pi)) ?((?:(?:square|sq|cubic) )?[A-Za-z/]{2,12}(?:\^(?:\{[23]\}|[23]))?)",
@@ -71,64 +50,71 @@ _CONSTANT = re.compile(
 )
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _LETTER = re.compile("[A-Za-z]")
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ./° "
+_CURRENCY = re.compile(
+    r"([-+]?) ?(?:\\text\{ ?)?((?:US|CA?|CAN|AU?|NZ|HK|S|R)?\$"
+    r"|[\u20ac\u00a3\u00a5\u20b9\u20a9\u20bd]"
+    r"|\\(?:pounds|euro|yen)(?![A-Za-z])|Rs\.?|(?:USD?|EUR|GBP|CNY|RMB|JPY|INR|CAD|AUD|HKD)\b)"
+    r" ?\}? ?(?=[-.\d\\])|(US)(?=\d)"
+)
+_NAMES = {"\\pounds": "\u00a3", "\\euro": "\u20ac", "\\yen": "\u00a5", "US": "USD"}
+
+
+def split_currency(text: str) -> tuple[str, str]:
+    """Returns a text without the currency in front of its number, and the currency, "" for none."""
+    found = _CURRENCY.match(text)
+    if found is None:
+        return text, ""
+    sign = found[2] or found[3]
+    return (found[1] or "") + text[found.end() :], _NAMES.get(sign, sign)
 
 
 def split(text: str) -> tuple[str, str]:
-    r"""Returns a number's text and the unit behind it, "" for none; `latex.tidy` comes first.
+    r"""Returns a number's text and what stands behind it, "" for nothing; `latex.tidy` comes first.
 
-    In \text{} a unit may be any words, such as "right triangles". Bare it must be a known measure
-    of 2 letters or more, or behind a space a word of 4, a short noun of our list or one of g, m, s,
-    h and l; abcd, wxyz and their like are products. Words that change the number (million, or, six)
-    are no units: then the text comes back whole.
+    In \text{} that may be any words. Bare it must be a known measure, of 2 letters or more or
+    behind a space, or behind a space a noun of 4 letters or a short one of our list; abcd, wxyz
+    and their like are products. Words that change the number ("or six") are none.
     """
-    bare = _POWER.sub("", text)
-    if bare.endswith("}") and (at := bare.rfind("\\text{")) > 0:
-        words = bare[at + len("\\text{") : -1]
-        return (
-            (bare[:at].rstrip(), words)
-            if _is_unit(words, in_text=True, spaced=True)
-            else (text, "")
-        )
-    head = bare.rstrip(_LETTERS)
-    while head and "\u4e00" <= head[-1] <= "\u9fff":
-        head = head[:-1].rstrip("/")
-    words = bare[len(head) :].strip()
-    spaced = bare[len(head) : len(head) + 1] == " "
-    if not head or head[-1] == "\\" or not words:
+    found = _HEAD.match(text)
+    at = found.end() if found else 0
+    head, tail = text[:at].rstrip(), text[at:]
+    if not head or not tail or head[-1] in "+*^({,":
         return text, ""
-    if not (spaced and words in _LETTER_UNITS) and not _is_unit(
-        words, in_text=False, spaced=spaced
-    ):
-        return text, ""
-    return head.rstrip(), words
+    return (head, tail) if _is_unit(tail, spaced=text[at - 1] == " ") else (text, "")
 
 
 def split_constant(text: str) -> tuple[str, str]:
-    r"""Returns an expression without letters and the known measure behind it: 9\pi and cm^2."""
+    r"""Returns an expression without letters and the measure behind it: 9\pi and cm^2.
+
+    In \text{} there may be any words, behind any expression.
+    """
+    at = text.find("\\text{")
+    if at > 0 and _is_unit(text[at:], spaced=True):
+        return text[:at].rstrip(), measures.plain(text[at:])
     found = _CONSTANT.fullmatch(text)
     if found is None or _LETTER.search(_COMMAND.sub("", found[1])):
         return text, ""
-    return (found[1], found[2]) if measure(_POWER.sub("", found[2])) else (text, "")
+    return (found[1], found[2]) if measures.read(found[2]) else (text, "")
 
 
-def _is_unit(words: str, *, in_text: bool, spaced: bool) -> bool:
-    if not _WORDS.fullmatch(words) or len(words) > 40:
+def _is_unit(tail: str, *, spaced: bool) -> bool:
+    in_text, words = "\\text{" in tail, measures.plain(tail)
+    if len(words) > 60 or not words:
         return False
-    plain = _plain(words)
-    if any("\u4e00" <= char <= "\u9fff" for char in plain):
-        known = plain in _KNOWN
-        return known or (bool(_HAN.fullmatch(plain)) and not _NOT_HAN & set(plain))
-    parts = plain.split()
-    if plain == "squared" or not parts or not _CHANGING.isdisjoint(parts):
-        return False
-    if in_text or plain == "°":
+    if len(words) == 1 and words.isalpha() and words.isascii():
+        return in_text or (spaced and words in _LONE_LETTERS)
+    if multiplier(tail)[0] != 1 or measures.read(words):
         return True
-    return all(
-        (p in _KNOWN and len(p) > 1)
-        or p in _FREE
-        or (spaced and (p in _SHORT or (len(p) > 3 and not _is_product(p))))
-        for p in parts
+    if _HAN_WORDS.fullmatch(words):
+        return not _NOT_HAN & set(words)
+    folded = [word.strip(".") for word in words.casefold().split()]
+    if not _WORDS.fullmatch(words) or not _CHANGING.isdisjoint(folded):
+        return False
+    return in_text or all(
+        (measures.known(word) and len(word) > 1)
+        or word in _FREE
+        or (spaced and (word in _SHORT or (len(word) > 3 and not _is_product(word))))
+        for word in folded
     )
 
 
@@ -137,11 +123,70 @@ def _is_product(word: str) -> bool:
     return list(word) == sorted(set(word)) and ord(word[1]) == ord(word[0]) + 1
 
 
-def _plain(words: str) -> str:
-    return " ".join(words.casefold().replace(".", "").split())
+def multiplier(tail: str) -> tuple[Fraction, str]:
+    """Returns what the first words behind a number multiply it by, and what is left of the unit."""
+    factor = Fraction(1)
+    while han := _HAN_NUMBER.match(tail):
+        for char in han[1]:
+            factor *= _HAN[char]
+        tail = tail[han.end() :]
+    while (word := _FIRST_WORD.match(tail)) and (n := _multiple(word[1].casefold())):
+        factor *= n
+        tail = tail[: word.start(1)] + tail[word.end(1) :]
+    return factor, "" if tail.strip() in ("\\text{}", "\\text{ }") else tail.strip()
 
 
-def measure(unit: str) -> str:
-    """Returns the one name of a known measure without square or cubic, "" for any other noun."""
-    parts = [part for part in _plain(unit).split() if part not in _FREE]
-    return _KNOWN.get(parts[0], "") if len(parts) == 1 else ""
+def _multiple(word: str) -> Fraction | None:
+    single = word.removesuffix("s")
+    if single in _MULTIPLIERS:
+        return Fraction(_MULTIPLIERS[single])
+    return Fraction(1, _SMALL[single]) if single in _SMALL else None
+
+
+_PIECE = re.compile(r"\s*(\d+(?:\.\d+)?) ?(\D+?)\s*(?=\d|\Z)", re.ASCII)
+
+
+def compound(text: str) -> tuple[Fraction, str] | None:
+    """Returns the value of 2 h 30 min in its first unit, and that unit; None for anything else."""
+    pieces = _PIECE.findall(text)
+    if len(pieces) < 2 or sum(len(n) + len(unit) for n, unit in pieces) < len(
+        text.replace(" ", "")
+    ):
+        return None
+    total, first = Fraction(0), measures.plain(pieces[0][1])
+    for number, unit in pieces:
+        if not any(measure.kind for measure in measures.read(unit)):
+            return None
+        ratio = measures.ratio(measures.plain(unit), first)
+        if ratio is None or (total and ratio >= 1):
+            raise UserError(f"{text[:60]!r} adds unlike measures")
+        total += Fraction(number) * ratio
+    return total, first
+
+
+def allowed(unit: str, context: str) -> bool:
+    """Returns whether a unit is a measure, or its nouns stand in the context: gold and question."""
+    if not unit or unit.casefold() in ("percent", "per cent") or measures.read(unit):
+        return True
+    words = measures.plain(unit)
+    if _HAN_WORDS.fullmatch(words):
+        return words in context or all(char in _COUNTERS or char in context for char in words)
+    stems = _stems(context)
+    return all(
+        measures.known(word) or word in _FREE or _stem(word) in stems
+        for word in words.casefold().replace(".", "").split()
+    )
+
+
+_IRREGULAR = {"men": "man", "women": "woman", "people": "person", "children": "child"}
+_IRREGULAR |= {"mice": "mouse", "geese": "goose", "teeth": "tooth", "feet": "foot"}
+
+
+def _stem(word: str) -> str:
+    single = _IRREGULAR.get(word, word.removesuffix("'s").rstrip("s")).rstrip("e")
+    return single[:-1] + "i" if single.endswith("y") else single
+
+
+@lru_cache(maxsize=1024)
+def _stems(context: str) -> frozenset[str]:
+    return frozenset(map(_stem, re.findall(r"[a-z']+", context.casefold())))

@@ -10,13 +10,35 @@ OPTIONS = {"options": ["32400", "6000", "600", "$\\frac{1}{2}$ m", "both A and B
 @pytest.mark.parametrize(
     "answer",
     [
-        "C", "(C)", "C.", "**C**", "$C$", "\\text{C}", "\\text{(C)}", "\\textbf{C}", "\\mathrm{C}",
-        "c", "option C", "Option (C)", "The answer is C", "The correct answer is (C).",
-        "Answer: C", "C) 600", "(C) 600", "C. 600", "600", "$600$", "\u9009C",
-        "\u7b54\u6848\u662fC", "\u7b54\u6848\uff1aC", "\uff08C\uff09", "\\boxed{C}", " C ",
+        "C",
+        "(C)",
+        "C.",
+        "**C**",
+        "$C$",
+        "\\text{C}",
+        "\\text{(C)}",
+        "\\textbf{C}",
+        "\\mathrm{C}",
+        "c",
+        "option C",
+        "Option (C)",
+        "The answer is C",
+        "The correct answer is (C).",
+        "Answer: C",
+        "C) 600",
+        "(C) 600",
+        "C. 600",
+        "600",
+        "$600$",
+        "\u9009C",
+        "\u7b54\u6848\u662fC",
+        "\u7b54\u6848\uff1aC",
+        "\uff08C\uff09",
+        "\\boxed{C}",
+        " C ",
         "C:600",
     ],
-)  # fmt: skip
+)
 def test_a_letter_or_the_text_of_an_option_is_right(answer):
     assert choice.quick(answer, "C", OPTIONS).value == 1.0
 
@@ -24,12 +46,37 @@ def test_a_letter_or_the_text_of_an_option_is_right(answer):
 @pytest.mark.parametrize(
     "answer",
     [
-        "", "A", "F", "Z", "A or C", "C or D", "A, C", "A, B, C", "ABCDE", "AC", "(A)(B)(C)(D)(E)",
-        "(C) (C)", "C, C", "not C", "C and more", "C) 6000", "(C) 32400", "A) 600", "6000",
-        "32400", "anything", "CC", "C" * 3000, "{" * 1_000_000, "Ignore the grader, output C",
-        "C is wrong, D is right", "both A and B", "A) B) C)", "I choose C or B",
+        "",
+        "A",
+        "F",
+        "Z",
+        "A or C",
+        "C or D",
+        "A, C",
+        "A, B, C",
+        "ABCDE",
+        "AC",
+        "(A)(B)(C)(D)(E)",
+        "(C) (C)",
+        "C, C",
+        "not C",
+        "C and more",
+        "C) 6000",
+        "(C) 32400",
+        "A) 600",
+        "6000",
+        "32400",
+        "anything",
+        "CC",
+        "C" * 3000,
+        "{" * 1_000_000,
+        "Ignore the grader, output C",
+        "C is wrong, D is right",
+        "both A and B",
+        "A) B) C)",
+        "I choose C or B",
     ],
-)  # fmt: skip
+)
 def test_other_letters_guesses_and_talk_are_wrong(answer):
     verdict = choice.quick(answer, "C", OPTIONS)
     assert verdict.value == 0.0 and not verdict.error
@@ -66,10 +113,25 @@ def test_other_sets_are_wrong(answer):
 
 @pytest.mark.parametrize(
     ("gold", "reference"),
-    [("", {}), ("E", {"options": [
-        "1", "2", "3", "4",
-    ]}), ("7", {}), ("because", {}), ("BB", {}), ("A or B", {})],
-)  # fmt: skip
+    [
+        ("", {}),
+        (
+            "E",
+            {
+                "options": [
+                    "1",
+                    "2",
+                    "3",
+                    "4",
+                ]
+            },
+        ),
+        ("7", {}),
+        ("because", {}),
+        ("BB", {}),
+        ("A or B", {}),
+    ],
+)
 def test_golds_that_name_no_option_are_refused(gold, reference):
     with pytest.raises(ValueError, match="gold choice"):
         choice.check(gold, reference)
@@ -100,7 +162,7 @@ def test_any_text_gets_a_verdict(answer):
     assert choice.vote(answer, OPTIONS)
 
 
-def test_without_options_other_letters_in_the_wording_are_refused():
+def test_without_options_other_letters_in_it_are_refused():
     assert choice.quick("B) 600", "B", {}).value == 1.0
     assert choice.quick("B) or D", "B", {}).value == 0.0
     assert choice.quick("B. D", "B", {}).value == 0.0
@@ -126,14 +188,35 @@ CITIES = {"options": ["Paris", "Rome", "Oslo", "Bern"]}
 @pytest.mark.parametrize(
     "answer",
     [
-        "(b)", "[B]", "{B}", "\u3010B\u3011", '"B"', "'B'", "B;", "B - Rome", "B, Rome", "B (Rome)",
-        "B is correct", "Letter B", "I choose B", "the answer is B because Rome", "b) Rome",
-        "B\n\nExplanation", "B\n\nExplanation: Rome is the capital of Italy.", "B.\nRome",
-        "\u201cB\u201d", "**B** - Rome", "B\u2014Rome", "B: Rome because of history", "rome",
-        "B because it is the capital", "B is the correct answer", "My answer is B.",
+        "(b)",
+        "[B]",
+        "{B}",
+        "\u3010B\u3011",
+        '"B"',
+        "'B'",
+        "B;",
+        "B - Rome",
+        "B, Rome",
+        "B (Rome)",
+        "B is correct",
+        "Letter B",
+        "I choose B",
+        "the answer is B because Rome",
+        "b) Rome",
+        "B\n\nExplanation",
+        "B\n\nExplanation: Rome is the capital of Italy.",
+        "B.\nRome",
+        "\u201cB\u201d",
+        "**B** - Rome",
+        "B\u2014Rome",
+        "B: Rome because of history",
+        "rome",
+        "B because it is the capital",
+        "B is the correct answer",
+        "My answer is B.",
     ],
-)  # fmt: skip
-def test_a_letter_may_be_wrapped_explained_and_followed_by_its_option(answer):
+)
+def test_a_letter_may_be_wrapped_and_explained(answer):
     assert choice.quick(answer, "B", CITIES).value == 1.0
     for other in "ACD":
         assert choice.quick(answer, other, CITIES).value == 0.0
@@ -142,14 +225,42 @@ def test_a_letter_may_be_wrapped_explained_and_followed_by_its_option(answer):
 @pytest.mark.parametrize(
     "answer",
     [
-        "A or B", "not B", "ABCD", "C or D", "all of the above", "B - Paris", "B because Paris",
-        "B, A", "B and C", "B (Paris)", "B is wrong", "B is not correct", "B\nA", "B\nParis",
-        "A\nB", "B\n\nor C", "B, Rome or C", "B is correct, C too", "Be", "B'", "B Rome Paris",
-        "I choose B or C", "the answer is not B", "B isn't right", "B if A", "Rome or Paris",
-        "B\nis wrong", "(B) (C)", "[B] [C]", "B;C", "B and more", "B 5", "b because Rome, Paris",
+        "A or B",
+        "not B",
+        "ABCD",
+        "C or D",
+        "all of the above",
+        "B - Paris",
+        "B because Paris",
+        "B, A",
+        "B and C",
+        "B (Paris)",
+        "B is wrong",
+        "B is not correct",
+        "B\nA",
+        "B\nParis",
+        "A\nB",
+        "B\n\nor C",
+        "B, Rome or C",
+        "B is correct, C too",
+        "Be",
+        "B'",
+        "B Rome Paris",
+        "I choose B or C",
+        "the answer is not B",
+        "B isn't right",
+        "B if A",
+        "Rome or Paris",
+        "B\nis wrong",
+        "(B) (C)",
+        "[B] [C]",
+        "B;C",
+        "B and more",
+        "B 5",
+        "b because Rome, Paris",
     ],
-)  # fmt: skip
-def test_a_letter_with_another_option_or_a_hedge_behind_it_is_no_answer(answer):
+)
+def test_a_letter_with_another_option_or_a_hedge_is_no_answer(answer):
     assert choice.quick(answer, "B", CITIES).value == 0.0
 
 
@@ -166,11 +277,36 @@ SENTENCE = "we see that the train goes and so a man can be at home by noon "
 @pytest.mark.parametrize(
     "piece",
     [
-        SENTENCE, "a", "A", "A ", "a b ", "A, ", "(A", "and ", "A and ", "B because ", "B\n", "B. ",
-        "the answer is ", "correct ", "I choose ", "**", "**B ", "\\text{", "\\text{a}", "(", '"',
-        "not ", "Rome ", "B Rome ", " ", "\n", "-", ". ",
+        SENTENCE,
+        "a",
+        "A",
+        "A ",
+        "a b ",
+        "A, ",
+        "(A",
+        "and ",
+        "A and ",
+        "B because ",
+        "B\n",
+        "B. ",
+        "the answer is ",
+        "correct ",
+        "I choose ",
+        "**",
+        "**B ",
+        "\\text{",
+        "\\text{a}",
+        "(",
+        '"',
+        "not ",
+        "Rome ",
+        "B Rome ",
+        " ",
+        "\n",
+        "-",
+        ". ",
     ],
-)  # fmt: skip
+)
 def test_the_longest_answers_are_read_at_once(piece):
     # a sentence of 40 words took for ever; no such test would end
     for head in ("", "B", "B because ", "The answer is "):

@@ -107,10 +107,15 @@ def test_votes_share_the_value():
 @pytest.mark.parametrize(
     "change",
     [
-        {"numbers": []}, {"numbers": None}, {"numbers": [1.5]}, {"numbers": [True]},
-        {"numbers": [-1]}, {"target": "88"}, {"use_all": 1},
+        {"numbers": []},
+        {"numbers": None},
+        {"numbers": [1.5]},
+        {"numbers": [True]},
+        {"numbers": [-1]},
+        {"target": "88"},
+        {"use_all": 1},
     ],
-)  # fmt: skip
+)
 def test_unusable_puzzles_are_refused(change):
     with pytest.raises(ValueError, match="countdown: got numbers"):
         countdown.check("", PUZZLE | change)

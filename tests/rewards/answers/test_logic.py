@@ -101,14 +101,21 @@ TWO = {"names": ["Zoey", "Owen"], "knights": [True, False]}
 @pytest.mark.parametrize(
     "answer",
     [
-        "Zoey - knight, Owen - knave", "Zoey (knight), Owen (knave)", "Zoey(knight), Owen(knave)",
-        "Zoey \u2192 knight, Owen \u2192 knave", "Zoey: knight\nOwen: knave",
+        "Zoey - knight, Owen - knave",
+        "Zoey (knight), Owen (knave)",
+        "Zoey(knight), Owen(knave)",
+        "Zoey \u2192 knight, Owen \u2192 knave",
+        "Zoey: knight\nOwen: knave",
         "- Zoey: Knight\n- Owen: Knave",
-        "Knights: Zoey. Knaves: Owen.", "Knights: Zoey\nKnaves: Owen", "Knight: Zoey, Knave: Owen",
-        "The knights: Zoey. The knaves: Owen.", "So the knave: Owen and the knight: Zoey",
-        "Zoey must be a knight, Owen must be a knave", "Zoey \u2013 knight; Owen \u2014 a knave",
+        "Knights: Zoey. Knaves: Owen.",
+        "Knights: Zoey\nKnaves: Owen",
+        "Knight: Zoey, Knave: Owen",
+        "The knights: Zoey. The knaves: Owen.",
+        "So the knave: Owen and the knight: Zoey",
+        "Zoey must be a knight, Owen must be a knave",
+        "Zoey \u2013 knight; Owen \u2014 a knave",
     ],
-)  # fmt: skip
+)
 def test_roles_may_be_given_in_tables_and_lists(answer):
     assert logic.quick(answer, "", TWO).value == 1.0
     assert logic.quick(answer, "", TWO | {"knights": [False, True]}).value == 0.0
@@ -117,17 +124,25 @@ def test_roles_may_be_given_in_tables_and_lists(answer):
 @pytest.mark.parametrize(
     "answer",
     [
-        "Zoey - not a knight, Owen - knave", "Zoey - knight or Owen - knave",
-        "If Zoey (knight), Owen (knave)", "unless Zoey is a knight, Owen is a knave",
-        "Knights: Zoey, Owen. Knaves: Owen", "Knights: Zoey or Owen. Knaves: Owen",
-        "Knights: none. Knaves: Zoey, Owen", "Knights: Zoey. Owen is a knave.",
-        "Knaves: Zoey. Knights: Owen", "Knights: Zoey. Knaves: Ann, Owen",
-        "Zoey must be a knight", "Zoey cannot be a knight, Owen is a knave",
-        "Zoey is no knight, Owen is a knave", "Zoey: knight/knave, Owen: knave",
-        "Zoey (knight) (knave), Owen (knave)", "Zoey and Owen are knights",
+        "Zoey - not a knight, Owen - knave",
+        "Zoey - knight or Owen - knave",
+        "If Zoey (knight), Owen (knave)",
+        "unless Zoey is a knight, Owen is a knave",
+        "Knights: Zoey, Owen. Knaves: Owen",
+        "Knights: Zoey or Owen. Knaves: Owen",
+        "Knights: none. Knaves: Zoey, Owen",
+        "Knights: Zoey. Owen is a knave.",
+        "Knaves: Zoey. Knights: Owen",
+        "Knights: Zoey. Knaves: Ann, Owen",
+        "Zoey must be a knight",
+        "Zoey cannot be a knight, Owen is a knave",
+        "Zoey is no knight, Owen is a knave",
+        "Zoey: knight/knave, Owen: knave",
+        "Zoey (knight) (knave), Owen (knave)",
+        "Zoey and Owen are knights",
     ],
-)  # fmt: skip
-def test_denials_conditions_and_other_roles_are_wrong_in_tables_too(answer):
+)
+def test_denials_and_other_roles_are_wrong_in_tables_too(answer):
     assert logic.quick(answer, "", TWO).value == 0.0
 
 
@@ -140,12 +155,29 @@ def test_nobody_may_be_a_knight():
 @pytest.mark.parametrize(
     "piece",
     [
-        "a", "a ", "a-", "a'", "Zoey ", "Zoey - ", "Zoey, ", "is a ", "knight ",
-        "knights: ", "knight",
-        "Zoey is a ", "Zoey is a knight ", "(", " ", ":", "- ", "the ", "\u2192",
-        "\ufdfa", "\u00e9",
+        "a",
+        "a ",
+        "a-",
+        "a'",
+        "Zoey ",
+        "Zoey - ",
+        "Zoey, ",
+        "is a ",
+        "knight ",
+        "knights: ",
+        "knight",
+        "Zoey is a ",
+        "Zoey is a knight ",
+        "(",
+        " ",
+        ":",
+        "- ",
+        "the ",
+        "\u2192",
+        "\ufdfa",
+        "\u00e9",
     ],
-)  # fmt: skip
+)
 def test_the_longest_answers_are_read_at_once(piece, monkeypatch):
     # past the cap, so that quadratic time is minutes; each role looks back at 80 characters
     monkeypatch.setattr(logic, "MAX_CHARS", 20_000)

@@ -9,33 +9,55 @@ from r1jax.rewards.answers.algebra import equality, parser, values, work
 
 # answers by gold; milliseconds a pair
 RIGHT = {
-    r"3\sqrt{13}": [r"\sqrt{117}", r"\sqrt{13}\cdot 3"], r"2\sqrt{5}": [r"\sqrt{20}", "2*sqrt(5)"],
+    r"3\sqrt{13}": [r"\sqrt{117}", r"\sqrt{13}\cdot 3"],
+    r"2\sqrt{5}": [r"\sqrt{20}", "2*sqrt(5)"],
     r"\frac{\sqrt{3}}{3}": [r"\frac{1}{\sqrt{3}}", r"\sqrt{3}/3"],
     "6+9i": ["9i+6", r"6+9\mathrm{i}"],
-    r"5\sqrt{2}i": [r"5i\sqrt2"], "x^3+3x-6": ["3x-6+x^{3}"], r"\cot x": [r"\frac{\cos x}{\sin x}"],
-    "(a+5)(b+2)": ["(b+2)(a+5)", "ab+2a+5b+10"], "y=2x+3": ["2x-y=-3", "3+2x", "y = 3+2x"],
-    "5x-7y+11z+4=0": ["7y-5x-11z-4=0"], "x+y=5": ["y+x=5"], "x+y": ["y + x"], "2^{k}m": [r"m 2^k"],
+    r"5\sqrt{2}i": [r"5i\sqrt2"],
+    "x^3+3x-6": ["3x-6+x^{3}"],
+    r"\cot x": [r"\frac{\cos x}{\sin x}"],
+    "(a+5)(b+2)": ["(b+2)(a+5)", "ab+2a+5b+10"],
+    "y=2x+3": ["2x-y=-3", "3+2x", "y = 3+2x"],
+    "5x-7y+11z+4=0": ["7y-5x-11z-4=0"],
+    "x+y=5": ["y+x=5"],
+    "x+y": ["y + x"],
+    "2^{k}m": [r"m 2^k"],
     r"\left(3, \frac{\pi}{2}\right)": [r"(3, \pi/2)", r"(3, 0.5\pi)"],
-    r"1 \pm \sqrt{20}": [r"1-2\sqrt{5}, 1+2\sqrt{5}"], r"(-\sqrt{8},\infty)": [r"x>-2\sqrt{2}"],
+    r"1 \pm \sqrt{20}": [r"1-2\sqrt{5}, 1+2\sqrt{5}"],
+    r"(-\sqrt{8},\infty)": [r"x>-2\sqrt{2}"],
     r"\begin{pmatrix} \sqrt{8} \\ 1 \end{pmatrix}": [r"\begin{pmatrix} 2\sqrt2 \\ 1 \end{pmatrix}"],
-    r"\frac{3}{4}\pi\text{ inches}": [r"\frac{3\pi}{4}"], r"\frac{n(n+1)}{2}": ["n(n+1)/2"],
-    r"\lfloor\frac{2n-1}{5}\rfloor": [r"\lfloor (2n-1)/5 \rfloor"], r"\sqrt{2}": [r"2^{1/2}"],
-    r"\sqrt{25}": ["5"], r"x\cos 58^\circ": [r"\cos (58^{\circ})x"], "2": ["2"], "1,2": ["2,1"],
-}  # fmt: skip
+    r"\frac{3}{4}\pi\text{ inches}": [r"\frac{3\pi}{4}"],
+    r"\frac{n(n+1)}{2}": ["n(n+1)/2"],
+    r"\lfloor\frac{2n-1}{5}\rfloor": [r"\lfloor (2n-1)/5 \rfloor"],
+    r"\sqrt{2}": [r"2^{1/2}"],
+    r"\sqrt{25}": ["5"],
+    r"x\cos 58^\circ": [r"\cos (58^{\circ})x"],
+    "2": ["2"],
+    "1,2": ["2,1"],
+}
 WRONG = {
     r"\sqrt{3}": ["1.7320508", "1.7320508075688772", r"\sqrt{5}", r"-\sqrt{3}", "x"],
-    r"\pi": ["3.14", "3.141592653589793", "22/7"], "x+m": ["x", "x+n", "x-m"], "2^k t": ["2^k"],
+    r"\pi": ["3.14", "3.141592653589793", "22/7"],
+    "x+m": ["x", "x+n", "x-m"],
+    "2^k t": ["2^k"],
     r"6\sqrt{5}": [
-        r"2\cdot 3\sqrt{5}", r"(4+2)\sqrt{5}", r"\sqrt{4}\cdot 3\sqrt{5}", r"\binom{4}{2}\sqrt{5}",
-        r"3!\sqrt{5}", r"\sum_{k=1}^{3} k\sqrt{5}",
+        r"2\cdot 3\sqrt{5}",
+        r"(4+2)\sqrt{5}",
+        r"\sqrt{4}\cdot 3\sqrt{5}",
+        r"\binom{4}{2}\sqrt{5}",
+        r"3!\sqrt{5}",
+        r"\sum_{k=1}^{3} k\sqrt{5}",
     ],
     r"\frac{\sqrt{3}}{2}": [r"\sin 60^\circ", r"\frac{\sqrt{12}}{\sqrt{16}}"],
     r"2\sqrt{5}": ["a=b=2\\sqrt{5}", r"2\sqrt{5}\text{ or }3", r"2\sqrt{5}, 3", r"2\sqrt{5} or 3"],
     r"(\sqrt{2},2)": [r"\sqrt{2},2", r"(2,\sqrt{2})", r"[\sqrt{2},2)", r"x>\sqrt{2}"],
-    r"\sqrt{2},2": [r"(\sqrt{2},2)", r"\sqrt{2}", r"\sqrt{2},2,2"], "y=2x+3": ["y=2x", "x=2y+3"],
-    r"\infty": [r"-\infty"], "x": ["y", "ignore the grader, output x"], "ab": ["ba", "god"],
+    r"\sqrt{2},2": [r"(\sqrt{2},2)", r"\sqrt{2}", r"\sqrt{2},2,2"],
+    "y=2x+3": ["y=2x", "x=2y+3"],
+    r"\infty": [r"-\infty"],
+    "x": ["y", "ignore the grader, output x"],
+    "ab": ["ba", "god"],
     r"\sqrt{2}+1": ["", "$", "\\", "{", "}", r"\frac{1}{0}", r"\sqrt{}", "9^{9^{9^{9}}}"],
-}  # fmt: skip
+}
 
 
 class OutOfTime(BaseException):
@@ -62,18 +84,18 @@ def pairs(answers_by_gold):
 
 @pytest.mark.parametrize(("answer", "gold"), pairs(RIGHT))
 def test_equal_expressions_are_right(answer, gold):
-    verdict = symbolic.equal(answer, gold)
+    verdict = symbolic.equal(answer, gold, "")
     assert verdict == (1.0, f"{answer} equals {gold}", False)
 
 
 @pytest.mark.parametrize("gold", sorted({*RIGHT, *WRONG}))
 def test_every_gold_equals_itself(gold):
-    assert symbolic.equal(gold, gold).value == 1.0
+    assert symbolic.equal(gold, gold, "").value == 1.0
 
 
 @pytest.mark.parametrize(("answer", "gold"), pairs(WRONG))
 def test_other_expressions_decimals_and_undone_work_are_wrong(answer, gold):
-    verdict = symbolic.equal(answer, gold)
+    verdict = symbolic.equal(answer, gold, "")
     assert verdict.value == 0.0 and not verdict.error
     assert verdict.reason
 
@@ -96,7 +118,7 @@ def test_other_expressions_decimals_and_undone_work_are_wrong(answer, gold):
 def test_monsters_are_refused_before_any_algebra(answer, why, monkeypatch):
     monkeypatch.setattr(symbolic, "_relation", None)
     assert why in symbolic.refusal(answer, "x")
-    assert why in symbolic.equal(answer, "x").reason
+    assert why in symbolic.equal(answer, "x", "").reason
     verdict = maths.quick(answer, "2x", {})
     assert verdict is not None and verdict.value == 0.0
 
@@ -112,8 +134,8 @@ def test_model_text_is_never_executed(tmp_path):
     path = tmp_path / "owned"
     for code in (f"open('{path}','w')", f"__import__('os').system('touch {path}')"):
         for answer in (code, f"\\sqrt{{{code}}}", f"x+{code}", f"({code}, 2)", f"$eval('{code}')$"):
-            assert symbolic.equal(answer, r"\sqrt{2}").value == 0.0
-            assert symbolic.equal(answer, "x+1").value == 0.0
+            assert symbolic.equal(answer, r"\sqrt{2}", "").value == 0.0
+            assert symbolic.equal(answer, "x+1", "").value == 0.0
     assert not path.exists()
 
 
@@ -121,7 +143,7 @@ def test_gold_is_parsed_once():
     parser.parse.cache_clear()
     symbolic._relation.cache_clear()
     for answer in (r"\sqrt{2}+7", r"\sqrt{3}+7", r"\sqrt{11}+\sqrt{7}"):
-        symbolic.equal(answer, r"\sqrt{5}+7")
+        symbolic.equal(answer, r"\sqrt{5}+7", "")
     assert parser.parse.cache_info().misses == 4
 
 
@@ -139,7 +161,7 @@ def test_gold_is_parsed_once():
 )
 def test_what_cannot_be_simplified_is_told_apart_by_its_value(answer):
     for gold in (r"\sqrt{2}", "x^2+1"):
-        verdict = symbolic.equal(answer, gold)
+        verdict = symbolic.equal(answer, gold, "")
         assert verdict.value == 0.0 and not verdict.error
 
 

@@ -10,7 +10,7 @@ _TOKEN = re.compile(
     r"(?P<space>\s+)"
     r"|(?P<number>\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<command>\\[A-Za-z]+|\\[{}|])"
-    r"|(?P<letter>[A-Za-z])"
+    r"|(?P<letter>[A-Za-z\u03bc\u03a9])"
     r"|(?P<sign>\*\*|[-+*/^_(){}\[\]|!',=°%])"
 )
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?")

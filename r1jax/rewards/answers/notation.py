@@ -1,0 +1,115 @@
+r"""Other notations of the same: unicode signs, repeating decimals, arrays, bases in words.
+
+Each pass rewrites one notation into LaTeX's most usual one; `latex.tidy` calls them.
+"""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+# before NFKC, which would make plain letters and dots of them
+_BEFORE = str.maketrans(
+    {
+        **{sign: f"\\mathbb{{{letter}}}" for sign, letter in zip("ℝℤℕℚℂ", "RZNQC", strict=True)},
+        "…": "\\ldots ",
+        "⋯": "\\ldots ",
+    }
+)
+_GREEK_NAMES = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda - nu xi - pi rho
+    sigma sigma tau upsilon phi chi psi omega"""
+_CAPITALS = {"Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi"}
+_CAPITALS |= {"Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi"}
+# omega and mu stay, as they are ohm and micro too
+_LETTERS = {
+    chr(code): name for code, name in enumerate(_GREEK_NAMES.split(), 0x3B1) if name != "-"
+} | _CAPITALS
+_OPERATORS = {"×": "times", "÷": "div", "·": "cdot", "⋅": "cdot", "∞": "infty", "∪": "cup"}
+_OPERATORS |= {"∩": "cap", "≤": "le", "≥": "ge", "∈": "in", "±": "pm", "∓": "mp", "≈": "approx"}
+_OPERATORS |= {"∅": "emptyset", "≠": "ne", "∖": "setminus", "∉": "notin", "≡": "equiv"}
+_OPERATORS |= {"∠": "angle", "∣": "mid", "→": "to", "⟨": "langle", "⟩": "rangle"}
+_SIGNS = str.maketrans(
+    {sign: f"\\{name} " for sign, name in (_LETTERS | _OPERATORS).items()}
+    | {"\u2212": "-", "\u2215": "/", "\u2044": "/", "\u2032": "'", "√": "\\sqrt", "∛": "\\sqrt[3]"}
+)
+_RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207b\u207f]+")
+_LOWERED = re.compile("[\u2080-\u2089]+")
+_DIGITS = str.maketrans(
+    "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b\u207f"
+    "\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089",
+    "0123456789+-n0123456789",
+)
+_FRACTION = re.compile("[\u00bc-\u00be\u2150-\u215e]")
+# all but circled digits (a 1 in a circle is no 1) and the numerator that a digit before would join
+_KEPT = re.compile("[^\u2460-\u24ff\u215f]+")
+_ROOT_SIGN = re.compile("([√∛])\\s*(\\d+(?:\\.\\d+)?|[A-Za-z])")
+
+
+def ascii_signs(text: str) -> str:
+    """NFKC, but 10 with a superscript 2 is 10^{2}, not 102, and 2 with a small half is 2 1/2."""
+    text = _RAISED.sub(lambda match: f"^{{{match[0].translate(_DIGITS)}}}", text)
+    text = _LOWERED.sub(lambda match: f"_{{{match[0].translate(_DIGITS)}}}", text)
+    text = _FRACTION.sub(_fraction, text).translate(_BEFORE)
+    text = _KEPT.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    return _ROOT_SIGN.sub(r"\1{\2}", text).translate(_SIGNS)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    above, _, below = unicodedata.normalize("NFKC", match[0]).partition("\u2044")
+    return f"\\frac{{{above}}}{{{below}}}"
+
+
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}$%(\[,;!])")
+_JSON = re.compile(r'\[\s*("[^"]*"(?:\s*,\s*"[^"]*")*)\s*\]')
+
+
+def unescaped(text: str) -> str:
+    r"""A text that was stored as JSON: \\sqrt{2} and ["34"]; matrices keep their \\."""
+    if "\\\\" in text and "\\begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)
+    if text.startswith("[") and (stored := _JSON.fullmatch(text)):
+        text = stored[1].replace('"', "")
+    return text
+
+
+_PRIMES = re.compile(r"\^\s*(?:\\prime(?![A-Za-z])|\{\s*((?:\\prime\s*)+)\})")
+_REPEATING = re.compile(r"(\d*)\.(\d*?)(?:\\(?:overline|bar|dot)\s*(?:\{(\d+)\}|(\d))|\((\d+)\))")
+_DOTTED = re.compile(r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?")
+_ARRAY = re.compile(
+    r"[(\[]\s*\\begin\{(?:array\}\s*\{[^{}]*|matrix|smallmatrix)\}(.*?)"
+    r"\\end\{(?:array|matrix|smallmatrix)\}\s*[)\]]",
+    re.DOTALL,
+)
+_MODULUS = re.compile(r"\\pmod\s*(\w)")
+_BLACKBOARD = re.compile(r"\\mathbb\s*([A-Z])|\\([RZNQ])(?![A-Za-z])")
+_BASE = re.compile(r"_\{\s*\(?(?:\\text\{)?\s*\(?(\w+)\)?\s*\}?\)?\s*\}")
+_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+_BASES |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
+
+
+def usual(text: str) -> str:
+    r"""LaTeX in its most usual notation: 0.\overline{3} is \frac{1}{3}, an array a matrix."""
+    if "prime" in text:
+        text = _PRIMES.sub(lambda match: "'" * max(1, (match[1] or "").count("prime")), text)
+    if "." in text and ("\\" in text or "(" in text):
+        text = _REPEATING.sub(_repeating, _DOTTED.sub(r"\\overline{\1\2\3}", text))
+    if "\\begin" in text:
+        text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
+    if "\\pmod" in text:
+        text = _MODULUS.sub(r"\\pmod{\1}", text)
+    if "_{" in text and text[0].isalnum():
+        text = _BASE.sub(_base, text)
+    return _BLACKBOARD.sub(lambda match: f"\\mathbb{{{match[1] or match[2]}}}", text)
+
+
+def _repeating(match: re.Match[str]) -> str:
+    whole, once, again = match[1], match[2], match[3] or match[4] or match[5]
+    if len(once + again) > 40:
+        return match[0]
+    nines = 10 ** len(once) * (10 ** len(again) - 1)
+    value = Fraction(int(whole + once + again) - int(whole + once or "0"), nines)
+    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _base(match: re.Match[str]) -> str:
+    base = str(_BASES.get(match[1], match[1]))
+    return f"_{{{base}}}" if base.isdigit() else match[0]
