@@ -23,6 +23,8 @@ def compare(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None
       same: tells whether two single expressions, (answer, gold), are the same.
       context: gold's text and the question's, whose nouns may stand behind numbers.
     """
+    if gold.number is not None and answer.number is not None and not gold.name:
+        return _number(answer.number, gold.number, context)
     if qualifiers.clash(answer.qualifier, gold.qualifier):
         return False
     if gold.kind == "choice" or answer.kind == "choice":
@@ -63,13 +65,13 @@ def _number(given: numbers.Number, wanted: numbers.Number, context: str) -> bool
         numbers.equal(given, wanted)
         and given.operations <= wanted.operations
         and not numbers.other_unit(given, wanted)
-        and units.allowed(given.unit, context)
+        and (not given.unit or units.allowed(given.unit, context))
     )
 
 
 def _leaf(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None:
     unit = answer.number.unit if answer.number else answer.unit
-    if not units.allowed(unit, context) or measures.ratio(unit, gold.unit) != 1:
+    if unit and not (units.allowed(unit, context) and measures.ratio(unit, gold.unit) == 1):
         return False
     if answer.key == gold.key:
         return True

@@ -10,7 +10,7 @@ from r1jax.text.thought import ANSWER, cut
 PLACES = ("answer_tag", "boxed", "answer_line")
 ENDLESS = "the thought does not end"  # why such a text gives no answer
 _ANSWER_LINE = re.compile(
-    r"[\s*_#>]*(?:(?:[Ff]inal[ \t]+|FINAL[ \t]+)?(?:[Aa]nswer|ANSWER)|(?:\u6700\u7ec8)?\u7b54\u6848)"
+    r"[\s*_#>]*(?:(?:(?:[Ff]inal|FINAL)[ \t]+)?(?:[Aa]nswer|ANSWER)|(?:\u6700\u7ec8)?\u7b54\u6848)"
     r"[ \t]*(?:[*_]{1,3}[ \t]*)?[:\uff1a](.*)"
 )
 _DELIMITERS = re.compile(r"[\s*_]*(?:\$\$|\\\[)?[\s*_]*")  # a line of nothing but these
@@ -125,10 +125,9 @@ def extract_answer(text: str, places: tuple[str, ...]) -> Extracted:
     Args:
       text: a completion, of which only what follows its thought is looked at (`thought.cut`).
       places: in order of preference: "answer_tag" what <answer> holds; "boxed" what the outermost
-        \boxed{} holds; "answer_line" the last line that starts with "Answer:", bold or not, or the one below
-        it. Several tags or
-        boxes that say different things give None, even if a worker could tell that two formulas
-        are equal. A \boxed{} in the answer is unwrapped.
+        \boxed{} holds; "answer_line" the last line that starts with "Answer:", bold or
+        not, or the one below it. Several tags or boxes that say different things give None, even
+        if a worker could tell that two formulas are equal. A \boxed{} in the answer is unwrapped.
 
     Raises:
       UserError: if places is empty or names an unknown one.

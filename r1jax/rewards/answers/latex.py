@@ -70,13 +70,13 @@ _COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
 _WRAPPER = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|mathbf|mathrm|textbf|text)\s*\{")
 _BRACE = re.compile(r"\\.|[{}]")
 _BARE = (
-    (re.compile(r"\\frac\s*(\d)"), r"\\frac{\1}"),
-    (re.compile(r"\\frac\s*(\{[^{}]*\})\s*(\d)"), r"\\frac\1{\2}"),
-    (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
-    (re.compile(r"\\sqrt(\[\d\])?\s*\(([^()]*)\)"), r"\\sqrt\1{\2}"),
-    (re.compile(r"\\not\s*="), r"\\ne "),
-    (re.compile(r"\\not\s*\\in(?![A-Za-z])"), r"\\notin "),
-    (re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
+    ("\\frac", re.compile(r"\\frac\s*(\d)"), r"\\frac{\1}"),
+    ("\\frac", re.compile(r"\\frac\s*(\{[^{}]*\})\s*(\d)"), r"\\frac\1{\2}"),
+    ("\\sqrt", re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
+    ("\\sqrt", re.compile(r"\\sqrt(\[\d\])?\s*\(([^()]*)\)"), r"\\sqrt\1{\2}"),
+    ("\\not", re.compile(r"\\not\s*="), r"\\ne "),
+    ("\\not", re.compile(r"\\not\s*\\in(?![A-Za-z])"), r"\\notin "),
+    ("\\{", re.compile(r"\\\{\s*\\\}"), r"\\emptyset"),
 )
 # an odd dollar in front of a number, or the last behind one
 _MONEY = re.compile(r"(?<!\\)\$(?=\s*[-.\d])|(?<=\d)(?<!\\)\$\Z")
@@ -102,6 +102,8 @@ def tidy(text: str) -> str:
     """
     if not text.isascii():
         text = notation.ascii_signs(text)
+    elif text.isdigit():
+        return text
     text = notation.unescaped(text.strip())
     if len(text) > 4 and text.startswith("**") and text.endswith("**"):
         text = text[2:-2]
@@ -113,8 +115,9 @@ def tidy(text: str) -> str:
     text = _ASCII_NAME.sub(r"\\\1 ", _ASCII_ROOT.sub(r"\\sqrt{\1}", text))
     if "\\" in text or "(" in text or "_" in text:
         text = notation.usual(text)
-        for pattern, new in _BARE:
-            text = pattern.sub(new, text)
+        for command, pattern, new in _BARE:
+            if command in text:
+                text = pattern.sub(new, text)
     text = _ABOUT.sub("", " ".join(text.split()).rstrip(_ENDS).strip())
     if text.startswith("\\text{") and text.find("}") == len(text) - 1:
         text = text[len("\\text{") : -1].strip(_ENDS)

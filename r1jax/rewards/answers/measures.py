@@ -98,6 +98,7 @@ g*m^2*s^-3 1000: W watt watts 瓦 瓦特
 g*m^2*s^-3*A^-1 1000: V volt volts 伏 伏特
 g*m^2*s^-3*A^-2 1000: Ω ω ohm ohms 欧 欧姆
 A*s 1: coulomb coulombs 库仑
+g*m^2*s^-2 1.602176634e-16: eV
 A^2*s^4*g^-1*m^-2 1/1000: farad farads
 g*s^-2*A^-1 1000: T tesla teslas
 m*s^-1 1609344/3600000: mph
@@ -106,7 +107,25 @@ m*s^-1 1852/3600: knot knots
 """
 _PREFIXES = {"k": 3, "M": 6, "G": 9, "T": 12, "d": -1, "c": -2, "m": -3, "μ": -6, "u": -6}
 _PREFIXES |= {"n": -9, "p": -12}
-_PREFIXED = ["m", "g", "s", "l", "L", "A", "K", "mol", "Hz", "N", "Pa", "J", "Wh", "W", "V", "Ω"]
+_PREFIXED = (
+    "m",
+    "g",
+    "s",
+    "l",
+    "L",
+    "A",
+    "K",
+    "V",
+    "Ω",
+    "N",
+    "J",
+    "W",
+    "mol",
+    "Hz",
+    "Pa",
+    "eV",
+    "Wh",
+)
 _LONG = {"kilo": 3, "mega": 6, "giga": 9, "tera": 12, "deci": -1, "centi": -2, "milli": -3}
 _LONG |= {"micro": -6, "nano": -9, "千": 3, "分": -1, "厘": -2, "毫": -3, "微": -6, "兆": 6}
 _LONG_PREFIXED = """meter meters metre metres gram grams second seconds liter liters litre litres
@@ -142,6 +161,9 @@ def _table() -> dict[str, list[Measure]]:
         for name in names:
             table.setdefault(name, []).append(Measure(_kind(kind), Fraction(size), (names[0],)))
     short = [(p + name, name, power) for name in _PREFIXED for p, power in _PREFIXES.items()]
+    # alone they are letters
+    single = {"C": "coulomb", "F": "farad", "T": "tesla", "B": "byte"}
+    short += [(p + n, long, power) for n, long in single.items() for p, power in _PREFIXES.items()]
     long = [(p + n, n, power) for n in _LONG_PREFIXED.split() for p, power in _LONG.items()]
     table["L"] = table["l"]
     for spelling, name, power in [*short, *long]:
@@ -179,7 +201,7 @@ def known(word: str) -> tuple[Measure, ...]:
 def plain(unit: str) -> str:
     r"""A unit without \text{} and with single spaces."""
     text = _TEXT.sub(r" \1", unit).replace("\u03bc ", "\u03bc").replace(" ^", "^")
-    text = text.replace("° ", "°")
+    text = text.replace("° ", "°").replace("/(", "/").removesuffix(")")
     return " ".join(text.split())
 
 
@@ -231,7 +253,7 @@ def ratio(unit: str, other: str) -> Fraction | None:
     Without a unit on one side, or with a mere noun, it is 1. Powers may be left off: 5 cm may be
     said for 5 cm^2.
     """
-    readings, others = read(unit), read(other)
+    readings, others = unit and read(unit), other and read(other)
     if not readings or not others:
         return Fraction(1)
     alike = [(a, b) for a in readings for b in others if a.kind == b.kind]

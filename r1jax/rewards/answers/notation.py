@@ -98,6 +98,8 @@ def usual(text: str) -> str:
         text = _MODULUS.sub(r"\\pmod{\1}", text)
     if "_{" in text and text[0].isalnum():
         text = _BASE.sub(_base, text)
+    if "\\" not in text:
+        return text
     return _BLACKBOARD.sub(lambda match: f"\\mathbb{{{match[1] or match[2]}}}", text)
 
 

@@ -189,23 +189,25 @@ def read(text: str) -> Number:
     Raises:
       UserError: if it is no number, passes 10**60 or nests deeper than 30; the message says why.
     """
-    currency, unit, factor = "", "", Fraction(1)
+    currency, unit, factor = "", "", None
     if not text[:1].isdigit():
         text, currency = units.split_currency(text)
     if not text[-1:].isdigit() or " " in text or "^" in text:
-        if (pieces := units.compound(text)) is not None:
+        if text[:1].isdigit() and (pieces := units.compound(text)) is not None:
             return Number(_bounded(pieces[0]), 0, False, pieces[1])
         text, unit = units.split(text)
-        factor, unit = units.multiplier(unit) if unit else (factor, unit)
-    unit = measures.plain(unit)
-    if currency and measures.ratio(unit, currency) is None:
+    if unit:
+        factor, unit = units.multiplier(unit)
+        unit = measures.plain(unit)
+    if currency and unit and measures.ratio(unit, currency) is None:
         raise UserError(f"{currency} and {unit}")
     percent = text.endswith("%") or unit.casefold() in ("percent", "per cent")
     term = _evaluate(text.removesuffix("%").strip())
-    value = _bounded(term.value * factor)
-    # 3 eighths is a number; 6 thirds still have something to work out, but 50 permille have not
-    parts = factor.denominator
-    todo = term.operations + (1 < parts < 1000 and value.denominator != parts)
+    value, todo = term.value, term.operations
+    if factor is not None and factor != 1:
+        value = _bounded(value * factor)
+        # 3 eighths is a number; 6 thirds still have something to work out, 50 permille have not
+        todo += 1 < factor.denominator < 1000 and value.denominator != factor.denominator
     return Number(value, todo, percent, unit or currency)
 
 
@@ -215,8 +217,8 @@ def equal(answer: Number, gold: Number) -> bool:
     50% equals 50 and 0.5, which do not equal each other: questions ask "what percent", and some
     references have the sign and some have not. Measures of one kind are converted: 2 h is 120 min.
     """
-    ratio = measures.ratio(answer.unit, gold.unit) if answer.unit and gold.unit else 1
-    if answer.value * (ratio or 1) == gold.value:
+    ratio = measures.ratio(answer.unit, gold.unit) if answer.unit != gold.unit else 1
+    if (answer.value if ratio in (1, None) else answer.value * ratio) == gold.value:
         return True
     exact = [n.value / 100 if n.percent else n.value for n in (answer, gold)]
     return exact[0] == exact[1] and ratio in (1, None)
@@ -224,4 +226,4 @@ def equal(answer: Number, gold: Number) -> bool:
 
 def other_unit(answer: Number, gold: Number) -> bool:
     """Returns whether both name a measure, and of different kinds: 3 hours and 3 km."""
-    return measures.ratio(answer.unit, gold.unit) is None
+    return answer.unit != gold.unit and measures.ratio(answer.unit, gold.unit) is None

@@ -98,11 +98,12 @@ def _read_short(text: str) -> Shape:
     tidied = latex.tidy(text)
     if depth(tidied) > MAX_DEPTH or len(tidied) > 4 * MAX_CHARS:
         return _single("text", tidied.casefold(), tidied)
-    if choice := _CHOICE.match(tidied):
+    if tidied[:1] in ("(", "\\") and (choice := _CHOICE.match(tidied)):
         letter, option = choice[1] or choice[2], _read(tidied[choice.end() :])
         return _several("choice", [option], tidied)._replace(name=letter)
     bare, qualifier = qualifiers.split(tidied)
-    return _read(bare)._replace(qualifier=qualifier)
+    shape = _read(bare)
+    return shape if qualifier is qualifiers.NONE else shape._replace(qualifier=qualifier)
 
 
 def depth(text: str) -> int:
@@ -163,6 +164,8 @@ def _leaf(text: str) -> Shape:
     if base := _BASE.fullmatch(text):
         return _single("text", f"{base[1]}_{base[2]}", text)
     bare, unit = units.split_constant(text)
+    if bare == "i":
+        return _single("expression", bare, bare)  # the imaginary unit
     if "\\text" in bare or "\\approx" in bare or _WORD.search(_COMMAND.sub(" ", bare)):
         words = _TEXT.sub(r"\1", text)
         # r is not R, but yes is Yes

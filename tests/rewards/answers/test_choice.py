@@ -319,3 +319,19 @@ def test_the_longest_answers_are_read_at_once(piece):
 def test_only_short_answers_name_several_letters():
     assert choice.letters("A, B" + " " * 10 + "C", {}) == ("ABC", "")
     assert choice.letters("A" + " ," * choice.MAX_RUN + "B", {})[0] == ""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\textbf{(D)}\ 48",
+        r"\text{(D) } 48",
+        "(D) 48",
+        r"\text{(D)}",
+        "[D] 48",
+        r"\mathrm{(D)}\ 48",
+    ],
+)
+def test_a_bracketed_letter_may_have_its_option_behind_it(answer):
+    assert choice.letters(answer, {}) == ("D", "")
+    assert choice.quick(answer, "C", {}).value == 0.0

@@ -151,3 +151,34 @@ def test_a_megabyte_of_boxes_is_no_answer_to_anything():
         answer = extract_answer(text, ALL).answer
         assert answer is not None and len(answer) > 500  # no judge reads so much
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("**Answer**: 58", "58"),
+        ("**Final Answer:** 58", "58"),
+        ("**Final answer**: 58", "58"),
+        ("### Answer: 58", "58"),
+        ("ANSWER: 58", "58"),
+        ("FINAL ANSWER: 58", "58"),
+        ("Answer : 58", "58"),
+        ("__Answer:__ 58", "58"),
+        ("**Answer: 58**", "58"),
+        ("**\u7b54\u6848**\uff1a58", "58"),
+        ("\u6700\u7ec8\u7b54\u6848\uff1a58", "58"),
+        ("Answer:\n58", "58"),
+        ("**Answer:**\n\n**58**", "58"),
+        ("Answer:\n$$\n58\n$$", "58"),
+        ("Answer: 57\nAnswer:\n58", "58"),
+    ],
+)
+def test_an_answer_line_may_be_bold_capital_or_above(text, answer):
+    assert extract_answer(text, ALL).answer == answer
+
+
+@pytest.mark.parametrize(
+    "text", ["Answering: 58", "answers: 58", "The answer is: 58", "Final: 58", "aNSWER: 58"]
+)
+def test_other_lines_are_no_answer_lines(text):
+    assert extract_answer(text, ALL).answer is None

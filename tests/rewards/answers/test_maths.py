@@ -4,6 +4,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import paid
 
 from r1jax.rewards.answers import maths, shapes
 from r1jax.rewards.answers import numbers as exact
@@ -521,3 +522,28 @@ def test_no_piece_is_read_often(head, tail, monkeypatch):
         maths.quick(text, "42", ASKED)
         # 2^n would pass this bound at 12 brackets
         assert reads <= 4 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "question", "right"),
+    [
+        ("(y+4)(y-1)", "y^2+3y-4", "Expand $(y+4)(y-1)$.", False),
+        ("y(y+4)", "y^2+4y", "Expand $y(y+4)$.", False),
+        ("y(y+4)", "y^2+4y", "Which polynomial is it?", True),
+        ("(y+4)^2", "y^2+8y+16", "Expand (y+4)^2.", False),
+        ("y^2+3y-4", "(y+4)(y-1)", "Factor $y^2 + 3y - 4$.", False),
+        (r"\sqrt{45}", r"3\sqrt5", r"Simplify $\sqrt{45}$.", False),
+        (r"\sqrt{45}", r"3\sqrt5", "How long is the diagonal?", True),
+        (r"\ln 9", r"2\ln 3", r"Write \(\ln 9\) with \(\ln 3\).", False),
+        (r"\frac{8y}{6}", r"\frac{4y}{3}", r"Simplify $\frac{8y}{6}$.", False),
+        ("2b+a", "a+2b", "Is it $a+2b$ or $a-2b$?", True),
+    ],
+)
+def test_a_formula_of_the_question_is_not_worked_out(answer, gold, question, right):
+    assert paid(answer, gold, question) == right
+
+
+@pytest.mark.parametrize("gold", ["nan", "NaN", "None", "null", r"\text{None}"])
+def test_a_missing_gold_is_refused(gold):
+    with pytest.raises(ValueError, match="missing"):
+        maths.check(gold, {})

@@ -114,7 +114,9 @@ def _is_root(tree: Tree) -> bool:
 
 
 def _products(tree: Tree) -> list[list[Tree]]:
-    """The factors of each product, through nested ones."""
+    """The factors of each product, through nested ones; denominators may stay factored."""
+    if tree.head == "divide":
+        return _products(tree.args[0])
     if tree.head == "multiply":
         factors = flat(tree, "multiply")
     elif tree.head == "power":
@@ -127,8 +129,10 @@ def _products(tree: Tree) -> list[list[Tree]]:
 
 def _is_sum(factor: Tree) -> bool:
     """Whether it is a sum or a power of one; (x+1)^2 alone is a form of its own."""
-    base = factor.args[0] if factor.head == "power" else factor
-    return base.head == "add"
+    if factor.head == "power":
+        exponent = rational(factor.args[1])
+        return factor.args[0].head == "add" and (exponent is None or exponent > 0)
+    return factor.head == "add"
 
 
 def _base(factor: Tree) -> object:

@@ -1,0 +1,74 @@
+import pytest
+from judging import paid
+
+RIGHT = {
+    # pairs and points by name
+    "(6,9)": [
+        "x=6, y=9",
+        "(x,y)=(6,9)",
+        r"x=6 \text{ and } y=9",
+        "y=9, x=6",
+        "T(6,9)",
+        r"\langle 6,9\rangle",
+    ],
+    "(x,y)=(6,9)": ["x=6, y=9", "y=9, x=6", "(6,9)"],
+    "a=2, b=8, c=5": ["(a,b,c)=(2,8,5)", "(2,8,5)", "2, 8, 5", "c=5, b=8, a=2"],
+    "T(6,-9)": ["(6,-9)", "T=(6,-9)", r"T\left(6,-9\right)"],
+    "6, 9": ["x=6, x=9", "x_1=9, x_2=6"],
+    # vectors and matrices
+    r"\begin{pmatrix}6\\9\end{pmatrix}": [
+        r"\langle 6,9\rangle",
+        r"\left[\begin{array}{c}6\\9\end{array}\right]",
+    ],
+    r"\begin{pmatrix}5&0\\2&7\end{pmatrix}": [
+        r"\left[\begin{array}{cc}5&0\\2&7\end{array}\right]",
+        r"\left(\begin{array}{rr} 5 & 0 \\ 2 & 7 \end{array}\right)",
+        r"\left[\begin{matrix}5&0\\2&7\end{matrix}\right]",
+    ],
+    # both signs
+    r"\pm 6": [r"\mp 6", "6, -6"],
+    r"4\mp\sqrt7": [r"4\pm\sqrt{7}", r"4+\sqrt7, 4-\sqrt7"],
+    # lines
+    r"y=\frac{x+5}{2}": ["x=2y-5", "2y-x=5"],
+    "u=3v": ["v=u/3", r"v=\frac{u}{3}"],
+    # a letter and its option
+    r"\textbf{(D)}\ 48": ["D", "(D)", "(D) 48", "48", r"\text{(D) } 48", "d"],
+    r"\text{(D)}": ["D", r"\textbf{(D)}\ 48", r"\mathrm{(D)}"],
+    "D": [r"\textbf{(D)}\ 48", "(D) 48", r"\textbf{(D) }\frac{1}{2}"],
+    "48": ["(D) 48"],
+    "i": [r"e^{\frac{i\pi}{2}}", "i"],
+}
+WRONG = {
+    "(6,9)": ["x=9, y=6", "(9,6)", "6, 9", "T(9,6)", r"\langle 9,6\rangle"],
+    "(x,y)=(6,9)": ["x=9, y=6", "x=6", "x=6, z=9"],
+    "x=6, y=9": ["9, 6", "(9,6)", "x=6", "x=6, y=9, z=1"],
+    "T(6,-9)": ["(-9,6)", "T(6,9)", "S(6,-9)"],
+    "(n,2)": ["C(n,2)"],
+    r"\begin{pmatrix}6\\9\end{pmatrix}": [r"\begin{pmatrix}6&9\end{pmatrix}", "6, 9"],
+    r"\pm 6": [r"\mp 7", "6"],
+    r"y=\frac{x+5}{2}": ["x=2y+5", "x=5"],
+    r"\textbf{(D)}\ 48": ["C", "(C) 48", "(D) 49", "49", "D or C"],
+    "D": [r"\textbf{(C)}\ 48", "(D)(C)", "D. 48 or C"],
+    "G": ["T", "H"],
+    "r": ["R"],
+    "R": ["r"],
+}
+
+
+def pairs(answers_by_gold):
+    return [(answer, gold) for gold, answers in answers_by_gold.items() for answer in answers]
+
+
+@pytest.mark.parametrize(("answer", "gold"), pairs(RIGHT))
+def test_the_same_things_are_equal_part_by_part(answer, gold):
+    assert paid(answer, gold)
+
+
+@pytest.mark.parametrize(("answer", "gold"), pairs(WRONG))
+def test_other_parts_orders_and_names_are_wrong(answer, gold):
+    assert not paid(answer, gold)
+
+
+@pytest.mark.parametrize("gold", {**RIGHT, **WRONG})
+def test_every_gold_equals_itself(gold):
+    assert paid(gold, gold)

@@ -1,0 +1,66 @@
+import pytest
+from judging import paid
+
+from r1jax.rewards.answers import latex
+
+SAME = {
+    r"5\sqrt{7}": ["5√7", r"5\sqrt(7)", "5sqrt(7)", "5 √ 7", r"\\sqrt{7} \\cdot 5"],
+    r"\frac{\sqrt{5}}{4}": ["√5/4", "sqrt(5)/4", "(√5)/4"],
+    "e^{7}": ["exp(7)", r"\exp(7)", r"\mathrm{e}^7"],
+    r"\frac{5}{11}": [r"0.\overline{45}", r".\overline{45}", "0.(45)", r"0.\dot{4}\dot{5}"],
+    r"-\frac{3}{7}": [r"\frac{3}{-7}", "3/(-7)", "-3/7"],
+    "1202_3": ["1202_{(3)}", r"1202_{\text{3}}", r"1202_{\text{three}}", r"1202_{3}", "1202₃"],
+    "76": ['["76"]', r"\[ 76 \]", "$$76$$"],
+    r"\emptyset": [r"\{\}", "∅", r"\varnothing"],
+    r"m\equiv 4\pmod{9}": [r"m \equiv4 \pmod 9", r"m≡4\pmod{9}"],
+    r"1+4+\cdots+m^2": [r"1 + 4 + \ldots + m^2", "1+4+…+m^2", r"1+4+\dots+m^2"],
+    "g''(t)": [r"g^{\prime\prime}(t)", "g″(t)"],
+    r"\alpha+\theta": ["α+θ", r"\theta + \alpha"],
+    r"\pi r^2": ["πr²", "pi*r^2", r"r^2\pi"],
+    r"\operatorname{lcm}(u,v)": [r"\mathrm{lcm}(v,u)", r"\text{lcm}(u, v)"],
+    r"[1,\frac{2}{5}]": [r"[1, \\frac{2}{5}]"],
+    r"\left|y\right|": ["|y|", r"\lvert y\rvert", r"\vert y\vert"],
+    r"z_1+z_2": ["z₁+z₂", "z_{2}+z_{1}"],
+}
+DIFFERENT = [
+    (r"0.\overline{45}", "0.45"),
+    ("1202_3", "1202"),
+    ("1202_3", "1202_4"),
+    (r"\frac{-3}{-7}", r"\frac37"),
+    (r"\frac{3}{-7}", r"\frac37"),
+    (r"m\equiv 4\pmod{9}", r"m\equiv 5\pmod{9}"),
+    (r"1+4+\ldots+m^2", "5+m^2"),
+    (r"√7", "√17"),
+    (r"\bar z", "z"),
+    ("g''(t)", "g'(t)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"), [(answer, gold) for gold, row in SAME.items() for answer in row]
+)
+def test_other_notations_are_the_same(answer, gold):
+    assert paid(answer, gold)
+    assert paid(gold, answer)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_what_is_written_almost_alike_is_not_the_same(one, other):
+    assert not paid(one, other)
+    assert paid(one, one) and paid(other, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "tidied"),
+    [
+        (r"\$64", "$64"),
+        ("$64$", "64"),
+        ("$64", "$64"),
+        ("-$64", "-$64"),
+        (r"US\$64", "US$64"),
+        (r"x\ $64$", "x 64"),
+        ("64$", "64$"),
+    ],
+)
+def test_dollars_are_money_or_around_formulas(text, tidied):
+    assert latex.tidy(text) == tidied
