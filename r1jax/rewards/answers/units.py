@@ -49,6 +49,7 @@ _CONSTANT = re.compile(
     re.DOTALL,
 )
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_LETTERS = re.compile(r"([A-Za-z\u03a9](?: [A-Za-z\u03a9])*)(\^\{?-?\d\}?)?")
 _LETTER = re.compile("[A-Za-z]")
 _CURRENCY = re.compile(
     r"([-+]?) ?(?:\\text\{ ?)?((?:US|CA?|CAN|AU?|NZ|HK|S|R)?\$"
@@ -101,8 +102,9 @@ def _is_unit(tail: str, *, spaced: bool) -> bool:
     in_text, words = "\\text{" in tail, measures.plain(tail)
     if len(words) > 60 or not words:
         return False
-    if len(words) == 1 and words.isalpha() and words.isascii():
-        return in_text or (spaced and words in _LONE_LETTERS)
+    if letters := _LETTERS.fullmatch(words):
+        # 6 t^2 and 5 m n are products
+        return in_text or (spaced and letters[1] in ("m" if letters[2] else _LONE_LETTERS))
     if multiplier(tail)[0] != 1 or measures.read(words):
         return True
     if _HAN_WORDS.fullmatch(words):

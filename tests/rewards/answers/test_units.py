@@ -28,6 +28,8 @@ RIGHT = {
         r"4.5\,\mathrm{m\cdot s^{-2}}",
     ],
     r"40^\circ C": ["40", "40 °C", r"40^\circ\mathrm{C}", "40 degrees Celsius"],
+    "6 t^2": ["6t^2", "6*t**2"],
+    "6 m^2": ["6", "60000 cm^2"],
     "7 kW": ["7", "7000 W", "7 kilowatts"],
     r"5\pi \text{ cm}^2": [r"5\pi", r"5\pi cm^2"],
 }
@@ -42,6 +44,7 @@ WRONG = {
     r"4.5\ \mathrm{m/s^2}": ["4.5 kg", "4.5 km/s^2"],
     "7 kW": ["7 W", "7 kg"],
     r"5\pi": [r"5\pi \text{ nonsense}"],
+    "6": ["6 t^2", "6 t", "6 m n", "6 h^2"],
 }
 NOUNS = [
     ("12 eggs", "12", "How many eggs are left?", True),

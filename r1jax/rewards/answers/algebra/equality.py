@@ -215,7 +215,7 @@ def _magnitude(tree: Tree) -> float:
         value = abs(tree.value)
         return math.log10(value.numerator or 1) - math.log10(value.denominator)
     if tree.head in ("symbol", "constant"):
-        return 1.5 if tree.head == "symbol" else 0.5
+        return {"e": 0.4343, "pi": 0.4972, "i": 0.0}.get(tree.name, 0.893)
     sizes = [_magnitude(arg) for arg in tree.args]
     if tree.head == "add":
         return max(sizes) + math.log10(len(sizes))
@@ -224,4 +224,6 @@ def _magnitude(tree: Tree) -> float:
         return sizes[0] + (-sizes[1] if below.head == "number" else _size(below))
     if tree.head == "root":
         return sizes[0] / max(1.0, 10 ** sizes[1])
+    if tree.head == "power":
+        return max(0.0, sizes[0]) * 10 ** min(max(0.0, sizes[1]), 9)
     return sum(sizes) if tree.head == "multiply" else _size(tree)

@@ -12,13 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 from r1jax.rewards.answers.algebra.parser import HYPERBOLIC, TRIGONOMETRIC
-from r1jax.rewards.answers.algebra.tree import Tree
+from r1jax.rewards.answers.algebra.tree import Tree, heads
 
 MAX_BITS = 400_000  # of an exact number
 MAX_EXPONENT = 10**7  # of 2, of a float
 MAX_ANGLE = 10**12
 MAX_FACTORIAL = 5000
-MAX_TERMS = 500
+MAX_TERMS, MAX_INNER_TERMS = 500, 30  # of a sum, and of a sum of sums
 _ODD = range(3, 100, 2)  # roots of which are real
 
 Value = Any  # Fraction, or mpf or mpc of a context
@@ -264,7 +264,7 @@ def _whole(head: str, args: list[Value], floats: Any) -> Value:
 def _every(tree: Tree, point: Mapping[str, Value], floats: Any) -> Value:
     letter, low, high, body = tree.args
     first, last = (_integer(_evaluate(end, point, floats)) for end in (low, high))
-    if last - first >= MAX_TERMS:
+    if last - first >= (MAX_INNER_TERMS if "every" in heads(body) else MAX_TERMS):
         raise Undefined("too many terms")
     terms = [
         _evaluate(body, {**point, letter.name: Fraction(k)}, floats) for k in range(first, last + 1)
