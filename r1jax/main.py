@@ -14,9 +14,9 @@ from r1jax import config as configs
 from r1jax.config import UserError
 from r1jax.io.disk import quiet_orbax
 from r1jax.io.lock import held
+from r1jax.io.loop import Stopped
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import check_run, config, run
-from r1jax.train.loop import Stopped
 
 PIPELINES = {
     **table.PIPELINES,

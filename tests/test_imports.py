@@ -20,7 +20,7 @@ BELOW = {
     "rl": TRUNK | {"model"},
     "sampling": TRUNK | {"model"},
     "io": TRUNK,
-    "train": NETWORK | {"io"},
+    "train": NETWORK,
     "text": TRUNK,
     "data": TRUNK | {"text"},
     "rewards": TRUNK | {"text"},
@@ -29,7 +29,7 @@ BELOW = {
     "reports": TRUNK | {"io", "exams"},
 }
 ABOVE = {"pipelines", "integrations", "main"}  # may import every room of BELOW
-PURE = {"model", "rl"}
+PURE = {"model", "rl", "train"}
 IMPURE = {"absl", "logging", "time", "os", "ml_collections"}
 
 

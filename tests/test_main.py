@@ -18,10 +18,10 @@ from r1jax import main
 from r1jax.config import MissingPackage, UserError
 from r1jax.data.world.sums import WorldSource
 from r1jax.io.lock import LOCK
+from r1jax.io.loop import Stopped
 from r1jax.pipelines import pretrain, table
 from r1jax.pipelines.r1_zero import run as r1_zero
 from r1jax.pipelines.recipe import config as r1_config
-from r1jax.train.loop import Stopped
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"

@@ -13,6 +13,7 @@ from r1jax.config import UserError
 from r1jax.data.tasks.selection import filled
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.hub.artifacts import open_model, warn_beyond_window
+from r1jax.io.processes import to_host
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sampling.config import SamplerConfig
@@ -21,7 +22,6 @@ from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.templates import Prompt, PromptConfig
 from r1jax.text.tokenizer import Tokenizer
-from r1jax.train.processes import to_host
 from r1jax.types import Rollout, Weights
 
 

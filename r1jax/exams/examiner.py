@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem, ProblemSource
 from r1jax.exams.statistics import mean
+from r1jax.io.processes import all_rows, own_rows, to_host
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.judge import OPEN
 from r1jax.rewards.score import Score
@@ -18,7 +19,6 @@ from r1jax.text import templates
 from r1jax.text.templates import Prompt, PromptConfig
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.text.words import says_any
-from r1jax.train.processes import all_rows, own_rows, to_host
 from r1jax.types import Rollout, Weights
 
 

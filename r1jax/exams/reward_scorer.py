@@ -19,12 +19,12 @@ from r1jax.data.tasks.selection import filled
 from r1jax.hub import safetensors
 from r1jax.hub.artifacts import open_model, resolve, save_model
 from r1jax.io.disk import write_json
+from r1jax.io.processes import to_host
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.text.thought import whole
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train import reward
-from r1jax.train.processes import to_host
 from r1jax.train.rollouts import bucket
 from r1jax.types import Weights
 

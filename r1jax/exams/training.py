@@ -19,6 +19,7 @@ from r1jax.exams.evaluation import EvalConfig, evaluate
 from r1jax.exams.examiner import Examiner
 from r1jax.exams.job import tell_task
 from r1jax.hub.artifacts import command, save_model
+from r1jax.io.loop import Run
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.summary import check_writable
 from r1jax.model.config import ModelConfig
@@ -28,7 +29,6 @@ from r1jax.sampling.config import SamplerConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.text.tokenizer import Tokenizer
-from r1jax.train.loop import Run
 from r1jax.types import Weights
 
 Sample = dict[str, Any]

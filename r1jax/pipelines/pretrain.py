@@ -20,16 +20,16 @@ from r1jax.data.world import corpus as assistant
 from r1jax.data.world import writing
 from r1jax.hub.artifacts import command, save_model
 from r1jax.io.digests import fingerprint
+from r1jax.io.loop import Run, means
+from r1jax.io.retention import CheckpointConfig
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig, check_trained
 from r1jax.reports.curves import plot_pretrain
 from r1jax.sharding import MeshConfig
 from r1jax.text import templates
 from r1jax.text.tokenizer import SentencePieceTokenizer, train_sentencepiece
-from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.train.retention import CheckpointConfig
 from r1jax.train.state import initial_state
 from r1jax.types import TrainState
 

@@ -12,13 +12,13 @@ import pytest
 from r1jax import config as configs
 from r1jax.hub.artifacts import load_model, save_model
 from r1jax.io.digests import digest
+from r1jax.io.loop import Stopped, check_unchanged
 from r1jax.io.metrics import read_jsonl
 from r1jax.model import forward
 from r1jax.pipelines.distill import config as distill_config
 from r1jax.pipelines.distill import run as distill
 from r1jax.pipelines.distill.trainer import Trainer
 from r1jax.text.tokenizer import train_sentencepiece
-from r1jax.train.loop import Stopped, check_unchanged
 
 SAME_BYTES = ("metrics.jsonl", "eval.jsonl", "samples_before.json", "samples_after.json")
 

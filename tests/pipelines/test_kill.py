@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from r1jax.train.checkpoints import UNFINISHED
+from r1jax.io.checkpoints import UNFINISHED
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ import pytest
 from r1jax import config as configs
 from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
+from r1jax.io.loop import Run, Stopped
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import pretrain
 from r1jax.sharding import MeshConfig
-from r1jax.train.loop import Run, Stopped
 
 
 @pytest.fixture(scope="module")

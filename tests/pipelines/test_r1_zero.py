@@ -17,7 +17,9 @@ from r1jax.exams import reward_models
 from r1jax.exams.examiner import Answered, Examiner
 from r1jax.exams.reward_models import PreferenceConfig
 from r1jax.hub.artifacts import load_model
+from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
+from r1jax.io.loop import Stopped, check_unchanged
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines import table
 from r1jax.pipelines.r1_zero import config as r1_zero_config
@@ -27,8 +29,6 @@ from r1jax.pipelines.r1_zero import trainer as r1_zero_trainer
 from r1jax.reports import curves
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
-from r1jax.train.checkpoints import Checkpointer
-from r1jax.train.loop import Stopped, check_unchanged
 from r1jax.types import Sequences
 
 SAME_BYTES = (

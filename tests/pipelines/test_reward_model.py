@@ -11,13 +11,13 @@ from configs import reward_model as reward_config
 from r1jax import config as configs
 from r1jax.exams.reward_scorer import RewardScorer
 from r1jax.hub.artifacts import load_model
+from r1jax.io.loop import Run, Stopped
 from r1jax.io.metrics import read_jsonl
 from r1jax.model.config import ExecutionConfig
 from r1jax.pipelines.reward_model import run as reward_model
 from r1jax.pipelines.reward_model import trainer
 from r1jax.pipelines.reward_model.trainer import batches, read_data
 from r1jax.reports import reward
-from r1jax.train.loop import Run, Stopped
 
 HOW = ExecutionConfig(
     param_dtype="float32",

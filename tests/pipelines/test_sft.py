@@ -12,6 +12,7 @@ import pytest
 from r1jax import config as configs
 from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
+from r1jax.io.loop import Run, Stopped
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.sft import run as sft
 from r1jax.pipelines.sft.config import DataConfig
@@ -19,7 +20,6 @@ from r1jax.pipelines.sft.data import held_out_questions, load_data
 from r1jax.reports import sft as sft_report
 from r1jax.text.conversations import training_row
 from r1jax.text.files import read_tokenizer
-from r1jax.train.loop import Run, Stopped
 
 REPLIES = {f"{n} + 1?": f"<think>{n} + 1</think>It is \\boxed{{{n + 1}}}." for n in range(2, 6)}
 

@@ -7,13 +7,13 @@ from r1jax.config import UserError
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_stages
 from r1jax.exams.evaluation import EvalConfig
+from r1jax.io.retention import CheckpointConfig
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.train.distill import DistillLossConfig
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.train.retention import CheckpointConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,13 +16,13 @@ from r1jax import keys, sharding
 from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
 from r1jax.exams.statistics import mean
 from r1jax.exams.training import leave_model, open_trainer, read_samples
+from r1jax.io.loop import Run
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.distill.config import DistillConfig
 from r1jax.pipelines.distill.trainer import Trainer
 from r1jax.reports.distill import plot_distill
 from r1jax.reports.training import write_report
 from r1jax.train import rollouts
-from r1jax.train.loop import Run
 from r1jax.types import Mean, PackedBatch, TrainState
 
 SHOWN = ("divergence", "agreement", "accuracy", "length")  # metrics of the progress display

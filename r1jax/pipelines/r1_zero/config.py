@@ -9,13 +9,13 @@ from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_preferences, check_stages
 from r1jax.exams.evaluation import EvalConfig
 from r1jax.exams.reward_models import PreferenceConfig
+from r1jax.io.retention import CheckpointConfig
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.rewards.combine import RewardConfig
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.train.grpo import GrpoConfig
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.train.retention import CheckpointConfig
 
 
 @dataclasses.dataclass(frozen=True)

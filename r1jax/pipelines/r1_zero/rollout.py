@@ -10,13 +10,13 @@ from r1jax import keys, sharding
 from r1jax.config import UserError
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.examiner import Answered, known_to_all, mean_parts, rollout_metrics
+from r1jax.io.loop import Run
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig, StageConfig
 from r1jax.pipelines.r1_zero.trainer import Trainer
 from r1jax.reports.samples import SampleRow, write_samples
 from r1jax.rl.advantages import group_advantages
 from r1jax.train import rollouts
 from r1jax.train.grpo import GrpoConfig
-from r1jax.train.loop import Run
 from r1jax.types import Judged, Rollout, Sequences, TrainState
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from r1jax import keys, sharding
 from r1jax.config import UserError
 from r1jax.exams.training import leave_model, open_trainer, read_samples
+from r1jax.io.loop import Run
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.r1_zero.config import R1ZeroConfig
 from r1jax.pipelines.r1_zero.rollout import collect
@@ -17,7 +18,6 @@ from r1jax.pipelines.r1_zero.trainer import Trainer
 from r1jax.reports.curves import plot_rl
 from r1jax.reports.training import write_report
 from r1jax.train import rollouts
-from r1jax.train.loop import Run
 from r1jax.types import Judged, TrainState
 
 SHOWN = ("reward", "accuracy", "format", "length")  # metrics of the progress display

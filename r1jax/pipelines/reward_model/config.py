@@ -4,11 +4,11 @@ import dataclasses
 from typing import Literal
 
 from r1jax.config import UserError
+from r1jax.io.retention import CheckpointConfig
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.sharding import MeshConfig
 from r1jax.text.templates import PromptConfig
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.train.retention import CheckpointConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,11 +13,11 @@ from r1jax.exams.job import Job, model_fingerprint
 from r1jax.exams.reward_scorer import save_reward_model
 from r1jax.hub.artifacts import command
 from r1jax.io.digests import fingerprint
+from r1jax.io.loop import Run
 from r1jax.io.metrics import read_jsonl
 from r1jax.pipelines.reward_model.config import RewardModelConfig
 from r1jax.pipelines.reward_model.trainer import Trainer
 from r1jax.reports.reward import write_reward_report
-from r1jax.train.loop import Run
 from r1jax.train.reward import spread_batch
 from r1jax.types import Weights
 

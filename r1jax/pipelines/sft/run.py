@@ -21,6 +21,7 @@ from r1jax.data.tasks.tasks import TaskData, files_digest, load_task
 from r1jax.exams.training import Examiners, TrainingExam, read_samples
 from r1jax.hub.artifacts import command, open_model, resolve, save_model
 from r1jax.io.digests import fingerprint
+from r1jax.io.loop import Run, means
 from r1jax.io.metrics import read_jsonl
 from r1jax.io.summary import check_writable
 from r1jax.model import forward
@@ -30,7 +31,6 @@ from r1jax.pipelines.sft.data import SftData, digest_of, load_data
 from r1jax.reports.sft import write_sft_report
 from r1jax.rewards.combine import Rewarder
 from r1jax.text.tokenizer import Tokenizer
-from r1jax.train.loop import Run, means
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
 from r1jax.train.state import initial_state

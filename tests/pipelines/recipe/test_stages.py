@@ -9,13 +9,13 @@ import pytest
 
 from configs import r1_tiny
 from r1jax import config as configs
+from r1jax.io.loop import Stopped
 from r1jax.pipelines import table
 from r1jax.pipelines.recipe import check, check_run
 from r1jax.pipelines.recipe import lineage as lineages
 from r1jax.pipelines.recipe import report as stage_report
 from r1jax.pipelines.recipe import run as r1
 from r1jax.pipelines.recipe import stages as r1_stages
-from r1jax.train.loop import Stopped
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=inde
 from configs import rewards  # noqa: E402  # after JAX knows of the other process
 from r1jax import config as configs  # noqa: E402
 from r1jax.data.tasks.problems import Problem  # noqa: E402
+from r1jax.io.processes import all_rows, own_rows  # noqa: E402
 from r1jax.rewards.combine import Completion, RewardConfig, Rewarder  # noqa: E402
-from r1jax.train.processes import all_rows, own_rows  # noqa: E402
 
 problem = Problem("p", "?", r"2\sqrt{5}", "", "", "maths", {})
 texts = [rf"<think>ä</think>\boxed{{\sqrt{{{n}}}}}" for n in range(17, 24)]

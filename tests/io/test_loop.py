@@ -13,9 +13,9 @@ import pytest
 
 from r1jax.io import summary
 from r1jax.io.digests import digest
+from r1jax.io.loop import Run, Stopped, means
 from r1jax.io.metrics import read_jsonl
-from r1jax.train.loop import Run, Stopped, means
-from r1jax.train.retention import CheckpointConfig
+from r1jax.io.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Weights
 
 

@@ -14,7 +14,7 @@ import optax
 import pytest
 
 from r1jax.config import UserError
-from r1jax.train.checkpoints import Checkpointer, digest
+from r1jax.io.checkpoints import Checkpointer, digest
 
 
 class State(NamedTuple):
@@ -343,7 +343,7 @@ def test_another_tree_is_refused_not_called_damage(saved, tmp_path):
 
 
 def test_another_format_is_refused(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr("r1jax.train.checkpoints.FORMAT", 2)
+    monkeypatch.setattr("r1jax.io.checkpoints.FORMAT", 2)
     checkpointer, _ = opener(tmp_path)
     with pytest.raises(ValueError, match="format 1, this code reads 2"):
         checkpointer.restore(make_state(0))

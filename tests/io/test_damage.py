@@ -1,6 +1,6 @@
 """Random damage to a folder of checkpoints: never a crash, never bits that no step had.
 
-A table of what came of it: python tests/train/test_damage.py [DAMAGES] [SEED]
+A table of what came of it: python tests/io/test_damage.py [DAMAGES] [SEED]
 """
 
 import collections
@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from r1jax.config import UserError
+from r1jax.io.checkpoints import Checkpointer
 from r1jax.io.digests import digest
-from r1jax.train.checkpoints import Checkpointer
 
 DAMAGES = 154
 STEPS = (10, 20, 30)

@@ -14,7 +14,7 @@ from jax.experimental import multihost_utils
 from r1jax.config import UserError
 from r1jax.io.digests import canonical, check_digest, differences, digest, seal, structure, unseal
 from r1jax.io.disk import DAMAGE, read_failures, write_failures
-from r1jax.train.retention import NewestAndBest
+from r1jax.io.retention import NewestAndBest
 from r1jax.types import Tree
 
 FORMAT = 1
@@ -293,7 +293,7 @@ class Checkpointer:
                 source.rename(target)
                 self._warn(f"{source}: damaged, moved aside to {target.name}")
         if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("r1jax.train.checkpoints.clear")
+            multihost_utils.sync_global_devices("r1jax.io.checkpoints.clear")
         self._damaged.clear()
         self._manager.reload()
         self._cleared = True

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from r1jax.io.processes import all_rows, own_rows
 from r1jax.rewards.score import Score
-from r1jax.train.processes import all_rows, own_rows
 
 HERE = Path(__file__).parent
 

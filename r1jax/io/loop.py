@@ -12,12 +12,12 @@ import jax
 import numpy as np
 
 from r1jax.config import UserError, flatten
+from r1jax.io.checkpoints import Checkpointer, Restored, digest
 from r1jax.io.lock import held
 from r1jax.io.metrics import MetricsWriter, consensus_of, read_jsonl
 from r1jax.io.progress import Progress
+from r1jax.io.retention import CheckpointConfig
 from r1jax.io.summary import version_changes, versions, write_run_summary
-from r1jax.train.checkpoints import Checkpointer, Restored, digest
-from r1jax.train.retention import CheckpointConfig
 from r1jax.types import Mean, TrainState, Tree
 
 
