@@ -12,6 +12,7 @@ from r1jax import config as configs
 from r1jax.data.files.mapping import FileSource
 from r1jax.data.tasks.problems import Problem
 from r1jax.rewards.judge import KINDS, Judge, JudgeConfig
+from r1jax.rewards.sandbox import SandboxConfig
 
 CONFIG = configs.build(JudgeConfig, rewards.get_judge().to_dict())
 
@@ -42,6 +43,25 @@ CASES = [
     (problem("knights_knaves", "?", names=["Ann", "Bob"], knights=[True, False]),
      "Ann is a knight, Bob is a knave", 1),
 ]  # fmt: skip
+
+
+def test_the_package_of_sandboxes_has_their_config():
+    assert isinstance(CONFIG.sandbox, SandboxConfig)
+
+
+def test_the_question_says_what_is_restated_and_what_nouns_mean(judge):
+    question = r"How many eggs? Simplify $\sqrt{20}$."
+    eggs, root = (
+        Problem("q", question, gold, "", "", "maths", {}) for gold in ("12", r"2\sqrt{5}")
+    )
+    texts = [boxed(a) for a in ("12 eggs", "12 hats", r"\sqrt{20}", r"\sqrt5\cdot 2")]
+    judged = judge(texts, [eggs, eggs, root, root])
+    assert [j.verdict.value for j in judged] == [1, 0, 0, 1]
+    assert judge.votes(["12", "12 eggs", "12 hats"], eggs) == [
+        "number 12",
+        "number 12",
+        "text 12 hats",
+    ]
 
 
 def test_every_kind_is_judged_in_one_batch_and_in_order(judge):

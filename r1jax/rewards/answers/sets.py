@@ -26,14 +26,14 @@ _VARIABLE = re.compile(r"(?:\\[a-z]+|[A-Za-z])(?:_\{?\w+\}?)?")
 _UNEQUAL = re.compile(r"((?:\\[a-z]+|[A-Za-z])(?:_\{?\w+\}?)?)\s*\\ne(?![A-Za-z])\s*(.+)")
 _ABSOLUTE = re.compile(r"\|([A-Za-z])\s*(?:([-+])\s*([^|]+))?\|")
 _BUILDER = re.compile(
-    r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:|\\mid(?![A-Za-z]))\s*(.+?)\s*\\\}"
+    r"\\?\{\s*([A-Za-z])\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:|\\mid(?![A-Za-z]))\s*(.+?)\s*\\?\}"
 )
 _REALS = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\{R\}")
 _WITHOUT = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\{R\}\s*(?:\\setminus|-)\s*\\\{(.+)\\\}")
 _DOMAIN = re.compile(r"^[A-Za-z]\s*\\in\s*\\mathbb\{R\}\s*(?:,|\\text\{,? ?and\}|and)\s*(?=\S)")
 _EUROPEAN = re.compile(r"([\[\]])([^\[\]]+)([\[\]])")
 _AND = re.compile(r",|;|\\text\{[ ,]*and[ ,]*\}|\band\b|\\land(?![A-Za-z])")
-_OR = re.compile(r"\\text\{[ ,]*or[ ,]*\}|\bor\b|\\lor(?![A-Za-z])|或")
+_OR = re.compile(r"\\text\{[ ,]*(?:or|或)[ ,]*\}|\bor\b|\\lor(?![A-Za-z])|或")
 
 
 def read(text: str) -> list[Interval]:

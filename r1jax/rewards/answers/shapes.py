@@ -15,15 +15,16 @@ MAX_CHARS = 500
 MAX_DEPTH = 50
 
 _OPEN, _CLOSE = frozenset(["(", "[", "{", "\\{"]), frozenset([")", "]", "}", "\\}"])
-_COMMAS = re.compile(r"[,;\u3001\u6216\u548c]|and|or|\\text\{[ ,]*(?:and|or)[ ,]*\}")
+_COMMAS = re.compile(r"[,;\u3001\u6216\u548c]|and|or|\\text\{[ ,]*(?:and|or|或|和)[ ,]*\}")
 _MARK = re.compile(
-    r"\\text\{[ ,]*(?:and|or)[ ,]*\}|\\[{}]|\\[A-Za-z]+|\\\\|\\.|[()\[\]{},;&=\u3001\u6216\u548c]"
-    r"|(?<![A-Za-z])(?:and|or)(?![A-Za-z])"
+    r"\\text\{[ ,]*(?:and|or|或|和)[ ,]*\}|\\[{}]|\\[A-Za-z]+|\\\\|\\."
+    r"|[()\[\]{},;&=\u3001\u6216\u548c]|(?<![A-Za-z])(?:and|or)(?![A-Za-z])"
 )
 _NAME = re.compile(
     r"\\?[A-Za-z\u03bc\u03a9][A-Za-z' ]{0,12}(?:_\{?[\\A-Za-z0-9 ]{1,12}\}?)?"
     r"(?:\([A-Za-z0-9]{1,3}\))?"
     r"(?:\s*\+\s*[A-Za-z]){0,4}\s*(?:=|\\in(?![a-z]))\s*"
+    r"|\\(?:vec|overrightarrow) ?\{?[A-Za-z]{1,2}\}?\s*=\s*"
     r"|\([A-Za-z](?:, *[A-Za-z]){1,4}\)\s*(?:=|\\in(?![a-z]))\s*"
 )
 _RELATION = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|in|ne)(?![A-Za-z])")
@@ -168,8 +169,9 @@ def _leaf(text: str) -> Shape:
         return _single("expression", bare, bare)  # the imaginary unit
     if "\\text" in bare or "\\approx" in bare or _WORD.search(_COMMAND.sub(" ", bare)):
         words = _TEXT.sub(r"\1", text)
-        # r is not R, but yes is Yes
-        words = " ".join((words if len(words) == 1 else words.casefold()).split())
+        # r is not R nor Rt rT, but yes is Yes
+        short = len(words) < 3 and words.casefold() not in ("no", "ok")
+        words = " ".join((words if short else words.casefold()).split())
         words = _NOON.sub(r" \1m", _COLON.sub(":", words))
         return _single("text", words.rstrip(" .,;:"), text)
     return _single("expression", squeezed(bare), bare)._replace(unit=unit)

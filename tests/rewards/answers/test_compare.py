@@ -36,6 +36,8 @@ RIGHT = {
     r"\text{(D)}": ["D", r"\textbf{(D)}\ 48", r"\mathrm{(D)}"],
     "D": [r"\textbf{(D)}\ 48", "(D) 48", r"\textbf{(D) }\frac{1}{2}"],
     "48": ["(D) 48"],
+    r"\langle 6,9\rangle": [r"\vec{v}=\langle 6,9\rangle", r"\vec u = (6,9)"],
+    "No": ["no"],
     "i": [r"e^{\frac{i\pi}{2}}", "i"],
 }
 WRONG = {
@@ -51,6 +53,7 @@ WRONG = {
     "D": [r"\textbf{(C)}\ 48", "(D)(C)", "D. 48 or C"],
     "G": ["T", "H"],
     "r": ["R"],
+    "Rt": ["rT", "rt"],
     "R": ["r"],
 }
 
