@@ -46,7 +46,7 @@ def test_the_sum_in_the_question_has_the_gold_value_and_earns_nothing(task, show
         assert match is not None, question
         # a lone number in parentheses is its own value
         alone = not re.search(r"\d[ )]*[-+*]", match[1])
-        assert maths.canonical(match[1]) == maths.canonical(gold), question
+        assert maths.canonical(match[1], {}) == maths.canonical(gold, {}), question
         assert alone or maths.quick(match[1], gold, {}) == (0.0, ANY, False), question
 
 
@@ -58,7 +58,7 @@ def test_the_unsimplified_fraction_earns_nothing():
         answer = problems[index].answer
         verdict = maths.quick(match[1], answer, {})
         assert verdict is not None
-        assert maths.canonical(match[1]) == maths.canonical(answer)
+        assert maths.canonical(match[1], {}) == maths.canonical(answer, {})
         # some are simple already; a gold of 1/1 is no simpler than 100/100
         shown, gold = (re.findall(r"\d+", text) for text in (match[1], answer))
         assert verdict.value == (shown == gold or gold[1] == "1")

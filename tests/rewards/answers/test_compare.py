@@ -27,6 +27,7 @@ RIGHT = {
     ],
     # both signs
     r"\pm 6": [r"\mp 6", "6, -6"],
+    r"\pm 6\mp 2\sqrt3": [r"6-2\sqrt3, 2\sqrt3-6"],
     r"4\mp\sqrt7": [r"4\pm\sqrt{7}", r"4+\sqrt7, 4-\sqrt7"],
     # lines
     r"y=\frac{x+5}{2}": ["x=2y-5", "2y-x=5"],
@@ -48,6 +49,7 @@ WRONG = {
     "(n,2)": ["C(n,2)"],
     r"\begin{pmatrix}6\\9\end{pmatrix}": [r"\begin{pmatrix}6&9\end{pmatrix}", "6, 9"],
     r"\pm 6": [r"\mp 7", "6"],
+    r"\pm 6\mp 2\sqrt3": [r"6+2\sqrt3, -6-2\sqrt3"],
     r"y=\frac{x+5}{2}": ["x=2y+5", "x=5"],
     r"\textbf{(D)}\ 48": ["C", "(C) 48", "(D) 49", "49", "D or C"],
     "D": [r"\textbf{(C)}\ 48", "(D)(C)", "D. 48 or C"],
