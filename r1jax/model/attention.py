@@ -6,13 +6,51 @@ prefill expand the latent into keys and values per head; decoding absorbs the ex
 query and the output, so that the cache holds R + X numbers per token.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.sharding import out
+from r1jax.model import blockwise
+from r1jax.model.blockwise import MASKED
+from r1jax.sharding import constrain, has_mesh, out, spec
 
-MASKED = -1e30  # finite, so that a fully masked (padding) row gives a mean, not NaN
+
+def attend(
+    q_BTMJH: Float[Array, "B T M J H"],
+    k_BMTH: Float[Array, "B M T H"],
+    v_BMTU: Float[Array, "B M T U"],
+    segments_BT: Int[Array, "B T"],
+    *,
+    scale: float,
+    block: int,
+) -> Float[Array, "B T M J U"]:
+    """Causal softmax attention over whole sequences; J query heads share each key-value head.
+
+    Args:
+      q_BTMJH, k_BMTH, v_BMTU: queries, keys and values; finite on padding too.
+      segments_BT: 0 on padding; a token sees itself and the earlier tokens of its own segment.
+      scale: factor on the scores.
+      block: more than twice as many positions are attended in blocks of at most so many, and no
+        array of T x T is made (`blockwise`); 0 never does that.
+
+    Returns:
+      Attended values; on padding finite, and of no meaning.
+    """
+    if not block or q_BTMJH.shape[1] <= 2 * block:
+        mask_BTT = causal_mask(segments_BT)
+        return attend_grouped(q_BTMJH, k_BMTH, v_BMTU, mask_BTT, scale=scale)
+    in_blocks = partial(blockwise.attend, scale=scale, block=block)
+    if not has_mesh():
+        return in_blocks(q_BTMJH, k_BMTH, v_BMTU, segments_BT)
+    queries = spec("batch", "seq", "heads", "none", "head_dim")
+    keys = spec("batch", "heads", "seq", "head_dim")
+    specs = (queries, keys, keys, spec("batch", "seq"))
+    arrays = (q_BTMJH, k_BMTH, v_BMTU, constrain(segments_BT, "batch", "seq"))
+    # no collectives inside and no operand shared along an axis: nothing for check_vma to see
+    local = jax.shard_map(in_blocks, in_specs=specs, out_specs=queries, check_vma=False)
+    return local(*arrays)
 
 
 def causal_mask(segments_BT: Int[Array, "B T"]) -> Bool[Array, "B T T"]:
