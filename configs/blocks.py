@@ -10,6 +10,7 @@ def training() -> dict[str, Any]:
         compute_dtype="bfloat16",
         scan_layers=True,
         remat=True,
+        attention_block=512,
         dispatch="ragged",
         block_size=0,
     )
@@ -27,6 +28,7 @@ def on_cpu() -> dict[str, Any]:
         compute_dtype="float32",
         scan_layers=False,
         remat=False,
+        attention_block=64,
         dispatch="blocks",
         block_size=0,
     )

@@ -46,5 +46,9 @@ def get_config() -> ml_collections.ConfigDict:
 def on_cpu(c: ml_collections.ConfigDict) -> None:
     """Sizes for two CPU cores: float32, short texts, no recomputing."""
     c.execution.update(
-        param_dtype="float32", compute_dtype="float32", remat=False, dispatch="blocks"
+        param_dtype="float32",
+        compute_dtype="float32",
+        remat=False,
+        attention_block=64,
+        dispatch="blocks",
     )

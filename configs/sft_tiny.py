@@ -36,6 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
         compute_dtype="float32",
         scan_layers=False,
         remat=False,
+        attention_block=64,
         dispatch="blocks",
     )
     c.checkpoint.update(every_updates=20)

@@ -124,6 +124,7 @@ MLA_MOE = ModelConfig(
     compute_dtype="float32",
     scan_layers=False,
     remat=False,
+    attention_block=64,
     rope=PLAIN_ROPE,
     attention=MLA,
     moe=V3_MOE,

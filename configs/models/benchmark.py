@@ -15,6 +15,7 @@ def _common(*, vocab_size: int, theta: float) -> ml_collections.ConfigDict:
     m.compute_dtype = "float32"
     m.scan_layers = False  # unrolled is faster on CPU, once compiled
     m.remat = False
+    m.attention_block = 64
     m.rope = tiny_moe.no_rope_scaling(theta)
     return m
 

@@ -38,6 +38,7 @@ def get_model() -> ml_collections.ConfigDict:
     m.compute_dtype = "float32"  # XLA:CPU gains nothing from bfloat16
     m.scan_layers = False
     m.remat = False
+    m.attention_block = 64
     m.rope = no_rope_scaling(10000.0)
     m.attention = dict(
         n_heads=4,

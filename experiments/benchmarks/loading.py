@@ -84,6 +84,7 @@ def measure(path: str, param_dtype: Literal["float32", "bfloat16"]) -> dict[str,
         compute_dtype="float32",
         scan_layers=False,
         remat=False,
+        attention_block=64,
         dispatch="blocks",
         block_size=0,
     )

@@ -216,6 +216,7 @@ def model_config(
         compute_dtype=how.compute_dtype,
         scan_layers=how.scan_layers,
         remat=how.remat,
+        attention_block=how.attention_block,
         rope=_rope(f),
         attention=_latent(f) if latent else _grouped(f),
         moe=moe,

@@ -140,6 +140,7 @@ def _execution(model: ModelConfig) -> ExecutionConfig:
         compute_dtype=model.compute_dtype,
         scan_layers=model.scan_layers,
         remat=model.remat,
+        attention_block=model.attention_block,
         dispatch=moe.dispatch if moe else "blocks",  # no dense network reads these two
         block_size=moe.block_size if moe else 0,
     )

@@ -178,6 +178,8 @@ class ModelConfig:
       scan_layers: run equal layers as a scan (compile time) instead of one after the other (speed
         on CPU).
       remat: recompute each layer's activations in the backward pass.
+      attention_block: positions of a block of attention. Rows longer than two blocks are attended
+        in blocks, and their memory grows with the length, not with its square; 0 never does so.
       attention: latent or grouped-query attention; its keys say which.
       moe: the experts; None for a dense model.
     """
@@ -196,6 +198,7 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"]
     scan_layers: bool
     remat: bool
+    attention_block: int
     rope: RopeConfig
     attention: Mla | Gqa
     moe: MoeConfig | None
@@ -237,6 +240,8 @@ class ExecutionConfig:
       scan_layers: run equal layers as a scan (compile time) instead of one after the other (speed
         on CPU).
       remat: recompute each layer's activations in the backward pass.
+      attention_block: positions of a block of attention. Rows longer than two blocks are attended
+        in blocks, and their memory grows with the length, not with its square; 0 never does so.
       dispatch: how experts are applied: "blocks" on CPU, "ragged" on GPU and TPU, "dense" (every
         expert on every token) in tests.
       block_size: of "blocks": rows of a block; 0 chooses it by the number of rows per expert.
@@ -246,6 +251,7 @@ class ExecutionConfig:
     compute_dtype: Literal["float32", "bfloat16"]
     scan_layers: bool
     remat: bool
+    attention_block: int
     dispatch: Literal["blocks", "ragged", "dense"]
     block_size: int
 

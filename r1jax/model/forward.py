@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from r1jax.model import attention, parameters, rotary, transformer
+from r1jax.model import parameters, rotary, transformer
 from r1jax.model.config import ModelConfig
 from r1jax.model.layers import embed, rms_norm
 from r1jax.sharding import constrain, out
@@ -73,7 +73,6 @@ def _run_layers(
 ):
     """All layers over whole sequences, scanned or unrolled; unrolled if they come unstacked."""
     c, params = config, weights.params
-    mask, real = attention.causal_mask(segments), segments > 0
     run = transformer.checkpointed(partial(transformer.block, config=c), c)
     caches, routings = [], []
     for name, count in (("dense_layers", c.n_dense_layers), ("moe_layers", c.n_moe_layers)):
@@ -86,7 +85,7 @@ def _run_layers(
 
             def body(x, per_layer):
                 p, b, r = per_layer
-                x, cache, routing = run(p, b, x, rope, mask, real, None, r)
+                x, cache, routing = run(p, b, x, rope, segments, None, r)
                 return x, (cache if keep_cache else None, routing)
 
             x, (stacked, routing) = jax.lax.scan(body, x, (params[name], bias, wanted))
@@ -96,7 +95,7 @@ def _run_layers(
         for i in range(count):
             b, r = (None if a is None else a[i] for a in (bias, wanted))
             p = layers[len(caches)][0] if layers else transformer.layer(params[name], i)
-            x, cache, routing = run(p, b, x, rope, mask, real, None, r)
+            x, cache, routing = run(p, b, x, rope, segments, None, r)
             caches.append(cache)
             routings += [routing] if is_moe else []
     return x, caches, routings
@@ -182,7 +181,7 @@ def _mtp(weights: Weights, hidden_BTD, tokens_BT, rope, segments_BT, *, config: 
     )
     bias = weights.router_bias_LE[-1] if c.moe else None
     x_BTD, _, routing = transformer.checkpointed(partial(transformer.block, config=c), c)(
-        p, bias, x_BTD, rope, attention.causal_mask(segments_BT), segments_BT > 0, None, None
+        p, bias, x_BTD, rope, segments_BT, None, None
     )
     return rms_norm(x_BTD, p["final_norm"], eps=c.norm_eps), routing
 
@@ -226,12 +225,19 @@ def extend(
     """
     c = config
     rope = rotary.tables(c.rope, c.attention.rotary_dim, positions_BT)
-    real_BT = jnp.ones_like(tokens_BT, dtype=bool)
-    x_BTD = embed(tokens_BT, weights.params["embedding"], real_BT, c.compute_dtype)
+    segments_BT = jnp.ones_like(tokens_BT)
+    x_BTD = embed(tokens_BT, weights.params["embedding"], segments_BT > 0, c.compute_dtype)
     caches, routes = [], []
     for (p, bias), past in zip(layers, cache, strict=True):
         x_BTD, new, routing = transformer.block(
-            p, bias, x_BTD, rope, mask_BTS, real_BT, transformer.Past(past, slot), None, config=c
+            p,
+            bias,
+            x_BTD,
+            rope,
+            segments_BT,
+            transformer.Past(past, slot, mask_BTS),
+            None,
+            config=c,
         )
         caches.append(new)
         routes += [routing.routes_BTK] if routing is not None else []

@@ -38,10 +38,11 @@ class Network(nn.Module):
 
 
 class Past(NamedTuple):
-    """Cached positions that new tokens may see, and where the new ones are written."""
+    """Cached positions, where new ones are written, and which of all these a token may see."""
 
     cache: LayerCache
     slot: Int[Array, ""]
+    mask_BTS: Bool[Array, "B T S"]
 
 
 class Routing(NamedTuple):
@@ -65,7 +66,7 @@ def _cached(past: Past | None, new: LayerCache) -> LayerCache:
 
 
 def _gqa(
-    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig, *, a: Gqa
+    p: Tree, x_BTD, cos, sin, segments_BT, past: Past | None, c: ModelConfig, *, a: Gqa
 ) -> tuple[Array, LayerCache]:
     group = a.queries_per_kv
     qkv = project(x_BTD, p["qkv"], 1, "batch", "seq", "heads", "none", "head_dim")
@@ -76,12 +77,16 @@ def _gqa(
         q, k = rms_norm(q, p["q_norm"], eps=c.norm_eps), rms_norm(k, p["k_norm"], eps=c.norm_eps)
     q, k = rotary.rotate(q, cos, sin), rotary.rotate(k, cos, sin)[:, :, :, 0]
     new = _cached(past, LayerCache(k.swapaxes(1, 2), v[:, :, :, 0].swapaxes(1, 2)))
-    o = attention.attend_grouped(q, *new, mask_BTS, scale=rotary.softmax_scale(c.rope, a.head_dim))
+    scale = rotary.softmax_scale(c.rope, a.head_dim)
+    if past is None:
+        o = attention.attend(q, *new, segments_BT, scale=scale, block=c.attention_block)
+    else:
+        o = attention.attend_grouped(q, *new, past.mask_BTS, scale=scale)
     return project(o, p["out"], 3, "batch", "seq", "act_embed"), new
 
 
 def _mla(
-    p: Tree, x_BTD, cos, sin, mask_BTS, past: Past | None, c: ModelConfig, *, a: Mla
+    p: Tree, x_BTD, cos, sin, segments_BT, past: Past | None, c: ModelConfig, *, a: Mla
 ) -> tuple[Array, LayerCache]:
     """Expanded without a past (training, prefill), absorbed with one (decoding)."""
     # DeepSeek's checkpoints fix 1e-6 for the two latent norms whatever rms_norm_eps says.
@@ -105,7 +110,8 @@ def _mla(
         k = jnp.concatenate([kv[:, :, :, : a.nope_dim], shared], axis=-1).swapaxes(1, 2)
         v = kv[:, :, :, a.nope_dim :].swapaxes(1, 2)
         q = jnp.concatenate([qn, qr], axis=-1)[:, :, :, None]
-        o = attention.attend_grouped(q, k, v, mask_BTS, scale=scale)[:, :, :, 0]
+        o = attention.attend(q, k, v, segments_BT, scale=scale, block=c.attention_block)
+        o = o[:, :, :, 0]
     else:
         q_latent = jnp.einsum(
             "btnh,rnh->btnr",
@@ -113,7 +119,7 @@ def _mla(
             kv_up[:, :, : a.nope_dim],
             out_sharding=out("batch", "seq", "heads", "latent"),
         )
-        o = attention.attend_latent(q_latent, qr, *new, mask_BTS, scale=scale)
+        o = attention.attend_latent(q_latent, qr, *new, past.mask_BTS, scale=scale)
         o = jnp.einsum("btnr,rnv->btnv", o, kv_up[:, :, a.nope_dim :], out_sharding=out(*per_head))
     return project(o, p["out"], 2, "batch", "seq", "act_embed"), new
 
@@ -123,8 +129,7 @@ def block(
     bias_E: Float[Array, " E"] | None,
     x_BTD: Float[Array, "B T D"],
     rope: tuple[Array, Array],
-    mask_BTS: Bool[Array, "B T S"],
-    real_BT: Bool[Array, "B T"],
+    segments_BT: Int[Array, "B T"],
     past: Past | None,
     routes_BTK: Int[Array, "B T K"] | None,
     *,
@@ -134,7 +139,7 @@ def block(
     c, a, p = config, config.attention, gathered(p, config=config)
     attend = partial(_mla, a=a) if isinstance(a, Mla) else partial(_gqa, a=a)
     h_BTD = rms_norm(x_BTD, p["norms"]["attention"], eps=c.norm_eps)
-    a_BTD, cache = attend(p["attention"], h_BTD, *rope, mask_BTS, past, c)
+    a_BTD, cache = attend(p["attention"], h_BTD, *rope, segments_BT, past, c)
     x_BTD = x_BTD + a_BTD
     h_BTD = rms_norm(x_BTD, p["norms"]["mlp"], eps=c.norm_eps)
     if "experts" not in p:
@@ -142,7 +147,7 @@ def block(
     assert c.moe is not None and bias_E is not None
     e = p["experts"]
     y_BTD, routes, load_E, balance = moe.mixture(
-        h_BTD, e["gate"], bias_E, e["up"], e["down"], real_BT, routes_BTK, config=c.moe
+        h_BTD, e["gate"], bias_E, e["up"], e["down"], segments_BT > 0, routes_BTK, config=c.moe
     )
     if "mlp" in p:
         y_BTD = y_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"])

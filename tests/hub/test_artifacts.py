@@ -25,6 +25,7 @@ HOW = ExecutionConfig(
     compute_dtype="float32",
     scan_layers=True,
     remat=True,
+    attention_block=64,
     dispatch="dense",
     block_size=0,
 )

@@ -20,6 +20,7 @@ HOW = ExecutionConfig(
     compute_dtype="bfloat16",
     scan_layers=True,
     remat=True,
+    attention_block=64,
     dispatch="ragged",
     block_size=0,
 )

@@ -11,6 +11,7 @@ HOW = ExecutionConfig(
     compute_dtype="bfloat16",
     scan_layers=True,
     remat=False,
+    attention_block=64,
     dispatch="ragged",
     block_size=0,
 )

@@ -23,6 +23,7 @@ HOW = ExecutionConfig(
     compute_dtype="float32",
     scan_layers=False,
     remat=False,
+    attention_block=64,
     dispatch="blocks",
     block_size=4,
 )

@@ -269,6 +269,25 @@ def test_scanned_and_recomputed_layers_equal_unrolled(changes, models, weights, 
     jax.tree.map(close, got, unrolled)
 
 
+@pytest.mark.parametrize("name", ["mla_moe", "gqa_bias"])
+def test_attention_in_blocks_equals_the_square(name, models, weights, rows):
+    config = dataclasses.replace(models[name], attention_block=4)
+    assert rows(name)[0].shape[1] > 2 * config.attention_block
+    *_, segments = rows(name)
+
+    def loss(params, config):
+        w = weights(name)._replace(params=params)
+        call = partial(forward.forward, config=config, keep_cache=False, **PLAIN)
+        hidden = call(w, *rows(name)).hidden_BTD
+        return jnp.where(segments[:, :, None] > 0, hidden**3, 0).sum()
+
+    grad = jax.jit(jax.value_and_grad(loss), static_argnums=1)
+    got, want = (grad(weights(name).params, c) for c in (config, models[name]))
+    largest = max(float(abs(leaf).max()) for leaf in jax.tree.leaves(want))
+    close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6 * largest)
+    jax.tree.map(close, got, want)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_distances_between_positions_count_and_nothing_else(name, models, weights, rows):
     """Without a rotation nothing counts; with one of queries or keys alone, places would."""

@@ -90,10 +90,10 @@ def test_query_heads_share_kv_heads_by_neighbourhood(models, weights):
     attention = {**p["attention"], "out": p["attention"]["out"].at[0].set(0.0)}
     cut = {**attention, "qkv": p["attention"]["qkv"].at[:, 0].set(7.0)}
     tables = jnp.ones((1, 4, 6)), jnp.zeros((1, 4, 6))
-    mask, real = jnp.tril(jnp.ones((1, 4, 4), bool)), jnp.ones((1, 4), bool)
+    segments = jnp.ones((1, 4), int)
 
     def output(attention):
         weights = {**p, "attention": attention}
-        return transformer.block(weights, None, x, tables, mask, real, None, None, config=config)[0]
+        return transformer.block(weights, None, x, tables, segments, None, None, config=config)[0]
 
     np.testing.assert_allclose(output(cut), output(attention), atol=1e-6)

@@ -166,6 +166,7 @@ class TextModel:
             compute_dtype=config.compute_dtype,
             scan_layers=False,
             remat=False,
+            attention_block=64,
             dispatch=config.dispatch,
             block_size=0,
         )

@@ -22,7 +22,7 @@ gguf = pytest.importorskip("gguf")
 GOLDEN = Path(__file__).parents[2] / "golden/hugging_face"
 HOW = ExecutionConfig(
     param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=0,
+    dispatch="blocks", block_size=0, attention_block=64,
 )  # fmt: skip
 NAMES = {
     "model.embed_tokens": "token_embd", "model.norm": "output_norm",
