@@ -18,7 +18,7 @@ from r1jax.io.disk import write_json
 
 PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "r1jax"),
-    *("math-verify", "latex2sympy2_extended", "sympy"),  # verdicts rest on these
+    "mpmath",  # verdicts rest on it
     *("tokenizers", "sentencepiece"),
 )
 

@@ -45,7 +45,7 @@ def test_rows_of_other_versions_are_told_for_good(tmp_path, monkeypatch):
     write_request(tmp_path, {"seed": 0}, [])
     monkeypatch.setattr(summary, "_version", lambda package: "0.1")
     notes = check_request(tmp_path, {"seed": 0})
-    assert len(notes) == 1 and "math-verify: was '" in notes[0] and "now '0.1'" in notes[0]
+    assert len(notes) == 1 and "mpmath: was '" in notes[0] and "now '0.1'" in notes[0]
     write_request(tmp_path, {"seed": 0}, notes)
     assert check_request(tmp_path, {"seed": 0}) == notes
 

@@ -274,7 +274,7 @@ def test_other_versions_are_warned_of_and_noted_for_good(tmp_path, capsys, monke
     resumed(tmp_path, 4)
     monkeypatch.setattr(summary, "_version", lambda package: "0.1")
     (note,) = resumed(tmp_path, 8)
-    assert note.startswith("update 4: other versions than before") and "sympy: was '" in note
+    assert note.startswith("update 4: other versions than before") and "mpmath: was '" in note
     assert "warning: other versions than before" in capsys.readouterr().err
     assert resumed(tmp_path, 8) == [note]
 
