@@ -142,17 +142,24 @@ def forward(
     if with_mtp:
         mtp_BTD, routing = _mtp(weights, hidden_BTD, tokens_BT, rope, segments_BT, config=c)
         routings += [routing] if routing is not None else []
-    n_experts, top = (c.moe.n_experts, c.moe.experts_per_token) if c.moe else (0, 0)
+    n_experts = c.moe.n_experts if c.moe else 0
     return ForwardOut(
         hidden_BTD=hidden_BTD,
         mtp_hidden_BTD=mtp_BTD,
         load_LE=jnp.stack([r.load_E for r in routings]) if routings else jnp.zeros((0, n_experts)),
         balance=sum((r.balance for r in routings), start=jnp.zeros(())),
-        routes_LBTK=jnp.stack(routes)
-        if routes
-        else jnp.zeros((0, *tokens_BT.shape, top), jnp.int32),
+        routes_LBTK=_stacked(routes, tokens_BT, config=c),
         cache=caches if keep_cache else None,
     )
+
+
+def _stacked(routes: list[Array], tokens_BT: Array, *, config: ModelConfig) -> Array:
+    """Routes by layer; those of no layers have their axes and layout too."""
+    if routes:
+        return jnp.stack(routes)
+    top = config.moe.experts_per_token if config.moe else 0
+    none_LBTK = jnp.zeros((0, *tokens_BT.shape, top), jnp.int32)
+    return constrain(none_LBTK, "layers", "batch", "seq", "none")
 
 
 def _next(x_BT: Int[Array, "B T"]) -> Int[Array, "B T"]:
@@ -241,9 +248,8 @@ def extend(
         )
         caches.append(new)
         routes += [routing.routes_BTK] if routing is not None else []
-    top = c.moe.experts_per_token if c.moe else 0
-    stacked = jnp.stack(routes) if routes else jnp.zeros((0, *tokens_BT.shape, top), jnp.int32)
-    return rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps), caches, stacked
+    hidden_BTD = rms_norm(x_BTD, weights.params["final_norm"], eps=c.norm_eps)
+    return hidden_BTD, caches, _stacked(routes, tokens_BT, config=c)
 
 
 def grow_cache(cache: list[LayerCache], length: int) -> list[LayerCache]:
