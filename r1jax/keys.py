@@ -3,6 +3,7 @@
 import zlib
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 
@@ -23,3 +24,8 @@ def stream(key: Key[Array, ""], name: str, *indices: int) -> Key[Array, ""]:
     for index in indices:
         key = jax.random.fold_in(key, index)
     return key
+
+
+def numbered(key: Key[Array, ""], count: int) -> Key[Array, " n"]:
+    """Returns keys of which the i-th is a function of (key, i), however many there are."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(count))

@@ -79,8 +79,9 @@ def test_the_sampler_traces_on_a_mesh(models, weights, sampler):
     with jax.set_mesh(mesh):
         placed = sharding.place(weights("mla_moe_mtp"), mesh, forward.logical_axes(model))
         prompt = sharding.place(jnp.ones((4, 6), jnp.int32), mesh, ("batch", "seq"))
+        key_P = jax.random.split(jax.random.key(0), 4)
         layers = jax.eval_shape(partial(forward.unstack, config=model), placed)
-        rollout = jax.eval_shape(program, placed, layers, prompt, prompt > 0, jax.random.key(0), 4)
+        rollout = jax.eval_shape(program, placed, layers, prompt, prompt > 0, key_P, 4)
     assert rollout.logp_BC.sharding.spec[0] == sharding.spec("batch")[0]
 
 

@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
+from r1jax.keys import numbered
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.tokens import penalise, sample_token
+from r1jax.sampling.tokens import draw_bits, penalise, sample_token
 from r1jax.sharding import constrain
 from r1jax.types import LayerCache, Rollout, Weights
 
@@ -53,6 +54,7 @@ class Drawing(NamedTuple):
 
     Attributes:
       step: tokens drawn so far by the rows that are not done.
+      key_B: of each row, whatever rows stand beside it; a step's draw folds the step in.
       token_B: the last one drawn.
       done_B: True where a stop token was drawn.
       seen_BV: ids that a row has met, prompt included; V = 0 without a repetition penalty.
@@ -61,6 +63,7 @@ class Drawing(NamedTuple):
     """
 
     step: Int[Array, ""]
+    key_B: Key[Array, " B"]
     token_B: Int[Array, " B"]
     done_B: Bool[Array, " B"]
     seen_BV: Bool[Array, "B V"]
@@ -73,18 +76,15 @@ def _put(old_BC: Array, new_B: Array, step: Array) -> Array:
     return jax.lax.dynamic_update_slice_in_dim(old_BC, new_B[:, None], step, 1)
 
 
-def _draw(
-    weights: Weights, state: Drawing, hidden_BD: Array, key: Key[Array, ""], *, setup: Setup
-) -> Drawing:
+def _draw(weights: Weights, state: Drawing, hidden_BD: Array, *, setup: Setup) -> Drawing:
     """One more token for every row that is not done, from the last hidden states."""
     config = setup.config
     logits_BV = forward.logits(hidden_BD[:, None], weights, config=setup.model)[:, 0]
     logits_BV = constrain(logits_BV, "batch", "none")
     if config.repetition_penalty != 1:
         logits_BV = penalise(logits_BV, state.seen_BV, penalty=config.repetition_penalty)
-    token_B, logp_B, entropy_B = sample_token(
-        jax.random.fold_in(key, state.step), logits_BV, config=config
-    )
+    bits_B2 = constrain(draw_bits(state.key_B, state.step), "batch", "none")
+    token_B, logp_B, entropy_B = sample_token(bits_B2, logits_BV, config=config)
     live_B, step, rollout = ~state.done_B, state.step, state.rollout
     token_B = jnp.where(live_B, token_B, setup.pad_id)
     stops = jnp.asarray(setup.stop_ids, jnp.int32)
@@ -99,7 +99,7 @@ def _draw(
         entropy_BC=_put(rollout.entropy_BC, jnp.where(live_B, entropy_B, 0.0), step),
         truncated_B=~done_B,
     )
-    return Drawing(step + 1, token_B, done_B, seen_BV, state.cache, rollout)
+    return Drawing(step + 1, state.key_B, token_B, done_B, seen_BV, state.cache, rollout)
 
 
 def begin(
@@ -107,7 +107,7 @@ def begin(
     layers: forward.Layers,
     prompt_PT: Int[Array, "P T"],
     prompt_mask_PT: Bool[Array, "P T"],
-    key: Key[Array, ""],
+    key_P: Key[Array, " P"],
     *,
     setup: Setup,
     group: int,
@@ -158,20 +158,20 @@ def begin(
     )
     start = Drawing(
         jnp.int32(0),
+        jax.vmap(partial(numbered, count=group))(key_P).reshape(n_rows),
         jnp.zeros(n_rows, jnp.int32),
         not_done_B,
         seen_BV,
         jax.tree.map(lambda x: repeat(x, axis=0), out.cache),
         rollout,
     )
-    return _draw(weights, start, repeat(out.hidden_BTD[:, -1], axis=0), key, setup=setup)
+    return _draw(weights, start, repeat(out.hidden_BTD[:, -1], axis=0), setup=setup)
 
 
 def go_on(
     weights: Weights,
     layers: forward.Layers,
     state: Drawing,
-    key: Key[Array, ""],
     until: Int[Array, ""],
     *,
     setup: Setup,
@@ -180,7 +180,7 @@ def go_on(
     """Draws until each row has `until` tokens or is done; the cache grows to `room` tokens more.
 
     Args:
-      weights, layers, key, setup: as `sample` takes them.
+      weights, layers, setup: as `sample` takes them.
       state: of `begin`, or of this function.
       until: tokens of a completion, <= room.
       room: positions of the cache behind the prompt's.
@@ -204,7 +204,7 @@ def go_on(
         )
         kept = jax.lax.dynamic_update_slice_in_dim(state.rollout.routes_LBTK, routes, slot, 2)
         state = state._replace(cache=cache, rollout=state.rollout._replace(routes_LBTK=kept))
-        return _draw(weights, state, hidden_B1D[:, 0], key, setup=setup)
+        return _draw(weights, state, hidden_B1D[:, 0], setup=setup)
 
     def is_going(state: Drawing) -> Array:
         return (state.step < until) & ~state.done_B.all()
@@ -224,7 +224,7 @@ def sample(
     layers: forward.Layers,
     prompt_PT: Int[Array, "P T"],
     prompt_mask_PT: Bool[Array, "P T"],
-    key: Key[Array, ""],
+    key_P: Key[Array, " P"],
     cap: Int[Array, ""],
     *,
     setup: Setup,
@@ -238,7 +238,7 @@ def sample(
       layers: `forward.unstack(weights)`.
       prompt_PT: left-padded prompts.
       prompt_mask_PT: True on real tokens.
-      key: of this call; a fresh one each time.
+      key_P: of each prompt, fresh ones each time. Sample g draws by its prompt's key and g alone.
       cap: tokens at most, <= max_new, decided at run time (a length cap that rises needs no new
         program).
       setup: of the sampler.
@@ -249,8 +249,8 @@ def sample(
       The rollout of P * G rows.
     """
     state = begin(
-        weights, layers, prompt_PT, prompt_mask_PT, key, setup=setup, group=group, max_new=max_new
+        weights, layers, prompt_PT, prompt_mask_PT, key_P, setup=setup, group=group, max_new=max_new
     )
     for end in segment_ends(max_new, setup.config.cache_segments):
-        state = go_on(weights, layers, state, key, jnp.minimum(end, cap), setup=setup, room=end)
+        state = go_on(weights, layers, state, jnp.minimum(end, cap), setup=setup, room=end)
     return state.rollout

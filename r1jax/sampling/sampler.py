@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
 from r1jax.config import UserError
+from r1jax.keys import numbered
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.sampling.config import SamplerConfig
@@ -103,28 +104,37 @@ class Sampler:
         if self._streams > 1 and has_mesh():
             raise UserError(f"sampler: got {self._streams} streams on a mesh, wanted 1")
         tokens, mask = self._padded(prompts)
+        key_P, streams = numbered(key, len(prompts)), self._streams
         shape = (len(prompts), group, tokens.shape[1])
         is_new = shape not in self.shapes
         self.shapes.add(shape)
-        draw = partial(self._sample, weights, self._unstack(weights), group=group)
-        if self._streams == 1:
-            return draw(tokens, mask, key, jnp.int32(cap))
-        return self._in_streams(draw, tokens, mask, key, jnp.int32(cap), is_new)
+        layers = self._unstack(weights)
+        draw = partial(self._sample, weights, layers, cap=jnp.int32(cap), group=group)
+        if streams == 1:
+            return draw(tokens, mask, key_P)
+
+        def part(i: int) -> Rollout:
+            rows = slice(i * len(prompts) // streams, (i + 1) * len(prompts) // streams)
+            return jax.block_until_ready(draw(tokens[rows], mask[rows], key_P[rows]))
+
+        first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
+        parts = first + list(self._threads.map(part, range(len(first), streams)))
+        *by_row, routes = zip(*parts, strict=True)
+        return Rollout._make([*map(jnp.concatenate, by_row), jnp.concatenate(routes, axis=1)])
 
     def stream(
         self, weights: Weights, prompt: list[int], key: Key[Array, ""], *, cap: int, chunk: int
     ) -> Iterator[list[int]]:
         """Draws one continuation and gives out its ids as they come, `chunk` at a time.
 
-        The ids are those of a call with the same key, in one stream.
+        The ids are those of a call with the same key.
 
         Raises:
           UserError: on a prompt that fits no bucket, or a cap beyond max_new.
         """
         self._check_cap(cap)
-        tokens, mask = self._padded([prompt])
         layers = self._unstack(weights)
-        state, shown = self._begin(weights, layers, tokens, mask, key), 0
+        state, shown = self._begin(weights, layers, *self._padded([prompt]), numbered(key, 1)), 0
         for end in self._ends:
             while True:
                 drawn = int(state.step)
@@ -136,7 +146,7 @@ class Sampler:
                 if drawn == end:
                     break
                 until = jnp.int32(min(end, cap, drawn + chunk))
-                state = self._go_on(weights, layers, state, key, until, room=end)
+                state = self._go_on(weights, layers, state, until, room=end)
 
     def _check_cap(self, cap: int) -> None:
         if not 1 <= cap <= self.max_new:
@@ -153,16 +163,3 @@ class Sampler:
             tokens[row, width - len(prompt) :] = prompt
             mask[row, width - len(prompt) :] = True
         return tokens, mask
-
-    def _in_streams(self, draw, tokens, mask, key, cap, is_new: bool) -> Rollout:
-        """The prompts' parts from a thread each, one after the other again."""
-        each = len(tokens) // self._streams
-
-        def part(i: int) -> Rollout:
-            rows, own = slice(i * each, (i + 1) * each), jax.random.fold_in(key, i)
-            return jax.block_until_ready(draw(tokens[rows], mask[rows], own, cap))
-
-        first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
-        parts = first + list(self._threads.map(part, range(len(first), self._streams)))
-        *by_row, routes = zip(*parts, strict=True)
-        return Rollout._make([*map(jnp.concatenate, by_row), jnp.concatenate(routes, axis=1)])

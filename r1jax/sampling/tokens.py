@@ -1,13 +1,17 @@
-"""One token from logits: filters, the penalty on repetition, the draw and its log-probability."""
+"""One token from logits: filters, the penalty on repetition, the draw and its log-probability.
+
+Axes of this module: the vocabulary is A blocks of I ids.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from r1jax.sampling.config import SamplerConfig
 
 FILTERED = -1e30
+BLOCK = 64  # ids; 32 and 128 took longer at V = 49,152
 
 
 def _least_bits(
@@ -50,10 +54,32 @@ def filter_logits(
     return logits_BV
 
 
+def shares(mass_BA: Float[Array, "B A"]) -> UInt32[Array, "B A"]:
+    """Masses as integers that sum to 2^31; what rounding leaves over goes to the largest."""
+    parts_BA = (mass_BA / mass_BA.sum(1, keepdims=True) * 2.0**31).astype(jnp.uint32)
+    left_B1 = jnp.uint32(2**31) - parts_BA.sum(1, keepdims=True)
+    is_largest_BA = jnp.arange(mass_BA.shape[1])[None] == mass_BA.argmax(1)[:, None]
+    return parts_BA + jnp.where(is_largest_BA, left_B1, 0)
+
+
+def pick(mass_BA: Float[Array, "B A"], bits_B: UInt32[Array, " B"]) -> Int[Array, "B 1"]:
+    """An index of each row, in proportion to its shares: integers add up exactly, floats do not."""
+    ends_BA = jnp.cumsum(shares(mass_BA), axis=1)
+    return (ends_BA > (bits_B >> 1)[:, None]).argmax(1, keepdims=True)
+
+
+def draw_bits(key_B: Key[Array, " B"], step: Int[Array, ""]) -> UInt32[Array, "B 2"]:
+    """Random bits of a step, of each row's own key."""
+    return jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, step), (2,)))(key_B)
+
+
 def sample_token(
-    key: Key[Array, ""], logits_BV: Float[Array, "B V"], *, config: SamplerConfig
+    bits_B2: UInt32[Array, "B 2"], logits_BV: Float[Array, "B V"], *, config: SamplerConfig
 ) -> tuple[Int[Array, " B"], Float[Array, " B"], Float[Array, " B"]]:
-    """Draws one token per row.
+    """Draws one token per row: a block of ids, then an id of the block.
+
+    Against one float32 cumulative sum over the vocabulary this is exact, and took less than half
+    the time at V = 49,152 on CPU; a Gumbel for each id took 8 times as long as that sum.
 
     Returns:
       Token ids, their natural log-probabilities and the entropy (nats) of the distribution drawn
@@ -64,18 +90,20 @@ def sample_token(
         return logits_BV.argmax(1).astype(jnp.int32), zeros_B, zeros_B
     scaled_BV = logits_BV.astype(jnp.float32) / config.temperature
     scaled_BV = filter_logits(scaled_BV, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
-    logps_BV = jax.nn.log_softmax(scaled_BV, axis=1)
-    probs_BV = jnp.exp(logps_BV)
-    # Inverse CDF: one uniform per row instead of V Gumbels (14% of a step at V = 49152 on CPU).
-    cdf_BV = jnp.cumsum(probs_BV, axis=1)
-    u_B1 = jax.random.uniform(key, (logits_BV.shape[0], 1)) * cdf_BV[:, -1:]
-    below_B = (cdf_BV <= u_B1).sum(1)
-    ids_1V = jnp.arange(probs_BV.shape[1])[None]
-    last_B = jnp.where(probs_BV > 0, ids_1V, 0).max(1)
-    token_B = jnp.minimum(below_B, last_B).astype(jnp.int32)
-    hit_BV = token_B[:, None] == ids_1V
-    entropy_B = -(probs_BV * jnp.maximum(logps_BV, -1e9)).sum(1)
-    return token_B, jnp.where(hit_BV, logps_BV, 0.0).sum(1), entropy_B
+    below_BV = jnp.maximum(scaled_BV - scaled_BV.max(1, keepdims=True), FILTERED)
+    widths = ((0, 0), (0, -below_BV.shape[1] % BLOCK))
+    below_BV = jnp.pad(below_BV, widths, constant_values=FILTERED)
+    below_BAI = below_BV.reshape(below_BV.shape[0], -1, BLOCK)
+    e_BAI = jnp.exp(below_BAI)
+    mass_BA = e_BAI.sum(2)
+    block_B1 = pick(mass_BA, bits_B2[:, 0])
+    below_BI = jnp.take_along_axis(below_BAI, block_B1[:, :, None], axis=1)[:, 0]
+    id_B1 = pick(jnp.exp(below_BI), bits_B2[:, 1])
+    token_B = (block_B1 * BLOCK + id_B1)[:, 0].astype(jnp.int32)
+    total_B = mass_BA.sum(1)
+    logp_B = jnp.take_along_axis(below_BI, id_B1, axis=1)[:, 0] - jnp.log(total_B)
+    entropy_B = jnp.log(total_B) - (e_BAI * below_BAI).sum((1, 2)) / total_B
+    return token_B, logp_B, entropy_B
 
 
 def penalise(
