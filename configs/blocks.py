@@ -34,9 +34,7 @@ def on_cpu() -> dict[str, Any]:
     )
 
 
-def sampler(
-    *, temperature: float, top_p: float, cache_segments: int, streams: int
-) -> dict[str, Any]:
+def sampler(*, temperature: float, top_p: float, cache_segments: int) -> dict[str, Any]:
     """`config.sampler`, without the filters that no paper of ours uses."""
     return dict(
         temperature=temperature,
@@ -45,7 +43,6 @@ def sampler(
         min_p=0.0,
         repetition_penalty=1.0,
         cache_segments=cache_segments,
-        streams=streams,
     )
 
 

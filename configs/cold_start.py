@@ -40,7 +40,7 @@ def rewrite_by(*, model: str, request: str = REQUEST) -> dict[str, Any]:
         batch=8,
         max_new_tokens=2_048,
         prompt_buckets=(512, 1_024, 2_048),
-        sampler=dict(c.sampler, temperature=0.7, streams=1),
+        sampler=dict(c.sampler, temperature=0.7),
         reward=reward.to_dict(),
         execution=dict(c.execution),
         mesh=dict(c.mesh),

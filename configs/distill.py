@@ -54,7 +54,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompts_per_update = 32
     c.samples_per_prompt = 4
     c.cache_segments = 8
-    c.streams = 1
     c.optimizer = blocks.optimizer(
         1e-5, schedule="cosine", warmup_updates=50, total_updates=1000, final_lr_ratio=0.1
     )
@@ -62,7 +61,7 @@ def get_config() -> ml_collections.ConfigDict:
         every_updates=100,
         validation=128,
         samples=4,
-        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8, streams=1),
+        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8),
     )
     c.execution = blocks.training()
     # it needs no gradient: half the memory, nothing computed twice

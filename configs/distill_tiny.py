@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.length_buckets = world.length_buckets
     c.prompts_per_update = 16
     c.samples_per_prompt = 4
-    c.cache_segments = c.streams = 2  # a stream per core
+    c.cache_segments = 2
     c.optimizer.update(lr=1e-3, warmup_updates=5, total_updates=100)
     c.evaluation = world.evaluation
     c.execution = world.execution

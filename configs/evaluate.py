@@ -31,7 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = 8
     c.max_new_tokens = 32_768
     c.prompt_buckets = (128, 256, 512, 1024)
-    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1)
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8)
     c.reward = rewards.get_config()
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")
@@ -44,11 +44,11 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def on_cpu(c: ml_collections.ConfigDict) -> None:
-    """Sizes for two CPU cores: short answers, float32, a stream per core."""
+    """Sizes for two CPU cores: short answers, float32."""
     c.samples = c.samples_at_once = 4
     c.ks = (1, 2, 4)
     c.max_new_tokens = 256
-    c.sampler.update(cache_segments=4, streams=2)
+    c.sampler.update(cache_segments=4)
     c.execution.update(
         param_dtype="float32", compute_dtype="float32", scan_layers=True, dispatch="blocks"
     )

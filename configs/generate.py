@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.max_new_tokens = 512
     c.prompt_buckets = (64, 128, 256, 512, 1024)
     c.chunk = 4
-    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4, streams=1)
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4)
     c.execution = blocks.on_cpu()
     c.mesh = dict(data=1, expert=1, model=1)
     return c

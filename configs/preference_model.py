@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.model = dict(
         model="checkpoints/deepseek_v3",
         prompt=dict(template="chat", instruction="", examples=()),
-        sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4, streams=1),
+        sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=4),
         max_new_tokens=1024,
         prompt_buckets=(512, 1024, 2048, 4096),
         execution=blocks.inference(),

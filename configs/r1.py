@@ -105,7 +105,7 @@ def assess() -> ml_collections.ConfigDict:
     c.batch = 64
     c.max_new_tokens = 32_768
     c.prompt_buckets = (256, 512, 1024, 2048)
-    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1)
+    c.sampler = blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8)
     c.reward = rewards.get_config()
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")
@@ -156,7 +156,7 @@ def sampled(model: str) -> ml_collections.ConfigDict:
     c.samples = c.samples_at_once = 16  # not published
     c.batch, c.max_new_tokens = 64, 32_768
     c.prompt_buckets = (256, 512, 1024, 2048)
-    c.sampler.update(cache_segments=8, streams=1)
+    c.sampler.update(cache_segments=8)
     c.execution.update(param_dtype="bfloat16", compute_dtype="bfloat16", dispatch="ragged")
     c.reward.format = "think"
     c.reward.judge.places = ("boxed", "answer_tag")

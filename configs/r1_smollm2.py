@@ -83,7 +83,7 @@ def _rl(c: ml_collections.ConfigDict, folder: str, *, zero: bool) -> None:
     c.task = data.task(**_sources(folder))
     c.stages = (dict(from_update=0, max_new_tokens=CAP, temperature=0.6, sources=()),)
     c.length_buckets = (288, 384, CAP + BUCKET)
-    c.cache_segments = c.streams = 2
+    c.cache_segments = 2
     c.samples_every = 1
     c.grpo.update(r1_zero_smollm2.small_groups(CAP))
     c.optimizer.update(lr=2e-5)
@@ -102,7 +102,7 @@ def _sample(c: ml_collections.ConfigDict, folder: str, prompts: dict, *, zero: b
     c.prompts = prompts
     c.samples = c.samples_at_once = 4
     c.batch, c.max_new_tokens = 4, CAP
-    c.sampler.update(temperature=0.6, cache_segments=2, streams=2)
+    c.sampler.update(temperature=0.6, cache_segments=2)
     c.execution = EXECUTION
     c.filters.update(FILTERS)
 
@@ -135,7 +135,7 @@ def get_exam(folder: str) -> ml_collections.ConfigDict:
     )
     c.samples = c.samples_at_once = 2
     c.batch, c.max_new_tokens = 8, CAP
-    c.sampler.update(cache_segments=2, streams=2)
+    c.sampler.update(cache_segments=2)
     c.execution = EXECUTION
     return c
 

@@ -61,14 +61,14 @@ def _rl(c: ml_collections.ConfigDict, *, updates: int, cap: int) -> None:
     c.stages = (dict(from_update=0, max_new_tokens=cap, temperature=1.0, sources=()),)
     c.prompt_buckets = (BUCKET,)
     c.length_buckets = (64, 96, 128, CAP + BUCKET)
-    c.cache_segments = c.streams = 2  # a stream per core
+    c.cache_segments = 2
     c.samples_every = 20
     c.grpo.update(r1_zero_tiny.small_groups(cap, longest=CAP + BUCKET))
     c.optimizer.update(lr=3e-4, warmup_updates=5)
     c.evaluation.update(
         every_updates=20, validation=64, test=64, ood=0, batch=16, samples=4, consensus=4
     )
-    c.evaluation.sampler.update(cache_segments=2, streams=2)
+    c.evaluation.sampler.update(cache_segments=2)
     c.execution = EXECUTION
     c.checkpoint.update(every_updates=20, keep_last=1, keep_best=0)
 
@@ -79,7 +79,7 @@ def _sample(c: ml_collections.ConfigDict, **more: Any) -> None:
     _judged(c)
     c.max_new_tokens, c.prompt_buckets, c.batch = CAP, (BUCKET,), 32
     c.samples = c.samples_at_once = 4
-    c.sampler.update(cache_segments=2, streams=2)
+    c.sampler.update(cache_segments=2)
     c.execution = EXECUTION
     c.filters.update(language=0.95, repetition=0.1, paragraph=None, thought=16)  # no lucky guess
     for key, value in more.items():
@@ -99,7 +99,7 @@ def _sft(c: ml_collections.ConfigDict, *, epochs: int, batch: int, lr: float) ->
     c.exam.evaluation.update(
         every_updates=40, validation=64, test=64, samples=4, consensus=4, batch=16
     )
-    c.exam.evaluation.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
+    c.exam.evaluation.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2)
     c.execution = EXECUTION
     c.checkpoint.update(every_updates=40, keep_last=1)
 
@@ -126,7 +126,7 @@ def get_exam() -> ml_collections.ConfigDict:
     )
     _judged(c)
     c.max_new_tokens, c.prompt_buckets, c.batch = CAP, (BUCKET,), 32
-    c.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
+    c.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2)
     c.execution = EXECUTION
     return c
 

@@ -45,7 +45,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompt_buckets = (256, 512, 1024, 2048)
     c.length_buckets = (4096, 8192, 16_384, 34_816, 67_584)
     c.cache_segments = 8
-    c.streams = 1
     c.samples_every = 16
     c.samples_shown = 16
     c.grpo = dict(
@@ -78,7 +77,7 @@ def get_config() -> ml_collections.ConfigDict:
         every_updates=160,
         validation=512,
         samples=16,
-        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8, streams=1),
+        sampler=blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=8),
     )
     c.execution = blocks.training()
     c.mesh = dict(data=1, expert=1, model=1)

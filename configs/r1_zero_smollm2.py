@@ -56,12 +56,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.stages = (dict(from_update=0, max_new_tokens=80, temperature=0.6, sources=()),)
     c.prompt_buckets = (352,)  # one program; what is longer is refused
     c.length_buckets = (288, 432)
-    c.cache_segments = c.streams = 2  # a stream per core
+    c.cache_segments = 2
     c.samples_every = 5
     c.grpo.update(small_groups(80))
     c.optimizer.update(lr=2e-5, warmup_updates=2, total_updates=20)
     c.evaluation.update(every_updates=10, validation=8, test=16, samples=6, consensus=6, batch=4)
-    c.evaluation.sampler.update(temperature=0.6, cache_segments=2, streams=2)
+    c.evaluation.sampler.update(temperature=0.6, cache_segments=2)
     c.execution = blocks.on_cpu() | dict(scan_layers=True)
     c.checkpoint.update(every_updates=5, keep_last=1, keep_best=0)
     return c

@@ -39,12 +39,12 @@ def get_config() -> ml_collections.ConfigDict:
     c.stages = (dict(from_update=0, max_new_tokens=112, temperature=1.0, sources=()),)
     c.prompt_buckets = (32,)
     c.length_buckets = (64, 96, 144)
-    c.cache_segments = c.streams = 2  # a stream per core
+    c.cache_segments = 2
     c.samples_every = 20
     c.grpo.update(small_groups(112, longest=144))
     c.optimizer.update(lr=3e-4, warmup_updates=5, total_updates=80)
     c.evaluation.update(every_updates=20, validation=64, test=128, ood=32, batch=16)
-    c.evaluation.sampler.update(cache_segments=2, streams=2)
+    c.evaluation.sampler.update(cache_segments=2)
     c.execution = blocks.on_cpu()
     c.checkpoint.every_updates = 20
     return c

@@ -54,7 +54,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.batch = 32
     c.max_new_tokens = 112
     c.prompt_buckets = (32,)
-    c.sampler = blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
+    c.sampler = blocks.sampler(temperature=1.0, top_p=1.0, cache_segments=2)
     c.reward = rewards.get_config()
     c.reward.judge.places = ("boxed", "answer_tag", "answer_line")
     c.filters = get_filters()

@@ -67,6 +67,6 @@ def exam(task: dict) -> dict:
             every_updates=500,
             validation=256,
             samples=4,
-            sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8, streams=1),
+            sampler=blocks.sampler(temperature=0.6, top_p=0.95, cache_segments=8),
         ),
     )

@@ -30,7 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.exam.evaluation.update(
         every_updates=20, validation=16, test=64, samples=2, consensus=2, batch=16
     )
-    c.exam.evaluation.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2, streams=2)
+    c.exam.evaluation.sampler.update(temperature=1.0, top_p=1.0, cache_segments=2)
     c.execution.update(
         param_dtype="float32",
         compute_dtype="float32",

@@ -51,7 +51,6 @@ class Workload:
       group: samples per prompt of the GRPO iteration, which has rows / group prompts.
       logit_chunk: positions whose logits live at a time.
       cache_segments: as of SamplerConfig. Each is a loop to compile: 1 suits many unrolled layers.
-      streams: as of SamplerConfig, on a CPU; elsewhere 1.
       matmul, mib: what the machine itself is measured with (`floor.measure`).
     """
 
@@ -64,7 +63,6 @@ class Workload:
     group: int
     logit_chunk: int
     cache_segments: int
-    streams: int
     matmul: int
     mib: int
 
@@ -80,7 +78,6 @@ WORKLOADS = {
         group=8,
         logit_chunk=144,
         cache_segments=4,
-        streams=2,
         matmul=2048,
         mib=256,
     ),
@@ -94,7 +91,6 @@ WORKLOADS = {
         group=8,
         logit_chunk=64,
         cache_segments=1,
-        streams=2,
         matmul=2048,
         mib=256,
     ),
@@ -108,7 +104,6 @@ WORKLOADS = {
         group=8,
         logit_chunk=144,
         cache_segments=4,
-        streams=2,
         matmul=2048,
         mib=256,
     ),
@@ -122,7 +117,6 @@ WORKLOADS = {
         group=2,
         logit_chunk=6,
         cache_segments=2,
-        streams=2,
         matmul=64,
         mib=1,
     ),
@@ -170,10 +164,9 @@ class Phase(NamedTuple):
     run: Callable[[], Any]
 
 
-def _sampler(s: Setup, *, rows: int) -> Sampler:
+def _sampler(s: Setup) -> Sampler:
     """No row stops early: the stop id is one that is never drawn."""
-    streams = s.sizes.streams if rows > 1 and jax.devices()[0].platform == "cpu" else 1
-    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments, streams)
+    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments)
     return Sampler(
         model=s.model,
         config=config,
@@ -257,7 +250,7 @@ def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch | Sequences], jax.Array]:
 
 
 def _sampling(s: Setup, *, rows: int) -> Phase:
-    prompts, sampler = _tokens(s, rows, s.sizes.prompt).tolist(), _sampler(s, rows=rows)
+    prompts, sampler = _tokens(s, rows, s.sizes.prompt).tolist(), _sampler(s)
     key, new = jax.random.key(0), s.sizes.new
     work = floor.sampling(s.model, rows=rows, prompt=s.sizes.prompt, new=new, resident=RESIDENT)
     return Phase(rows * new, work, lambda: sampler(s.weights, prompts, key, group=1, cap=new))
@@ -326,7 +319,7 @@ def _grpo_iteration(s: Setup) -> Phase:
     rewards_PG = np.random.default_rng(1).random((len(prompts), z.group), np.float32)
     state, sampler, score = (
         _train_state(s, with_reference=True),
-        _sampler(s, rows=z.rows),
+        _sampler(s),
         _scorer(s),
     )
     shared = {"model": s.model, "opt": OPTIMIZER, "config": grpo, "temperature": TEMPERATURE}

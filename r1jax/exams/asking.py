@@ -34,7 +34,7 @@ class AskConfig:
       model: a model directory, a GGUF file, or "package:NAME".
       prompt: how a question becomes a prompt.
       samples_at_once: completions of a prompt that are drawn together.
-      batch: prompts at a time; a multiple of the sampler's streams.
+      batch: prompts at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of a completion.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
     """
@@ -58,13 +58,9 @@ class AskConfig:
         }
         if low := {name: count for name, count in counts.items() if count < 1}:
             raise UserError(f"got {low}: need at least 1")
-        rows = self.mesh.data * self.mesh.expert
-        streams, devices = self.sampler.streams, rows * self.mesh.model
-        if self.batch % rows or self.batch % streams or (streams > 1 and devices > 1):
-            raise UserError(
-                f"batch {self.batch}: got {streams} streams on {devices} devices, {rows} of them "
-                "for rows, wanted divisors, and one stream on a mesh"
-            )
+        shards = self.mesh.data * self.mesh.expert
+        if self.batch % shards:
+            raise UserError(f"batch {self.batch} does not divide by mesh data x expert = {shards}")
 
 
 def ask_config(config: Any, **others: Any) -> AskConfig:

@@ -190,7 +190,7 @@ def open_examiners(
 
     Args:
       config: of a run that samples its policy: it has stages with max_new_tokens and temperature,
-        prompt, prompt_buckets, cache_segments, streams, seed, evaluation and reflective_words.
+        prompt, prompt_buckets, cache_segments, seed, evaluation and reflective_words.
       model, tokenizer: of the policy.
       rewarder: judges what it answers.
       splits: the task's, by name.
@@ -205,7 +205,7 @@ def open_examiners(
         prompt_buckets=config.prompt_buckets,
     )
     # rollouts are never filtered: log-probabilities are compared over the whole distribution
-    whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.streams)
+    whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments)
     players = {
         t: examiners.of(dataclasses.replace(whole, temperature=t))
         for t in {stage.temperature for stage in config.stages}

@@ -17,9 +17,6 @@ class SamplerConfig:
       repetition_penalty: above 1 makes ids that the prompt or the completion holds less likely,
         before the temperature; 1 leaves them.
       cache_segments: the cache grows in so many steps, so that early tokens attend over less.
-      streams: programs that share the prompts and run side by side, each with randomness of its
-        own. On CPU a decoding step's attention keeps one core busy: a stream per core took 0.7
-        times as long. 1 elsewhere, and on a mesh.
     """
 
     temperature: float
@@ -28,15 +25,12 @@ class SamplerConfig:
     min_p: float
     repetition_penalty: float
     cache_segments: int
-    streams: int
 
     def __post_init__(self):
         if self.repetition_penalty <= 0:
             raise UserError(f"repetition_penalty {self.repetition_penalty}: wanted more than 0")
-        if self.streams < 1 or self.cache_segments < 1:
-            raise UserError(
-                f"streams {self.streams}, cache_segments {self.cache_segments}: need at least 1"
-            )
+        if self.cache_segments < 1:
+            raise UserError(f"cache_segments {self.cache_segments}: need at least 1")
         if self.temperature < 0:
             raise UserError(f"temperature {self.temperature} is negative")
         if not 0 < self.top_p <= 1 or not 0 <= self.min_p <= 1 or self.top_k < 0:

@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.exam.evaluation.update(
         every_updates=80, validation=2, test=2, samples=1, consensus=1, batch=2
     )
-    c.exam.evaluation.sampler.update(temperature=0.0, cache_segments=1, streams=1)
+    c.exam.evaluation.sampler.update(temperature=0.0, cache_segments=1)
     c.execution.block_size = 4
     c.checkpoint.update(every_updates=40, keep_last=2, keep_best=1)
     return c

@@ -13,6 +13,7 @@ from r1jax.pipelines import assistant_data
 from r1jax.pipelines.assess import run as assess
 from r1jax.pipelines.assess.config import FORM
 from r1jax.pipelines.assess.measures import measured
+from r1jax.sharding import MeshConfig
 
 
 def exam(source: dict, measure: str, first: int) -> dict:
@@ -172,7 +173,7 @@ PREFERENCE = {
         ({"form": "poetry"}, "form: got 'poetry'"),
         ({"exams": PREFERENCE}, "measure 'preference' wants preferences"),
         ({"samples_at_once": 3}, "no multiple of samples_at_once 3"),
-        ({"batch": 3}, "batch 3: got 2 streams on 1 devices"),
+        ({"batch": 3, "mesh": MeshConfig(1, 2, 1)}, "batch 3 does not divide by mesh data x"),
         ({"samples_at_once": 0}, "got {'samples_at_once': 0}: need at least 1"),
         ({"level": 95.0}, "level 95.0: wanted between 0 and 1"),
         ({"own_format": "prose"}, "own_format: got 'prose', wanted one of"),

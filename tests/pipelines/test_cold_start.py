@@ -159,7 +159,7 @@ def by_nano(nano_base, answers, monkeypatch):
     made = cold_config.rewrite_by(model=str(nano_base), request="{question}{thought}{answer}")
     made.update(tries=2, batch=2, max_new_tokens=6, prompt_buckets=(64,))
     made["prompt"] = dict(template="plain", instruction="", examples=())
-    made["sampler"].update(cache_segments=1, streams=1)
+    made["sampler"].update(cache_segments=1)
     made["execution"].update(block_size=4)
     call = Judge.__call__
 

@@ -18,6 +18,7 @@ from r1jax.model import forward
 from r1jax.pipelines.distill import config as distill_config
 from r1jax.pipelines.distill import run as distill
 from r1jax.pipelines.distill.trainer import Trainer
+from r1jax.sharding import MeshConfig
 from r1jax.text.tokenizer import train_sentencepiece
 
 SAME_BYTES = ("metrics.jsonl", "eval.jsonl", "samples_before.json", "samples_after.json")
@@ -218,12 +219,17 @@ def test_a_fixed_row_longer_than_every_bucket_is_named(config, paths, tmp_path):
         ({"prompts_per_update": 1, "samples_per_prompt": 1}, "1 rows do not divide by 2 micro"),
         ({"stages": ()}, "stages must start at 0"),
         ({"length_buckets": (64,)}, "are 70 tokens, the largest length bucket 64"),
-        ({"streams": 3}, "prompts_per_update 2: got 3 streams"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_an_exam_batch_that_a_mesh_does_not_divide_is_refused(config):
+    evaluation = dataclasses.replace(config.evaluation, batch=1)
+    with pytest.raises(ValueError, match=r"evaluation\.batch 1 does not divide by mesh .* = 2"):
+        dataclasses.replace(config, mesh=MeshConfig(2, 1, 1), evaluation=evaluation)
 
 
 def test_the_sampled_estimator_wants_the_students_own_samples(config):

@@ -25,7 +25,7 @@ def settings(base, **changes):
     c.model = str(base)
     c.first, c.samples, c.samples_at_once, c.ks, c.batch = 5, 4, 2, (1, 2, 4), 4
     c.max_new_tokens, c.prompt_buckets, c.draws = 6, (64,), 100
-    c.sampler.update(cache_segments=1, streams=1)
+    c.sampler.update(cache_segments=1)
     c.execution.block_size = 4
     if "file" in changes and "source" in changes:
         c.file, c.source = changes.pop("file"), changes.pop("source")
@@ -193,7 +193,7 @@ def test_stored_answers_are_judged_again_to_the_same_scores(examined, tmp_path):
         ({"level": 1.0}, "level 1.0"),
         ({"compare": "runs/other", "seed": -1}, "seed -1: comparing needs one of at least 0"),
         ({"reward": {"kind": "random"}}, "answers are judged by rules"),
-        ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
+        ({"batch": 3, "mesh": {"data": 2}}, "batch 3 does not divide by mesh data x expert = 2"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, message, nano_base):

@@ -29,6 +29,7 @@ from r1jax.pipelines.r1_zero import trainer as r1_zero_trainer
 from r1jax.reports import curves
 from r1jax.rewards.combine import Completion, Rewarder
 from r1jax.rewards.score import Score
+from r1jax.sharding import MeshConfig
 from r1jax.types import Sequences
 
 SAME_BYTES = (
@@ -271,6 +272,12 @@ def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
 def test_configs_that_cannot_run_are_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_an_exam_batch_that_a_mesh_does_not_divide_is_refused(config):
+    evaluation = dataclasses.replace(config.evaluation, batch=1)
+    with pytest.raises(ValueError, match=r"evaluation\.batch 1 does not divide by mesh .* = 2"):
+        dataclasses.replace(config, mesh=MeshConfig(2, 1, 1), evaluation=evaluation)
 
 
 def test_a_best_checkpoint_needs_one_with_a_score(config):

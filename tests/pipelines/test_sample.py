@@ -26,7 +26,7 @@ def settings(base, **changes):
     c.prompts = dict(zero=3, one=2)
     c.samples, c.samples_at_once, c.batch, c.keep, c.shard_rows = 4, 2, 4, 2, 3
     c.max_new_tokens, c.prompt_buckets = 6, (64,)
-    c.sampler.update(cache_segments=1, streams=1)
+    c.sampler.update(cache_segments=1)
     c.execution.block_size = 4
     # a base that knows nothing is right by chance alone: see `luck`
     c.filters.update(finished=False, format=False, language=None, repetition=None, no_code=False)
@@ -227,7 +227,7 @@ def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path)
         ({"mixture": {"zero": sample_config.mixed("x", share=0.1)}}, "are sources of the task too"),
         ({"mixture": mixed("x", share=1.0)}, "share 1.0: wanted more than 0 and less than 1"),
         ({"reward": {"kind": "random"}}, "answers are judged by rules"),
-        ({"batch": 3, "sampler": {"streams": 2}}, "batch 3: got 2 streams"),
+        ({"batch": 3, "mesh": {"data": 2}}, "batch 3 does not divide by mesh data x expert = 2"),
         ({"level": 1.0}, "level 1.0"),
     ],
 )

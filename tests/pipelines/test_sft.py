@@ -18,6 +18,7 @@ from r1jax.pipelines.sft import run as sft
 from r1jax.pipelines.sft.config import DataConfig
 from r1jax.pipelines.sft.data import held_out_questions, load_data
 from r1jax.reports import sft as sft_report
+from r1jax.sharding import MeshConfig
 from r1jax.text.conversations import training_row
 from r1jax.text.files import read_tokenizer
 
@@ -245,3 +246,11 @@ def test_targets_are_the_replies_alone(small, nano_base):
 def test_configs_that_cannot_run_are_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change)
+
+
+def test_an_exam_batch_that_a_mesh_does_not_divide_is_refused(config):
+    exam = dataclasses.replace(
+        config.exam, evaluation=dataclasses.replace(config.exam.evaluation, batch=1)
+    )
+    with pytest.raises(ValueError, match=r"evaluation\.batch 1 does not divide by mesh .* = 2"):
+        dataclasses.replace(config, mesh=MeshConfig(2, 1, 1), micro_batches=1, exam=exam)

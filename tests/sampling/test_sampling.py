@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from functools import partial
 
 import jax
@@ -10,7 +11,7 @@ from r1jax import sharding
 from r1jax.keys import numbered
 from r1jax.model import forward
 from r1jax.sampling.program import Setup, sample
-from r1jax.sampling.sampler import Sampler
+from r1jax.sampling.sampler import Sampler, n_streams
 from r1jax.train.grpo import sequence_logps
 from r1jax.types import GrpoBatch
 
@@ -189,18 +190,44 @@ def test_a_row_draws_by_its_prompts_key_and_its_sample_alone(samplers, weights, 
     np.testing.assert_array_equal(rest.completion_BC, np.concatenate([whole[3:6], whole[9:]]))
 
 
+@pytest.fixture
+def cores(monkeypatch):
+    """Sets how many cores this process may use."""
+
+    def are(count: int) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(count)))
+
+    return are
+
+
 @pytest.mark.parametrize("name", ["mla_moe_mtp", "gqa_small"])
-def test_streams_change_no_draw_and_share_one_program(name, samplers, weights):
-    prompts, w, key = [*PROMPTS, [7, 7]], weights(name), jax.random.key(5)
-    one = samplers(name, temperature=1.5)(w, prompts, key, group=2, cap=6)
-    sampler = samplers(name, temperature=1.5, streams=2)
-    for _ in range(2):
-        two = sampler(w, prompts, key, group=2, cap=6)
-    assert sampler.n_compiled == 1
-    for field, values in one._asdict().items():
-        close = field in ("logp_BC", "entropy_BC")
-        # another batch may be summed in another order
-        np.testing.assert_allclose(getattr(two, field), values, atol=1e-5 * close, rtol=0)
+def test_streams_change_no_draw_and_share_one_program(name, samplers, weights, cores):
+    prompts, w = [*PROMPTS, [7, 7]], weights(name)
+    sampler = samplers(name, temperature=1.5)
+    got = {}
+    for count in (1, 2, 3):
+        cores(count)
+        before = sampler.n_compiled
+        for _ in range(2):
+            sampler.shapes.clear()
+            got[count] = sampler(w, prompts, jax.random.key(5), group=2, cap=6)
+        assert sampler.n_compiled == before + (count < 3)  # 3 cores: 2 streams of 2 prompts too
+    for count in (2, 3):
+        for field, one in got[1]._asdict().items():
+            close = field in ("logp_BC", "entropy_BC")
+            # another batch may be summed in another order
+            np.testing.assert_allclose(getattr(got[count], field), one, atol=1e-5 * close, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "prompts", "wanted"),
+    [(1, 4, 1), (2, 4, 2), (2, 1, 1), (2, 7, 1), (4, 6, 3), (6, 16, 4), (64, 64, 8)],
+)
+def test_streams_are_the_most_cores_that_divide_the_prompts(count, prompts, wanted, cores):
+    cores(count)
+    assert n_streams(prompts) == wanted
+    with sharding.use(data=4, expert=1, model=1):
+        assert n_streams(prompts) == 1
 
 
 @pytest.mark.parametrize(("chunk", "segments"), [(1, 1), (3, 2), (100, 3)])
@@ -233,22 +260,6 @@ def test_a_penalty_counts_prompt_and_completion_but_no_padding(samplers, weights
         met = [*prompt, *ids[mask].tolist()]
         assert len(set(met)) == len(set(prompt)) + len(ids[mask])
     assert (got.completion_BC != free.completion_BC).any()
-
-
-def test_prompts_that_do_not_split_into_the_streams_are_refused(samplers, weights):
-    with pytest.raises(ValueError, match="3 prompts do not split into 2 streams"):
-        samplers("gqa_small", streams=2)(
-            weights("gqa_small"), PROMPTS, jax.random.key(0), group=1, cap=2
-        )
-
-
-def test_streams_on_a_mesh_are_refused(samplers, weights):
-    sampler, w = samplers("gqa_small", streams=2), weights("gqa_small")
-    with (
-        sharding.use(data=4, expert=1, model=1),
-        pytest.raises(ValueError, match="2 streams on a mesh, wanted 1"),
-    ):
-        sampler(w, [[1], [2]], jax.random.key(0), group=2, cap=2)
 
 
 def test_programs_are_counted_and_buckets_change_no_greedy_token(samplers, weights):

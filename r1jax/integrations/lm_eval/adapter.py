@@ -35,7 +35,6 @@ DEFAULTS = {
     "seed": 0,
     "logit_chunk": 64,
     "cache_segments": 4,
-    "streams": 1,
     "param_dtype": "float32",
     "compute_dtype": "float32",
     "dispatch": "blocks",
@@ -102,7 +101,6 @@ def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Request:
         "temperature": temperature,
         "cache_segments": config.cache_segments,
         "repetition_penalty": given.get("repetition_penalty", 1.0),
-        "streams": config.streams,
     }
     return Request(configs.build(SamplerConfig, values, "gen_kwargs"), cap, tuple(until))
 

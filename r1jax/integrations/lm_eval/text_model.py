@@ -39,7 +39,7 @@ class HarnessConfig:
         last occurrence, and stop strings within the thought stop nothing. "" for no such thing.
       seed: of the draws of tasks that are not greedy.
       logit_chunk: positions whose logits live at a time while texts are scored.
-      cache_segments, streams: as of SamplerConfig.
+      cache_segments: as in SamplerConfig.
       param_dtype, compute_dtype, dispatch: fields of ExecutionConfig.
     """
 
@@ -51,22 +51,16 @@ class HarnessConfig:
     seed: int
     logit_chunk: int
     cache_segments: int
-    streams: int
     param_dtype: Literal["float32", "bfloat16"]
     compute_dtype: Literal["float32", "bfloat16"]
     dispatch: Literal["blocks", "ragged", "dense"]
 
     def __post_init__(self):
-        least = min(self.batch_size, self.max_new_tokens, self.logit_chunk, self.streams)
+        least = min(self.batch_size, self.max_new_tokens, self.logit_chunk)
         if least < 1 or min(self.buckets, default=0) < 1:
             raise UserError(
                 f"batch_size {self.batch_size}, max_new_tokens {self.max_new_tokens}, logit_chunk "
-                f"{self.logit_chunk}, streams {self.streams}, buckets {self.buckets}: need at "
-                "least 1, and a bucket"
-            )
-        if self.batch_size % self.streams:
-            raise UserError(
-                f"batch_size {self.batch_size} is no multiple of streams {self.streams}"
+                f"{self.logit_chunk}, buckets {self.buckets}: need at least 1, and a bucket"
             )
 
 

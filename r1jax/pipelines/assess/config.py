@@ -48,7 +48,7 @@ class AssessConfig:
       form: the exam whose completions are measured for format, readability and language.
       samples: replies to each question.
       samples_at_once: of these, how many are drawn together, a divisor.
-      batch: questions at a time; a multiple of the sampler's streams.
+      batch: questions at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of a reply, in tokens.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       reward: judges the replies; its parts `format` and `language` are rows of the table. Its

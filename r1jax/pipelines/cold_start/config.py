@@ -45,7 +45,7 @@ class ModelRewriterConfig:
       prompt: how it is asked; its examples show what is wanted.
       request: what it is asked, a text with {question}, {thought} and {answer}.
       tries: rewrites drawn of each; the first that is right and passes the filters is kept.
-      batch: prompts at a time; a multiple of the sampler's streams.
+      batch: prompts at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of a rewrite.
       prompt_buckets: prompt lengths that the sampler is compiled for; what is longer is dropped.
       reward: judges the rewrites by the samples' golds.

@@ -56,7 +56,6 @@ class DistillConfig:
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + reply that the training step is compiled for.
       cache_segments: steps in which the sampler's cache grows, at least 1.
-      streams: sampling programs that run side by side, at least 1; 1 on a mesh.
       execution, teacher_execution: how either network is held and run.
     """
 
@@ -79,7 +78,6 @@ class DistillConfig:
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]
     cache_segments: int
-    streams: int
     optimizer: OptimizerConfig
     evaluation: EvalConfig
     execution: ExecutionConfig
@@ -132,16 +130,11 @@ class DistillConfig:
                 f"batches of {self.prompts_per_update} prompts, {self.rows} rows do not divide by "
                 f"{pieces} micro_batches and mesh data x expert = {shards}"
             )
-        devices = shards * self.mesh.model
-        for name, prompts, streams in (
-            ("prompts_per_update", self.prompts_per_update, self.streams),
-            ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
-        ):
-            if streams < 1 or prompts % streams or (streams > 1 and devices > 1):
-                raise UserError(
-                    f"{name} {prompts}: got {streams} streams on {devices} devices, wanted a "
-                    "divisor, and 1 on a mesh"
-                )
+        if self.evaluation.batch % shards:
+            raise UserError(
+                f"evaluation.batch {self.evaluation.batch} does not divide by mesh data x expert = "
+                f"{shards}"
+            )
 
     @property
     def rows(self) -> int:

@@ -30,7 +30,7 @@ class EvaluateConfig:
       samples: answers to each question, k.
       samples_at_once: of these, how many are drawn together, a divisor.
       ks: sizes for pass@k, and cons@k where they divide `samples`.
-      batch: questions at a time; a multiple of the sampler's streams.
+      batch: questions at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of an answer.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       reward: judges the answers; its weights add up the score of the examples.

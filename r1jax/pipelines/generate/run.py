@@ -42,7 +42,7 @@ class GenerateConfig:
         role and content, by the model's chat template), `prompt` (text as it stands) or
         `prompt_ids`; "" asks in the terminal.
       samples: completions of each prompt.
-      batch: prompts at a time; a multiple of the sampler's streams.
+      batch: prompts at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of a completion.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       chunk: tokens between two looks at a growing answer, in the terminal.

@@ -57,7 +57,6 @@ class R1ZeroConfig:
       cache_segments: steps in which the sampler's cache grows, at least 1. Rollouts are never
         filtered (top-k, top-p): the trainer's log-probabilities are those of the whole
         distribution.
-      streams: sampling programs that run side by side, at least 1; 1 on a mesh.
       samples_every: updates between tables of samples.
       samples_shown: rows of such a table.
     """
@@ -76,7 +75,6 @@ class R1ZeroConfig:
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]
     cache_segments: int
-    streams: int
     samples_every: int
     samples_shown: int
     grpo: GrpoConfig
@@ -117,15 +115,11 @@ class R1ZeroConfig:
             or self.grpo.prompts_per_rollout % shards
         ):
             raise UserError(f"batches do not divide by mesh data x expert = {shards}")
-        for name, prompts, streams in (
-            ("grpo.prompts_per_rollout", self.grpo.prompts_per_rollout, self.streams),
-            ("evaluation.batch", self.evaluation.batch, self.evaluation.sampler.streams),
-        ):
-            if streams < 1 or prompts % streams or (streams > 1 and shards * self.mesh.model > 1):
-                raise UserError(
-                    f"{name} {prompts}: got {streams} streams on {shards * self.mesh.model} "
-                    "devices, wanted a divisor, and 1 on a mesh"
-                )
+        if self.evaluation.batch % shards:
+            raise UserError(
+                f"evaluation.batch {self.evaluation.batch} does not divide by mesh data x expert = "
+                f"{shards}"
+            )
 
     def _check_sources(self, sampled: list[StageConfig]) -> None:
         known, named = set(self.task.sources), {name for s in sampled for name in s.sources}

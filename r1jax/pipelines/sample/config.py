@@ -46,7 +46,7 @@ class SampleConfig:
       prompts: how many questions of each source; those that are not named, or 0, are left out.
       samples: completions of each question.
       samples_at_once: of these, how many are drawn together, a divisor.
-      batch: questions at a time; a multiple of the sampler's streams.
+      batch: questions at a time; a multiple of mesh.data * mesh.expert.
       max_new_tokens: length cap of a completion.
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       reward: judges the completions; what its parts say is what the filters read.

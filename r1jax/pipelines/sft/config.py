@@ -138,16 +138,10 @@ class SftConfig:
                 f"checkpoint.keep_best {self.checkpoint.keep_best}: no checkpoint would have a "
                 "score, without validation or an exam of it"
             )
-        devices = shards * self.mesh.model
-        if exams and exams.sampler.streams > 1 and devices > 1:
+        if exams and exams.batch % shards:
             raise UserError(
-                f"exam.evaluation.sampler.streams {exams.sampler.streams} on {devices} devices, "
-                "wanted 1 on a mesh"
-            )
-        if exams and exams.batch % max(exams.sampler.streams, 1):
-            raise UserError(
-                f"exam.evaluation.batch {exams.batch} does not split into "
-                f"{exams.sampler.streams} streams"
+                f"exam.evaluation.batch {exams.batch} does not divide by mesh data x expert = "
+                f"{shards}"
             )
 
     @property
