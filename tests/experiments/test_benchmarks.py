@@ -1,11 +1,12 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs.models.benchmark import get_model
-from experiments.benchmarks import run
+from experiments.benchmarks import draw, run
 from r1jax.config import build
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
@@ -79,6 +80,17 @@ def test_no_row_stops_early():
     rollout = run.PHASES["sample"](setup).run()
     assert rollout.completion_BC.shape == (4, 2) and rollout.mask_BC.all()
     assert rollout.truncated_B.all()
+
+
+@pytest.mark.parametrize("way", draw.WAYS)
+def test_every_way_to_draw_records_what_it_drew_from(way):
+    logits = jnp.log(jnp.array([[0.5, 0.25, 0.125, 0.125]] * 8))
+    key_B = jax.random.split(jax.random.key(0), 8)
+    tokens, logps, entropies = draw.WAYS[way](key_B, jnp.int32(1), logits)
+    np.testing.assert_allclose(logps, logits[0][tokens], atol=1e-6)
+    np.testing.assert_allclose(entropies, 1.75 * np.log(2), rtol=1e-6)
+    total = draw.repeated(draw.WAYS[way], 2, key_B, logits)
+    assert total.shape == (8,) and np.isfinite(total).all()
 
 
 def test_every_workload_has_a_model_and_known_phases():
