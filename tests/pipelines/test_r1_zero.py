@@ -407,7 +407,7 @@ def mixed(config) -> r1_zero_config.R1ZeroConfig:
     task = dataclasses.replace(config.task, sources={**config.task.sources, **general})
     weights = {**config.reward.weights, "helpfulness": 2.0}
     reward = dataclasses.replace(config.reward, kind="rule", weights=weights)
-    preference = PreferenceConfig("a model", "helpful", "sigmoid", (80,), 4)
+    preference = PreferenceConfig(config.base, "helpful", "sigmoid", (80,), 4)
     return dataclasses.replace(
         config,
         task=task,
