@@ -68,11 +68,11 @@ def _scores(x: Blocks, i: Array, j: Array, scale: float) -> Float[Array, "B M J 
     """Scores of block i's queries on block j's keys, float32, masked."""
     s = jnp.einsum(
         "bmjth,bmsh->bmjts",
-        x.q_ZBMJCH[i] * scale,
+        x.q_ZBMJCH[i],
         x.k_ZBMCH[j],
         preferred_element_type=jnp.float32,
     )
-    return jnp.where(_visible(x.segments_ZBC, i, j), s, MASKED)
+    return jnp.where(_visible(x.segments_ZBC, i, j), s * scale, MASKED)
 
 
 def _forward(

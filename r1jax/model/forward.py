@@ -60,12 +60,15 @@ def logits(
     """
     head_DV = head(weights, config=config).astype(hidden_BTD.dtype)
     logits_BTV = jnp.einsum(
-        "btd,dv->btv", hidden_BTD, head_DV, out_sharding=out("batch", "seq", "vocab")
+        "btd,dv->btv",
+        hidden_BTD,
+        head_DV,
+        preferred_element_type=jnp.float32,
+        out_sharding=out("batch", "seq", "vocab"),
     )
     if config.n_tokens == config.vocab_size:
-        return logits_BTV.astype(jnp.float32)
-    used_11V = used_tokens(config)[None, None]
-    return jnp.where(used_11V, logits_BTV.astype(jnp.float32), UNUSED_LOGIT)
+        return logits_BTV
+    return jnp.where(used_tokens(config)[None, None], logits_BTV, UNUSED_LOGIT)
 
 
 def _run_layers(

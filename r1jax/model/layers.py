@@ -1,6 +1,7 @@
 """The small parts: RMSNorm, SwiGLU, embedding, output head."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,8 +42,10 @@ def embed(
     return jnp.where(real_BT[:, :, None], x_BTD.astype(dtype), 0)
 
 
-def project(x: Array, w: Array, contracted: int, *logical: str) -> Array:
+def project(x: Array, w: Array, contracted: int, *logical: str, to: Any = None) -> Array:
     """x . w over the last `contracted` axes of x and the first of w; `logical` names the result.
+
+    `to` is the dtype of the sums: float32 of a product of bfloat16 is not rounded on its way out.
 
     Off the mesh this is one flat matrix product: XLA:CPU takes twice as long for the gradient of
     the same product with its batch axes left standing.
@@ -50,8 +53,11 @@ def project(x: Array, w: Array, contracted: int, *logical: str) -> Array:
     if sharding.has_mesh():
         axes = (tuple(range(x.ndim - contracted, x.ndim)), tuple(range(contracted)))
         where = sharding.out(*logical)
-        return jax.lax.dot_general(x, w.astype(x.dtype), (axes, ((), ())), out_sharding=where)
+        return jax.lax.dot_general(
+            x, w.astype(x.dtype), (axes, ((), ())), preferred_element_type=to, out_sharding=where
+        )
     width = math.prod(w.shape[:contracted])
     rows = x.reshape(x.size // width, width)
-    y = rows @ w.astype(x.dtype).reshape(width, w.size // width)
+    flat = w.astype(x.dtype).reshape(width, w.size // width)
+    y = jnp.matmul(rows, flat, preferred_element_type=to)
     return y.reshape(*x.shape[: x.ndim - contracted], *w.shape[contracted:])

@@ -103,7 +103,12 @@ def _mixture(
 ):
     """One device's part of `mixture`: its tokens, its experts, its slice of the expert width."""
     n_batch, n_seq, d = x_BTD.shape
-    logits_BTE = jnp.einsum("btd,de->bte", x_BTD.astype(jnp.float32), gate_DE.astype(jnp.float32))
+    logits_BTE = jnp.einsum(
+        "btd,de->bte",
+        x_BTD.astype(jnp.float32),
+        gate_DE.astype(jnp.float32),
+        precision=jax.lax.Precision.HIGHEST,  # TPU and GPU would round to bfloat16 or TF32
+    )
     scores_BTE = affinities(logits_BTE, score=config.score)
     experts_BTK = select(scores_BTE, bias_E, config=config)
     if routes_BTK is not None:

@@ -134,7 +134,7 @@ def _log_softmax(
     temperature: float,
 ) -> Float[Array, "B C V"]:
     """Log-probabilities of a chunk; an id that does not exist has -1e30."""
-    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab").astype(jnp.float32)
+    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab", to=jnp.float32)
     logits_BCV = jnp.where(used_V[None, None], logits_BCV / temperature, -1e30)
     best_BC1 = jax.lax.stop_gradient(logits_BCV.max(axis=-1, keepdims=True))
     norm_BC1 = jnp.log(jnp.exp(logits_BCV - best_BC1).sum(-1, keepdims=True)) + best_BC1

@@ -50,7 +50,7 @@ def _score(
     temperature: float,
 ) -> tuple[Float[Array, "B C"], Float[Array, "B C"]]:
     """`token_logps` of one chunk: the only place where logits stand."""
-    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab").astype(jnp.float32)
+    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab", to=jnp.float32)
     logits_BCV = jnp.where(used_V[None, None], logits_BCV / temperature, -1e30)
     best_BC1 = jax.lax.stop_gradient(logits_BCV.max(axis=-1, keepdims=True))
     e_BCV = jnp.exp(logits_BCV - best_BC1)
