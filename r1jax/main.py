@@ -2,16 +2,17 @@
 
 import difflib
 import errno
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
 
-import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from r1jax import config as configs
 from r1jax.config import UserError
+from r1jax.io.compiled import keep_compiled
 from r1jax.io.disk import quiet_orbax
 from r1jax.io.lock import held
 from r1jax.io.loop import Stopped
@@ -61,8 +62,7 @@ def _run(argv: list[str]) -> None:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UserError(f"config.pipeline: got {name!r}, wanted one of {sorted(PIPELINES)}{hint}")
     pipeline = PIPELINES[name]
-    # the persistent cache spares a resumed run the compilation
-    jax.config.update("jax_compilation_cache_dir", str(Path(_WORKDIR.value) / "jax_cache"))
+    keep_compiled()
     built = configs.build(pipeline.config, values.to_dict())
     with held(_WORKDIR.value):
         pipeline.run(built, Path(_WORKDIR.value))
@@ -100,11 +100,14 @@ def main(argv: list[str]) -> None:
 
 
 def parse_flags(argv: list[str]) -> list[str]:
-    """absl's parser, but an unknown key of the config is told in one line, with the nearest."""
+    """Parses the flags; wrong ones end in one line, an unknown key with the nearest."""
     try:
-        return app.parse_flags_with_usage(argv)
+        return flags.FLAGS(argv)
     except OSError as error:
         _fail(error, INPUT)
+    except flags.Error as error:
+        missing = re.match(r"flag --(\w+)=None", str(error))
+        _fail(f"--{missing[1]} is missing" if missing else error, INPUT)
     except (AttributeError, KeyError) as error:
         inner = error.args[0] if isinstance(error.args[0], KeyError) else error
         key, _, hint = str(inner.args[0]).strip("'").partition("'")

@@ -12,6 +12,7 @@ import jax
 import pytest
 from absl import app, flags
 from absl import logging as absl_logging
+from absl.testing import flagsaver
 
 from r1jax import config as configs
 from r1jax import main
@@ -275,3 +276,25 @@ def test_the_demo_asks_questions_that_fit_its_buckets():
         for i in range(200)
     )
     assert longest < 64  # characters; a token has one at least, Chinese ones aside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "want"),
+    [
+        (["--config=configs/r1_zero_tiny.py"], "error: --workdir is missing\n"),
+        (["--config=configs/r1_zero_tiny.py", "--workdir=x", "--wrokdir=y"], "'wrokdir'"),
+    ],
+)
+def test_flags_that_are_missing_or_unknown_are_told(arguments, want, capsys, monkeypatch):
+    argv = ["r1jax.main", *arguments]
+    monkeypatch.setattr(sys, "argv", argv)
+    saved = flagsaver.save_flag_values()
+    flags.FLAGS.unparse_flags()
+    flags.FLAGS["workdir"].unparse()
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main.parse_flags(argv)
+    finally:
+        flagsaver.restore_flag_values(saved)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.startswith("error: ") and want in said

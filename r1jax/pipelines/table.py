@@ -8,16 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from r1jax.pipelines import (
-    assistant_data,
-    contamination,
-    export,
-    import_checkpoint,
-    judge,
-    pretrain,
-)
+from r1jax.pipelines import assistant_data, contamination, judge, pretrain
 from r1jax.pipelines.assess import run as assess
 from r1jax.pipelines.cold_start import run as cold_start
+from r1jax.pipelines.convert import export, import_checkpoint
 from r1jax.pipelines.distill import config as distill_config
 from r1jax.pipelines.distill import run as distill
 from r1jax.pipelines.evaluate import run as evaluate
@@ -38,10 +32,11 @@ class Pipeline(NamedTuple):
       config: dataclass of its config.
       run: runs it in a workdir.
       kind: of what it makes: the colour of a stage in the recipe's picture.
-      reads: keys of its config whose texts are paths, even those that look like words.
-      leaves: globs in its workdir of what it leaves for others, each a function of config and seed:
-        no times, no paths, no checkpoints, nothing that is only looked at. Rows are counted in the
-        first that holds any.
+      reads: names of config keys, at any depth, that hold paths of files; list them even if a
+        value such as "mymodel" has no slash.
+      leaves: globs in its workdir of the files that later stages may read. A rerun gives the same
+        bytes, so no reports, pictures, checkpoints, or files with times or paths. Rows are counted
+        in the first that holds any.
       facts: keys of its summary.json, or "results.KEY", that go into lineage and report, in this
         order; none holds a time, a rate or a path.
       figures: format strings of facts; the first whose facts are there stands for a stage in the

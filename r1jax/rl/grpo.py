@@ -105,7 +105,8 @@ def grpo_loss(
       ref_logp_BT: constants under the reference; not read where kl_coef is 0.
       advantages_B: one per sequence.
       weights_BT: `token_weights`, or a slice of them.
-      clip_low, clip_high: epsilons of the interval; with 10 the lower bound never binds.
+      clip_low, clip_high: epsilons of the interval; a clip_low of 1 or more (R1 has 10) switches
+        the lower clip off, since a ratio is never negative.
       kl_coef: beta.
       ratio: "token", "sequence" or "sequence_geomean" (`log_ratios`).
 

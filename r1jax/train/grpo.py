@@ -43,8 +43,9 @@ class GrpoConfig:
       micro_batches: pieces of a minibatch whose gradients are summed inside the step.
       ratio: "token" (DeepSeekMath, equation 3), "sequence" (the product over a sequence, as the R1
         paper prints it) or "sequence_geomean" (GSPO, arXiv:2507.18071).
-      clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high; with 10 the lower
-        bound never binds.
+      clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high; a clip_low of 1
+        or more (R1 has 10) switches the lower clip off, since a ratio is never negative. With one
+        update a rollout every ratio is 1, and nothing is clipped.
       kl_coef: beta, weight of the KL penalty against the reference, at least 0; 0 needs none.
       reduction: "seq_mean_token_mean" (GRPO) is the mean over sequences of the mean over their
         tokens, "token_mean" (DAPO) the mean over all tokens, "seq_sum_const" (Dr. GRPO) the sum
@@ -56,8 +57,8 @@ class GrpoConfig:
       mask_truncated: leave samples out of the loss that hit the length cap (DAPO's overlong
         filtering).
       reference_every: updates between hard replacements of the reference by the policy; 0 never.
-      old_logps: "sampler" takes the log-probabilities it recorded, "trainer" computes them again; a
-        rollout used for a single update needs neither.
+      old_logps: "sampler" takes the log-probabilities it recorded, "trainer" computes them again.
+        With one update a rollout the old ones are the trainer's own, and this key has no effect.
       replay_routes: send each token to the experts that the sampler sent it to.
       balance: weight of the sequence-wise balance loss during RL.
       bias_rate: step of the router-bias rule during RL; 0 freezes the biases.

@@ -10,7 +10,7 @@ from r1jax.hub import safetensors
 from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
 from r1jax.model import forward
-from r1jax.pipelines import export, import_checkpoint
+from r1jax.pipelines.convert import export, import_checkpoint
 
 
 def run(pipeline, kind, values, workdir, **changes):

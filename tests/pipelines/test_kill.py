@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,11 @@ RESULTS = ("metrics.jsonl", "eval.jsonl", "samples/update_000000.txt", "samples/
 LIMIT = 1800  # seconds that a process may take on a loaded machine
 
 
+def caches(base: Path) -> Path:
+    """The cache folder of these processes' user, who has compiled nothing before."""
+    return base.parent / "caches"
+
+
 def start(base: Path, workdir: Path, log: Path) -> subprocess.Popen:
     command = [
         *(sys.executable, "-m", "r1jax.main", f"--config={NANO}", f"--workdir={workdir}"),
@@ -29,7 +33,7 @@ def start(base: Path, workdir: Path, log: Path) -> subprocess.Popen:
         "--config.checkpoint.every_updates=1",  # between minibatches too
     ]
     cheap = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling is the cost
-    env = os.environ | cheap | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    env = os.environ | cheap | {"XDG_CACHE_HOME": str(caches(base))}
     with log.open("w") as out:
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
 
@@ -65,10 +69,19 @@ def finished(nano_base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def workdir(finished, tmp_path) -> Path:
-    """An empty one, but for the compiled programs of the whole run."""
-    shutil.copytree(finished / "jax_cache", tmp_path / "run" / "jax_cache")
+def workdir(tmp_path) -> Path:
     return tmp_path / "run"
+
+
+def test_a_run_in_a_new_workdir_compiles_nothing_anew(nano_base, workdir, finished, tmp_path):
+    def programs() -> set[str]:
+        return {path.name for path in caches(nano_base).rglob("*-cache")}
+
+    before, log = programs(), tmp_path / "log"
+    assert len(before) > 20
+    finish(start(nano_base, workdir, log), log)
+    assert programs() == before
+    same_results(workdir, finished)
 
 
 def steps(workdir: Path) -> set[int]:
