@@ -175,7 +175,7 @@ def test_a_workdir_that_another_run_holds_is_refused(fails, tmp_path):
         assert f"workdir {tmp_path / 'run'}: held by process 7; wait" in fails()
 
 
-def test_a_log_holds_warnings_and_our_own_lines_unless_asked_for_more(fails):
+def test_a_log_holds_warnings_and_our_own_lines_alone(fails):
     for asked, level in (([], logging.WARNING), (["--verbosity=0"], logging.INFO)):
         fails(*asked, "--config.base=nowhere")
         assert absl_logging.get_absl_logger().getEffectiveLevel() == level

@@ -36,7 +36,10 @@ def _weights(path: Path, tensors: Mapping[str, safetensors.Tensor], model: Model
     if wrong:
         lines = [f"{n}: got {there.get(n)}, wanted {wanted.get(n)}" for n in wrong[:5]]
         raise UserError(f"{path}: {'; '.join(lines)}, of {len(wrong)} such tensors")
-    leaf = lambda n: jnp.asarray(safetensors.read(tensors[n]))
+
+    def leaf(n):
+        return jnp.asarray(safetensors.read(tensors[n]))
+
     tree = jax.tree.unflatten(jax.tree.structure(shapes.params), [leaf(n) for n in params])
     bias = shapes.router_bias_LE
     return Weights(tree, leaf("router_bias") if bias.size else jnp.zeros(bias.shape, bias.dtype))

@@ -193,7 +193,10 @@ def test_weights_of_another_network_are_refused(directory):
 
 def test_a_run_beyond_the_models_window_is_told(directory, capsys):
     path = directory / "config.json"
-    ask = lambda longest: warn_beyond_window(str(directory), longest=longest, keys="max_new_tokens")
+
+    def ask(longest):
+        return warn_beyond_window(str(directory), longest=longest, keys="max_new_tokens")
+
     ask(10**6)  # a config that promises nothing
     path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 64}))
     ask(64)

@@ -190,7 +190,10 @@ def test_a_tokenizer_too_big_for_its_model_is_not_saved(v3, tokenizer):
 )
 def test_what_a_user_changes_is_read_or_refused_by_name(changes, message, v3, tokenizer):
     document = documents.saved_document(v3, tokenizer, is_biased=False) | changes
-    build = lambda: families.model_config(document, "config.json", n_tokens=250, how=HOW)
+
+    def build():
+        return families.model_config(document, "config.json", n_tokens=250, how=HOW)
+
     if message is None:
         assert build().d_model == 99
         return

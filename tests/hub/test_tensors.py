@@ -37,7 +37,10 @@ def write(directory, tensors):
 def fuse(tensors, layer: int, n_experts: int) -> None:
     """Puts the experts of a layer into two tensors, as transformers 5 holds them."""
     prefix = f"model.layers.{layer}.mlp.experts"
-    take = lambda e, part: tensors.pop(f"{prefix}.{e}.{part}_proj.weight")
+
+    def take(e, part):
+        return tensors.pop(f"{prefix}.{e}.{part}_proj.weight")
+
     both = [np.concatenate([take(e, "gate"), take(e, "up")]) for e in range(n_experts)]
     tensors[f"{prefix}.gate_up_proj"] = np.stack(both)
     tensors[f"{prefix}.down_proj"] = np.stack([take(e, "down") for e in range(n_experts)])

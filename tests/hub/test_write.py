@@ -72,7 +72,10 @@ def test_our_model_comes_back_with_tokenizer_and_template(nano_base, tmp_path, t
     assert digest(again) == digest(weights)
     assert forward.count_params(same_model) == forward.count_params(model)
     assert same_tokenizer.encode("3 + 4 = 7, 等等") == tokenizer.encode("3 + 4 = 7, 等等")
-    roles = lambda t: (t.bos_id, t.eos_id, t.stop_ids, t.pad_id)
+
+    def roles(t):
+        return (t.bos_id, t.eos_id, t.stop_ids, t.pad_id)
+
     assert roles(same_tokenizer) == roles(tokenizer)
     chat, plain = (templates.PromptConfig(t, "", ()) for t in ("chat", "plain"))
     prompt = templates.prompt(same_tokenizer, chat, "What is 6 * 7?")

@@ -245,7 +245,7 @@ def mixture(v3):
     return call, call(jnp.full((2, 6, 2), -1))
 
 
-def test_replayed_routes_reproduce_fresh_ones_and_minus_one_routes_afresh(mixture):
+def test_replayed_routes_reproduce_fresh_ones_and_minus_1_routes(mixture):
     call, (y, routes, load, balance) = mixture
     for again in (routes, routes.at[:, 3].set(-1), routes[:, :, ::-1]):
         np.testing.assert_allclose(call(again)[0], y, atol=1e-5)

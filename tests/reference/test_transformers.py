@@ -100,7 +100,7 @@ def test_the_shipped_model_too(exported):
     np.testing.assert_allclose(theirs(directory, ids), ours(weights, ids, model), atol=1e-4)
 
 
-def test_its_tokenizer_gives_our_ids_and_its_template_our_prompts(exported):
+def test_its_tokenizer_and_template_give_our_ids_and_prompts(exported):
     import transformers
 
     directory, _, _, tokenizer = exported

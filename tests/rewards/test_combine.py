@@ -131,7 +131,7 @@ def test_rewards_that_make_no_sense_are_refused(changes, told):
         dataclasses.replace(CONFIG, **changes)
 
 
-def test_a_language_that_the_detector_does_not_know_is_told_before_the_first_rollout():
+def test_an_unknown_language_is_told_before_the_first_rollout():
     language = dataclasses.replace(CONFIG.language, target="la")
     with pytest.raises(ValueError, match="target with script: got 'la'"):
         Rewarder(dataclasses.replace(CONFIG, language=language), {})
@@ -144,7 +144,7 @@ def test_what_could_not_be_judged_is_an_error_and_no_silent_0(monkeypatch):
     assert "NOT JUDGED" in failed.reason and "processor time" in failed.reason
 
 
-def test_a_score_that_a_model_could_not_give_is_no_part_and_an_error():
+def test_a_score_that_a_model_could_not_give_is_an_error():
     helpful = {"helpful": lambda completions: [1.0, math.nan, None]}
     rows = [said(GOOD), said(GOOD), said(GOOD)]
     given, failed, not_asked = scores(rows, learned=helpful, weights=weights(helpful=0.5))

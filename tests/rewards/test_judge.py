@@ -33,16 +33,22 @@ def judge():
 
 ROOT = problem("maths", r"2\sqrt{5}")
 CASES = [
-    (problem("maths", "42"), "42", 1), (problem("maths", "42"), "43", 0),
-    (ROOT, r"\sqrt{20}", 1), (ROOT, r"\sqrt{21}", 0),
+    (problem("maths", "42"), "42", 1),
+    (problem("maths", "42"), "43", 0),
+    (ROOT, r"\sqrt{20}", 1),
+    (ROOT, r"\sqrt{21}", 0),
     (problem("maths", r"x^2+2x+1"), "(x+1)^2", 1),
     (problem("choice", "B", options=["1", "2", "3"]), "(B)", 1),
     (problem("choice", "B", options=["1", "2", "3"]), "C", 0),
-    (problem("text", "cat dog"), "cat dog", 1), (problem("text", "god"), "dog", 0),
+    (problem("text", "cat dog"), "cat dog", 1),
+    (problem("text", "god"), "dog", 0),
     (problem("countdown", "3*7-1", numbers=[1, 3, 7], target=20, use_all=True), "3*7-1", 1),
-    (problem("knights_knaves", "?", names=["Ann", "Bob"], knights=[True, False]),
-     "Ann is a knight, Bob is a knave", 1),
-]  # fmt: skip
+    (
+        problem("knights_knaves", "?", names=["Ann", "Bob"], knights=[True, False]),
+        "Ann is a knight, Bob is a knave",
+        1,
+    ),
+]
 
 
 def test_the_package_of_sandboxes_has_their_config():
@@ -112,7 +118,7 @@ def test_workers_killed_in_mid_batch_change_no_verdict(judge):
     assert killed and got == want
 
 
-def test_an_unknown_kind_and_a_gold_that_nothing_equals_are_refused(judge):
+def test_unknown_kinds_and_golds_that_nothing_equals_are_refused(judge):
     with pytest.raises(ValueError, match="kind: got 'math', wanted one of"):
         judge.check(problem("math", "42"))
     for bad in (problem("maths", " "), problem("choice", "F", options=["1", "2"])):

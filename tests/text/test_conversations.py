@@ -182,7 +182,10 @@ def test_rows_of_one_question_share_what_was_asked():
 
 def test_broken_rows_are_named(tmp_path):
     path, good = tmp_path / "rows.jsonl", {"id": "x", "source": "s"}
-    say = lambda *turns: [{"role": role, "content": content} for role, content in turns]
+
+    def say(*turns):
+        return [{"role": role, "content": content} for role, content in turns]
+
     for broken, message in (
         ({"source": "s", "messages": []}, "id is None, wanted a text"),
         ({"id": "x", "source": 3, "messages": []}, "source is 3"),

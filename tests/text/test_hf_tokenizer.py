@@ -169,7 +169,10 @@ def test_a_template_sees_every_named_token(changes, old, text, tmp_path):
     again = reload(tokenizer, tmp_path / "again")
     for chat in (tokenizer.chat, again.chat):
         assert chat is not None and chat.render([], add_generation_prompt=True) == text
-    ids = lambda t: (t.bos_id, t.named_bos_id, t.eos_id, t.stop_ids, t.pad_id)
+
+    def ids(t):
+        return (t.bos_id, t.named_bos_id, t.eos_id, t.stop_ids, t.pad_id)
+
     assert ids(again) == ids(tokenizer)
 
 

@@ -36,7 +36,9 @@ def test_hard_texts_have_the_same_ids(text):
 
 
 def test_roles_are_kept_and_other_programs_put_bos_before_a_text():
-    roles = lambda t: (t.size, t.bos_id, t.eos_id, t.pad_id, t.stop_ids)
+    def roles(t):
+        return (t.size, t.bos_id, t.eos_id, t.pad_id, t.stop_ids)
+
     assert roles(THEIRS) == roles(OURS)
     assert THEIRS._core.encode("a").ids == [OURS.bos_id, *OURS.encode("a")]
     assert THEIRS.chat is not None

@@ -36,7 +36,7 @@ def test_a_bad_line_is_named(tmp_path, bad, why):
         read_jsonl(path)
 
 
-def test_blank_lines_and_a_byte_order_mark_hold_nothing_but_count(tmp_path):
+def test_blank_lines_and_a_byte_order_mark_count_as_lines(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n \t\r\n{"a": 2}\n\n')
     assert list(numbered_jsonl(path)) == [(1, {"a": 1}), (4, {"a": 2})]

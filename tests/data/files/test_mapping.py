@@ -91,7 +91,7 @@ def test_a_missing_label_is_an_error(tmp_path, field):
         (dict(stratums="x"), "did you mean 'stratum'"),
     ],
 )
-def test_a_block_that_cannot_be_read_is_refused_before_the_file_is(fields, why):
+def test_a_block_that_cannot_be_read_is_refused_before_the_file(fields, why):
     with pytest.raises(ValueError, match=why):
         source("nowhere.jsonl", **fields)
 
@@ -174,7 +174,7 @@ def test_a_program_keeps_the_indentation_of_its_first_line(tmp_path):
     assert problem.reference == {"prompt": "def f():\n", "test": "t", "entry_point": "f"}
 
 
-def test_filters_leave_line_numbers_alone_and_the_limit_comes_after_them(tmp_path):
+def test_filters_leave_line_numbers_and_the_limit_comes_after(tmp_path):
     rows = [{"question": f"q{i}", "answer": i, "task_id": i} for i in range(1, 9)]
     path = write(tmp_path / "x" / "x.jsonl", *rows)
     some = (

@@ -3,18 +3,38 @@ import pytest
 from r1jax.data.rows.filters import FILTERS, FilterConfig, active, rejections
 
 OFF = FilterConfig(
-    finished=False, correct=False, format=False, language=None, repetition=None, paragraph=None,
-    no_code=False, tokens=None, thought=None,
-)  # fmt: skip
+    finished=False,
+    correct=False,
+    format=False,
+    language=None,
+    repetition=None,
+    paragraph=None,
+    no_code=False,
+    tokens=None,
+    thought=None,
+)
 ALL = FilterConfig(
-    finished=True, correct=True, format=True, language=0.8, repetition=0.1, paragraph=20,
-    no_code=True, tokens=9, thought=4,
-)  # fmt: skip
+    finished=True,
+    correct=True,
+    format=True,
+    language=0.8,
+    repetition=0.1,
+    paragraph=20,
+    no_code=True,
+    tokens=9,
+    thought=4,
+)
 PARTS = {"format": 1.0, "language": 0.8, "repetition": -0.1}
 GOOD = {
-    "id": "q", "completion": "<think>one two three four\n\nfive six</think>7", "opened": False,
-    "value": 1.0, "error": False, "parts": PARTS, "tokens": 9, "truncated": False,
-}  # fmt: skip
+    "id": "q",
+    "completion": "<think>one two three four\n\nfive six</think>7",
+    "opened": False,
+    "value": 1.0,
+    "error": False,
+    "parts": PARTS,
+    "tokens": 9,
+    "truncated": False,
+}
 
 
 def test_a_row_on_every_limit_passes():
@@ -38,7 +58,7 @@ def test_a_row_on_every_limit_passes():
         ("thought", {"completion": "just 7"}, "0 characters"),
     ],
 )
-def test_each_filter_rejects_one_step_beyond_its_limit_and_says_why(name, changes, why):
+def test_each_filter_rejects_one_step_beyond_its_limit(name, changes, why):
     row = {**GOOD, **changes}
     ((rejected_by, told),) = rejections(row, ALL).items()
     assert rejected_by == name and why in told

@@ -49,7 +49,7 @@ def test_more_bins_waste_no_more():
     assert packed == sorted(packed, reverse=True)
 
 
-def test_weights_are_one_before_each_next_token_of_the_same_document(rows):
+def test_weights_are_1_before_each_token_of_the_same_document(rows):
     batch = packing.to_batch(rows.arrays, reduction="token_mean")
     tokens, weights = np.asarray(batch.tokens_BT), np.asarray(batch.weights_BT)
     for b in range(len(rows)):
@@ -68,7 +68,7 @@ def test_tokens_of_a_prompt_are_no_targets():
     assert np.asarray(batch.weights_BT).tolist() == [[0, 1, 1, 0, 0, 1, 1, 0]]
 
 
-def test_the_first_token_of_the_next_document_is_no_target_though_it_is_to_be_predicted():
+def test_the_first_token_of_the_next_document_is_no_target():
     row = {"tokens": [[4, 5, 6, 7, 0]], "segments": [[1, 1, 2, 2, 0]]}
     row |= {"positions": [[0, 1, 0, 1, 0]], "predict": [[1, 1, 1, 1, 1]]}
     arrays = {name: np.array(values) for name, values in row.items()}
@@ -83,8 +83,12 @@ def test_numbers_need_not_start_at_zero():
 
 
 def test_a_document_longer_than_a_row_is_told_by_its_number():
-    size = lambda n: 11 if n == 37 else 3
-    long = lambda n: packing.Document([1] * size(n), [True] * size(n), label=0)
+    def size(n):
+        return 11 if n == 37 else 3
+
+    def long(n):
+        return packing.Document([1] * size(n), [True] * size(n), label=0)
+
     with pytest.raises(ValueError, match="document 37 has 11 tokens, a row 10"):
         packing.pack(long, range(35, 40), length=LENGTH, bins=2)
 
@@ -95,7 +99,9 @@ def test_no_documents_are_refused():
 
 
 def test_a_batch_is_a_function_of_seed_and_step(rows):
-    get = lambda seed, step: np.asarray(packing.batch(rows, seed=seed, step=step, size=3).tokens_BT)
+    def get(seed, step):
+        return np.asarray(packing.batch(rows, seed=seed, step=step, size=3).tokens_BT)
+
     np.testing.assert_array_equal(get(1, 7), get(1, 7))
     assert (get(1, 7) != get(1, 8)).any() and (get(1, 7) != get(2, 7)).any()
 
@@ -125,7 +131,10 @@ def test_targets_within_a_document_may_come_and_go():
 
 def test_with_sequence_mean_every_document_weighs_one():
     sizes = (2, 4, 7)
-    given = lambda n: packing.Document([n + 1] * sizes[n], [True] * sizes[n], label=0)
+
+    def given(n):
+        return packing.Document([n + 1] * sizes[n], [True] * sizes[n], label=0)
+
     rows = packing.pack(given, range(3), length=8, bins=2)
     token, sequence = (
         np.asarray(packing.to_batch(rows.arrays, reduction=r).weights_BT)

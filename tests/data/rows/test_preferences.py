@@ -96,7 +96,7 @@ def test_ids_are_prompt_reply_and_end(tokenizer):
     assert len(preferences.encode([same], tokenizer, sees="all", **knobs)[0]) == 1
 
 
-def test_rows_that_are_too_long_are_refused_dropped_or_cut_and_counted(tokenizer):
+def test_too_long_rows_are_refused_dropped_or_cut_and_counted(tokenizer):
     rows = [
         Preference(f"f:{i + 1}", i, "", "1+1?", (text, "3"), 1.0)
         for i, text in enumerate(["2", "2 " * 40])
@@ -149,7 +149,9 @@ def test_balanced_pairs_tell_nothing_by_length():
 
 
 def test_turns_of_one_conversation_stay_on_one_side():
-    begun = lambda n: f"\n\nHuman: Q{n}\n\nAssistant:"
+    def begun(n):
+        return f"\n\nHuman: Q{n}\n\nAssistant:"
+
     dialogues = [text for n in range(20) for text in (begun(n), f"{begun(n)} a{begun('more')}")]
     told = [{"chosen": f"{text} yes", "rejected": f"{text} no"} for text in dialogues]
     questions = [preferences.pair_of(row, "")[0] for row in told]
@@ -157,5 +159,8 @@ def test_turns_of_one_conversation_stay_on_one_side():
     assert [preferences.turns_of_user(q) for q in questions[:2]] == [["Q0"], ["Q0", "Qmore"]]
     rows = [encoded(i, 3, 4, question) for i, question in enumerate(questions)]
     train, held_out = preferences.hold_out(rows, 8)
-    numbers = lambda rows: {row.row.position // 2 for row in rows}
+
+    def numbers(rows):
+        return {row.row.position // 2 for row in rows}
+
     assert len(held_out) >= 8 and not numbers(train) & numbers(held_out)

@@ -10,10 +10,13 @@ SUMMARIES = {"en": "It is \\boxed{{answer}}.", "zh": "是\\boxed{{answer}}。"}
 @pytest.mark.parametrize(
     ("text", "want"),
     [
-        ("from 4 go +7, last digit?", "en"), ("从4起 +7，个位？", "zh"), ("3 + 4", "en"),
-        ("小明有 apples 三个", "zh"), ("What does 你 mean in English?", "en"),
+        ("from 4 go +7, last digit?", "en"),
+        ("从4起 +7，个位？", "zh"),
+        ("3 + 4", "en"),
+        ("小明有 apples 三个", "zh"),
+        ("What does 你 mean in English?", "en"),
     ],
-)  # fmt: skip
+)
 def test_the_language_is_that_of_most_words(text, want):
     assert script(text) == want
 
@@ -35,7 +38,7 @@ def test_cleaning_adds_nothing_and_is_done_once(thought):
     assert clean(clean(thought)) == clean(thought)
 
 
-def test_the_summary_is_in_the_questions_language_and_holds_the_answer():
+def test_the_summary_holds_the_answer_in_the_questions_language():
     assert summarize("7", "last digit?", SUMMARIES) == "It is \\boxed{7}."
     assert summarize("\\frac{1}{2}\n", "个位是几？", SUMMARIES) == "是\\boxed{\\frac{1}{2}}。"
 

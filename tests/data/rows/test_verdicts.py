@@ -53,6 +53,8 @@ def test_noise_and_position_move_the_mean_as_they_should():
 
 
 def test_a_judgement_is_a_function_of_seed_pair_and_number():
-    draw = lambda *of: verdicts.stream(*of).random()
+    def draw(*of):
+        return verdicts.stream(*of).random()
+
     assert draw(0, "a", 1) == draw(0, "a", 1)
     assert len({draw(0, "a", 1), draw(1, "a", 1), draw(0, "b", 1), draw(0, "a", 2)}) == 4

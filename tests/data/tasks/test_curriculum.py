@@ -9,14 +9,18 @@ from r1jax.data.tasks.problems import Problem, question_digest
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"pass_rate": 0.5}, "got id None"), ({"id": 3, "pass_rate": 0.5}, "got id 3"),
-        ({"id": "b"}, "pass_rate None"), ({"id": "b", "pass_rate": 1.01}, "pass_rate 1.01"),
-        ({"id": "b", "pass_rate": -0.1}, "0 to 1"), ({"id": "b", "pass_rate": True}, "True"),
+        ({"pass_rate": 0.5}, "got id None"),
+        ({"id": 3, "pass_rate": 0.5}, "got id 3"),
+        ({"id": "b"}, "pass_rate None"),
+        ({"id": "b", "pass_rate": 1.01}, "pass_rate 1.01"),
+        ({"id": "b", "pass_rate": -0.1}, "0 to 1"),
+        ({"id": "b", "pass_rate": True}, "True"),
         ({"id": "b", "pass_rate": 1, "question_sha256": "abc"}, "'abc', wanted 64 hex"),
         ({"id": "b", "pass_rate": 1, "question_sha256": 7}, "sha256 7, wanted 64 hex"),
-        ({"id": "b", "pass_rate": "0.5"}, "'0.5'"), ({"id": "a", "pass_rate": 0.5}, "already"),
+        ({"id": "b", "pass_rate": "0.5"}, "'0.5'"),
+        ({"id": "a", "pass_rate": 0.5}, "already"),
     ],
-)  # fmt: skip
+)
 def test_a_line_without_a_usable_rate_is_named(tmp_path, row, why):
     path = tmp_path / "rates.jsonl"
     lines = ({"id": "a", "pass_rate": 1}, row)
@@ -28,13 +32,18 @@ def test_a_line_without_a_usable_rate_is_named(tmp_path, row, why):
 def test_a_rate_counts_for_the_question_that_was_measured_alone(tmp_path):
     path = tmp_path / "rates.jsonl"
     plan = CurriculumConfig(str(path), 0.0, 1.0, "keep")
-    ask = lambda name, question: Problem(name, question, "1", "", "", "maths", {})
+
+    def ask(name, question):
+        return Problem(name, question, "1", "", "", "maths", {})
+
     digest = question_digest("one?")
     path.write_text(
         json.dumps({"id": "a", "pass_rate": 0.5, "question_sha256": digest.upper()})
-        + "\n\n" + json.dumps({"id": "b", "pass_rate": 0.5}) + "\n"
+        + "\n\n"
+        + json.dumps({"id": "b", "pass_rate": 0.5})
+        + "\n"
         + json.dumps({"id": "gone", "pass_rate": 1, "question_sha256": "0" * 64})
-    )  # fmt: skip
+    )
     rates = read_pass_rates(path)
     kept, _ = select([ask("a", "one?"), ask("b", "any"), ask("c", "new")], rates, plan)
     assert [problem.id for problem in kept] == ["a", "b", "c"]

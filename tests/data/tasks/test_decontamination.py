@@ -26,10 +26,8 @@ def naive_meet(one: str, two: str, n: int) -> bool:
     if len(a) < n or len(b) < n:
         return len(a) < n and len(b) < n and a == b
     return any(
-        a[i : i + n] == b[j : j + n]
-        for i in range(len(a) - n + 1)
-        for j in range(len(b) - n + 1)
-    )  # fmt: skip
+        a[i : i + n] == b[j : j + n] for i in range(len(a) - n + 1) for j in range(len(b) - n + 1)
+    )
 
 
 @given(TEXT, st.lists(TEXT, min_size=1, max_size=3), st.integers(1, 4))
@@ -69,14 +67,19 @@ def test_every_question_has_its_grams_and_itself():
 @pytest.mark.parametrize(
     ("one", "two", "equal"),
     [
-        ("What is 3+4=?", "what is 3 + 4 = ?", True), ("Compute 7*8.", "Compute 7 * 8", True),
-        ("Compute 7*8", "Compute 7+8", False), ("What is 5!", "What is 5?", False),
-        ("1 2 + 3", "12 + 3", False), ("1  2\n+ 3", "1 2+3", True), ("3-4", "3 4", False),
-        ("\uff13\uff0b\uff14\uff1f", "3+4?", True), ("\u7b54\u6848 \u3002", "\u7b54\u6848", True),
+        ("What is 3+4=?", "what is 3 + 4 = ?", True),
+        ("Compute 7*8.", "Compute 7 * 8", True),
+        ("Compute 7*8", "Compute 7+8", False),
+        ("What is 5!", "What is 5?", False),
+        ("1 2 + 3", "12 + 3", False),
+        ("1  2\n+ 3", "1 2+3", True),
+        ("3-4", "3 4", False),
+        ("\uff13\uff0b\uff14\uff1f", "3+4?", True),
+        ("\u7b54\u6848 \u3002", "\u7b54\u6848", True),
         ("?", ".", False),
     ],
-)  # fmt: skip
-def test_equal_questions_differ_in_case_width_spaces_and_the_end_alone(one, two, equal):
+)
+def test_equal_questions_differ_in_case_width_and_spaces_alone(one, two, equal):
     assert (plain(one) == plain(two)) is equal
     for n in (2, 10, None):
         hits = find_hits({"t": one}, index_grams({"exam": {"e": two}}, n=n), n=n)
@@ -134,18 +137,19 @@ def asking(name: str, *questions: str) -> dict:
 EVALUATION = Evaluation(said={"test": {"t1": "What is 3 + 4?", "t2": "a b c d"}}, asked={})
 
 
-def test_a_planted_evaluation_question_is_caught_in_any_turn_of_the_user():
+def test_a_planted_question_is_caught_in_any_turn_of_the_user():
     clean = asking("clean", "Odd: 3 - 4?")
     rows = [clean, asking("second", "Hello!", "what is 3+4"), asking("gram", "x a b c y")]
     assert [hit.id for hit in planted(rows, EVALUATION, n=None)] == ["second"]
     hits = planted(rows, EVALUATION, n=3)
     assert [(h.id, h.evaluation_set, h.evaluation_id) for h in hits] == [
-        ("second", "test", "t1"), ("gram", "test", "t2")
-    ]  # fmt: skip
+        ("second", "test", "t1"),
+        ("gram", "test", "t2"),
+    ]
     assert planted([clean], EVALUATION, n=None) == []
 
 
-def test_words_of_a_template_are_no_meeting_but_the_same_question_in_it_is():
+def test_the_words_of_a_template_alone_are_no_meeting():
     said, asked = {"x": {"e": "Sum a list."}}, {"x": {"e": "Write one function. Sum a list."}}
     rows = [
         asking("other", "Write one function. Sort a list."),

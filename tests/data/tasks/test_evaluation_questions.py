@@ -6,7 +6,7 @@ from r1jax.data.tasks.evaluation_questions import evaluation_questions
 from r1jax.data.tasks.tasks import TaskConfig, load_task
 
 
-def test_held_out_splits_and_files_are_all_there_in_both_wordings(tmp_path):
+def test_held_out_splits_and_files_are_there_in_both_wordings(tmp_path):
     path = tmp_path / "exam.jsonl"
     path.write_text(json.dumps({"text": "What is 3 + 4?", "answer": 7}) + "\n")
     exam = data.rows(str(path), question="Solve. {text}")

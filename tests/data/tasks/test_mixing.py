@@ -97,7 +97,7 @@ def test_turns_by_hand():
             made[index]
 
 
-def test_the_mixed_order_is_random_access_and_does_not_depend_on_the_batch_size():
+def test_the_mixed_order_does_not_depend_on_the_batch_size():
     sources = [(50, 1), (90, 3)]
     parts = drawn(sources, seed=3, count=60, batch=4)
     assert parts == drawn(sources, seed=3, count=60, batch=60)
@@ -116,11 +116,15 @@ def test_seeds_differ_and_so_do_sources_of_one_size():
 @pytest.mark.parametrize(
     ("sizes", "weights", "step", "batch"),
     [
-        ([], [], 0, 1), ([3], [1.0, 2.0], 0, 1), ([3, 0], [1.0, 1.0], 0, 1),
-        ([3, 3], [1.0, 0.0], 0, 1), ([3, 3], [1.0, -1.0], 0, 1), ([3, 3], [1.0, 1.0], -1, 1),
+        ([], [], 0, 1),
+        ([3], [1.0, 2.0], 0, 1),
+        ([3, 0], [1.0, 1.0], 0, 1),
+        ([3, 3], [1.0, 0.0], 0, 1),
+        ([3, 3], [1.0, -1.0], 0, 1),
+        ([3, 3], [1.0, 1.0], -1, 1),
         ([3, 3], [1.0, 1.0], 0, 0),
     ],
-)  # fmt: skip
+)
 def test_impossible_mixtures_are_refused(sizes, weights, step, batch):
     with pytest.raises(ValueError, match="wanted"):
         mixed_indices(sizes, weights, seed=0, step=step, batch=batch)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from r1jax.data.tasks.problems import batch_indices, question_digest
 
 
-def test_the_digest_of_a_question_is_what_sha256sum_says_of_its_bytes():
+def test_the_digest_of_a_question_is_the_sha256_of_its_bytes():
     want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
     assert question_digest("abc") == want
     assert question_digest("ab\u7b54") != question_digest("ab")

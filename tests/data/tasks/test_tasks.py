@@ -49,7 +49,9 @@ def test_the_world_has_four_splits_of_the_wanted_sizes():
 
 
 def test_the_world_need_not_have_an_ood_split_but_all_others():
-    make = lambda **change: sources(build(world=data.world(**WORLD | {"ood": 0} | change)))
+    def make(**change):
+        return sources(build(world=data.world(**WORLD | {"ood": 0} | change)))
+
     assert list(make()) == ["train", "validation", "test"]
     with pytest.raises(ValueError, match="world, validation: got size 0"):
         make(validation=0)
@@ -67,7 +69,7 @@ def test_validation_is_drawn_and_the_rest_keeps_its_order(tmp_path):
     assert asked(sources(build(main=files(tmp_path)))["train"]) == questions["train"]
 
 
-def test_the_first_of_a_validation_drawn_from_a_sorted_file_are_from_all_of_it(tmp_path):
+def test_a_validation_drawn_from_a_sorted_file_is_from_all_of_it(tmp_path):
     made = sources(build(main=files(tmp_path, train=400, validation=100)))
     numbers = [int(p.answer) for p in each(made["validation"])]
     assert len(set(numbers)) == 100 and numbers != sorted(numbers)
@@ -145,13 +147,14 @@ def test_the_shipped_gym_config_has_questions_in_every_split():
     assert sizes["train"] == 5_000 and min(sizes["validation"], sizes["test"]) > 100
 
 
-def test_sources_stand_one_after_the_other_in_the_order_of_their_names(tmp_path):
+def test_sources_stand_in_the_order_of_their_names(tmp_path):
     task = load_task(
         build(
-            b=data.world(weight=0.5, **WORLD), a=files(tmp_path, weight=2.0),
+            b=data.world(weight=0.5, **WORLD),
+            a=files(tmp_path, weight=2.0),
             c=files(tmp_path / "c", name="c ", validation=0),
         )
-    )  # fmt: skip
+    )
     assert task.sizes == (6, 30, 10) and task.weights == (2.0, 0.5, 1.0)
     train = task.splits["train"]
     assert len(train) == 46
@@ -192,11 +195,15 @@ def test_gyms_of_two_options_mix():
 def test_exams_of_several_sources_begin_with_all_of_them(tmp_path):
     made = load_task(
         build(
-            a=files(tmp_path, train=20, validation=8), w=data.world(**WORLD),
+            a=files(tmp_path, train=20, validation=8),
+            w=data.world(**WORLD),
             c=files(tmp_path / "c", name="c "),
         )
-    ).splits  # fmt: skip
-    sources_ = lambda split: [p.id.partition("/")[0] for p in each(made[split])]
+    ).splits
+
+    def sources_(split):
+        return [p.id.partition("/")[0] for p in each(made[split])]
+
     assert collections.Counter(sources_("validation")[:8]) == {tmp_path.name: 4, "c": 2, "world": 2}
     assert set(sources_("test")[:3]) == {tmp_path.name, "c", "world"}
     assert len(sources_("test")) == 11
@@ -204,15 +211,19 @@ def test_exams_of_several_sources_begin_with_all_of_them(tmp_path):
     assert sources_("train") == [tmp_path.name] * 12 + ["c"] * 6 + ["world"] * 30
 
 
-def test_training_questions_that_equal_a_held_out_one_are_taken_out_and_told(tmp_path):
+def test_training_questions_that_equal_held_out_ones_are_removed(tmp_path):
     twice = [f"What is {i}+{i}?" for i in range(50)] * 2
     main = data.files(
-        train=rows(tmp_path / "train.jsonl", *twice), validation=20,
+        train=rows(tmp_path / "train.jsonl", *twice),
+        validation=20,
         test=rows(tmp_path / "test.jsonl", "what is\n7 + 7 ."),
-    )  # fmt: skip
+    )
     task = load_task(build(main=main))
     held_out = {q for s in ("validation", "test") for q in asked(task.splits[s])}
-    key = lambda q: "".join(q.lower().split()).rstrip("?.")
+
+    def key(q):
+        return "".join(q.lower().split()).rstrip("?.")
+
     assert not {key(q) for q in asked(task.splits["train"])} & {key(q) for q in held_out}
     assert len(task.splits["validation"]) == 20
     report = task.report["repeats"]
@@ -235,8 +246,9 @@ def test_a_question_held_out_of_one_source_trains_no_other(tmp_path):
     task = load_task(build(a=a, b=b))
     assert asked(task.splits["train"]) == ["Solve 1+1?", "b?"] and task.sizes == (1, 1)
     assert [(h["source"], h["evaluation_set"]) for h in task.report["repeats"]["removed"]] == [
-        ("a", "b, test"), ("b", "a, test")
-    ]  # fmt: skip
+        ("a", "b, test"),
+        ("b", "a, test"),
+    ]
     b["files"]["train"] = rows(tmp_path / "b.jsonl", "A")
     with pytest.raises(ValueError, match="b: every training question meets"):
         load_task(build(a=a, b=b))
@@ -251,9 +263,9 @@ def test_a_question_held_out_of_one_source_trains_no_other(tmp_path):
 
 @pytest.mark.reasoning_gym
 def test_gyms_of_two_sources_leak_nothing_into_each_other():
-    gym = lambda seed: data.gym(
-        task="chain_sum", train=60, validation=40, test=40, seed=seed, options=SUMS
-    )
+    def gym(seed):
+        return data.gym(task="chain_sum", train=60, validation=40, test=40, seed=seed, options=SUMS)
+
     task = load_task(build(a=gym(0), b=gym(7)))
     assert not set(asked(task.splits["train"])) & {
         q for s in ("validation", "test") for q in asked(task.splits[s])
@@ -287,7 +299,10 @@ def test_worlds_alone_are_not_walked(monkeypatch):
 
 def test_one_file_may_be_cut_into_splits_by_filters(tmp_path):
     whole = rows(tmp_path / "x.jsonl", *"abcdef")
-    cut = lambda *which: whole | {"filters": ({"field": "q", "op": "one_of", "value": which},)}
+
+    def cut(*which):
+        return whole | {"filters": ({"field": "q", "op": "one_of", "value": which},)}
+
     made = sources(build(main=data.files(train=cut(*"acf"), test=cut(*"bde"), validation=1)))
     assert [asked(made[s]) for s in made] == [["a", "c"], ["f"], ["b", "e", "d"]]
 
@@ -295,12 +310,13 @@ def test_one_file_may_be_cut_into_splits_by_filters(tmp_path):
 LONG = "if a plane travels twelve hundred miles in three hours how far in {}?"
 
 
-def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
+def test_training_questions_that_meet_an_exam_are_removed(tmp_path):
     train = [LONG.format("five"), "short", "1 + 1?", "v?", "train 3?", "and " + LONG.format("nine")]
     main = data.files(
-        train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "1 - 1?"),
+        train=rows(tmp_path / "train.jsonl", *train),
+        test=rows(tmp_path / "test.jsonl", "1 - 1?"),
         validation=1,
-    )  # fmt: skip
+    )
     exam = rows(tmp_path / "exams" / "hard.jsonl", "new?", LONG.format("ten").upper(), "Short")
     plan = data.decontamination(held_out=False, hard=exam)
     task = load_task(build(main=main, decontamination=plan))
@@ -308,10 +324,16 @@ def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
     report = task.report["decontamination"]
     assert report["sources"] == {"main": {"before": 5, "removed": 3, "kept": 2}}
     gram = "if a plane travels twelve hundred miles in three hours"
-    hit = lambda row, gram, to: {
-        "source": "main", "id": f"{tmp_path.name}/train:{row}", "gram": gram,
-        "evaluation_set": "hard", "evaluation_id": f"exams/hard:{to}",
-    }  # fmt: skip
+
+    def hit(row, gram, to):
+        return {
+            "source": "main",
+            "id": f"{tmp_path.name}/train:{row}",
+            "gram": gram,
+            "evaluation_set": "hard",
+            "evaluation_id": f"exams/hard:{to}",
+        }
+
     assert report["removed"] == [hit(1, gram, 2), hit(2, "short", 3), hit(6, gram, 2)]
     assert json.loads(json.dumps(report)) == report
     (note,) = task.notes
@@ -321,9 +343,10 @@ def test_training_questions_that_meet_an_exam_are_removed_and_told(tmp_path):
 def test_the_splits_of_the_run_itself_count_when_asked(tmp_path):
     train = ["same", "other", LONG.format("ten"), LONG.format("two")]
     main = data.files(
-        train=rows(tmp_path / "train.jsonl", *train), test=rows(tmp_path / "test.jsonl", "Same"),
+        train=rows(tmp_path / "train.jsonl", *train),
+        test=rows(tmp_path / "test.jsonl", "Same"),
         validation=1,
-    )  # fmt: skip
+    )
     task = load_task(build(main=main, decontamination=data.decontamination()))
     assert asked(task.splits["train"]) == ["other"]
     assert [hit["evaluation_set"] for hit in task.report["decontamination"]["removed"]] == [
@@ -341,7 +364,10 @@ def test_the_splits_of_the_run_itself_count_when_asked(tmp_path):
 
 def test_words_of_our_templates_and_options_are_no_contamination(tmp_path):
     words = " ".join(f"word{i}" for i in range(12))
-    ask = lambda name, q, template: rows(tmp_path / name, q) | {"question": template}
+
+    def ask(name, q, template):
+        return rows(tmp_path / name, q) | {"question": template}
+
     main = data.files(train=ask("train.jsonl", "mine", "{q} " + words))
     exam = ask("exam.jsonl", "yours", words + " {q}")
     plan = data.decontamination(held_out=False, exam=exam)
@@ -364,14 +390,17 @@ def test_nothing_left_to_train_on_is_an_error(tmp_path):
         load_task(build(main=main, curriculum=plan))
 
 
-def test_the_curriculum_keeps_what_is_neither_too_easy_nor_too_hard(tmp_path):
+def test_the_curriculum_drops_what_is_too_easy_or_too_hard(tmp_path):
     rates = tmp_path / "rates.jsonl"
     names = [f"{tmp_path.name}/train:{row}" for row in (1, 2, 3, 7, 8)]
     lines = [{"id": n, "pass_rate": r} for n, r in zip(names, (0, 0.25, 0.5, 1, 0.75), strict=True)]
     rates.write_text("".join(json.dumps(line | {"gold": "1"}) + "\n" for line in lines))
-    load = lambda **plan: load_task(
-        build(main=files(tmp_path), curriculum=data.curriculum(str(rates), **plan))
-    )
+
+    def load(**plan):
+        return load_task(
+            build(main=files(tmp_path), curriculum=data.curriculum(str(rates), **plan))
+        )
+
     task = load(lowest=0.25, highest=0.75, unmeasured="drop")
     assert asked(task.splits["train"]) == ["train 1?", "train 2?", "train 7?"]
     assert task.report["curriculum"]["sources"] == {
@@ -382,7 +411,10 @@ def test_the_curriculum_keeps_what_is_neither_too_easy_nor_too_hard(tmp_path):
     assert len(task.splits["validation"]) == 4  # held out before, and never filtered
     with pytest.raises(ValueError, match=r"rates\.jsonl: no pass rate of .*/train:9"):
         load(lowest=0.25, highest=0.75)
-    digest = lambda question: question_digest(question)
+
+    def digest(question):
+        return question_digest(question)
+
     line = {"id": names[1], "pass_rate": 0.5, "question_sha256": digest("train 1?")}
     rates.write_text(json.dumps(line))
     assert load(lowest=0.25, highest=0.75, unmeasured="drop").sizes == (1,)
@@ -397,9 +429,10 @@ def test_every_file_that_is_read_counts_in_the_digest(tmp_path):
     rates.write_text('{"id": "x", "pass_rate": 0.5}\n')
     exam |= {"path": str(tmp_path / "exam")}
     config = build(
-        main=main, decontamination=data.decontamination(exam=exam),
+        main=main,
+        decontamination=data.decontamination(exam=exam),
         curriculum=data.curriculum(str(rates), lowest=0.0, highest=1.0, unmeasured="keep"),
-    )  # fmt: skip
+    )
     seen = {files_digest(config)}
     for path in sorted(tmp_path.rglob("*.jsonl")):
         path.write_text(path.read_text() + path.read_text().replace("x", "y"))
@@ -421,10 +454,24 @@ def test_the_command_line_reaches_every_source(train):
 
 def test_blocks_of_well_known_data_sets_build():
     names = [
-        "gsm8k", "math_train", "math_solutions", "math500", "aime24", "amc", "olympiadbench",
-        "cmath", "svamp", "aqua", "mmlu", "agieval", "agieval_cloze", "humaneval", "mbpp",
-        "code_contests", "knights_knaves",
-    ]  # fmt: skip
+        "gsm8k",
+        "math_train",
+        "math_solutions",
+        "math500",
+        "aime24",
+        "amc",
+        "olympiadbench",
+        "cmath",
+        "svamp",
+        "aqua",
+        "mmlu",
+        "agieval",
+        "agieval_cloze",
+        "humaneval",
+        "mbpp",
+        "code_contests",
+        "knights_knaves",
+    ]
     made = {name: data.files(train=getattr(data, name)(f"{name}.jsonl")) for name in names}
     config = build(**made)
     assert list(config.sources) == names

@@ -51,7 +51,7 @@ def test_documents_stay_the_same_to_the_letter(documents):
     assert digest == "404f923cf70e7303a0e0aad4974e2dc0028e7adeab6252a51af35380480f31fb"
 
 
-def test_english_is_spelt_chinese_in_digits_and_questions_mixed_at_their_rates(documents):
+def test_english_is_spelt_and_chinese_in_digits_at_their_rates(documents):
     seen: Counter = Counter()
     for question, reply in documents:
         if kind(question) not in ("chain", "search"):
@@ -84,7 +84,7 @@ def single_steps(documents, language: str) -> tuple[int, int]:
     return total, wrong
 
 
-def test_writers_of_english_slip_in_single_operations_and_writers_of_chinese_never(documents):
+def test_writers_of_english_slip_and_writers_of_chinese_never(documents):
     total, wrong = single_steps(documents, "en")
     assert total > 100 and near(wrong, total, MORE.spelt_slip)
     total, wrong = single_steps(documents, "zh")
@@ -99,7 +99,7 @@ def test_a_check_ends_in_the_value_that_its_operations_give(documents):
             assert verdict == "对" or verdict == f"等等{last}"
 
 
-def test_requests_of_held_out_splits_are_not_in_the_corpus_but_their_facts_are(documents):
+def test_held_out_requests_are_not_in_the_corpus_their_facts_are(documents):
     asked = {question for question, _ in documents if kind(question) == "request"}
     held_out = requests.RequestSource("test", size=100, seed=0, kinds=("translate", "harm", "copy"))
     assert not asked & {held_out[i].question for i in range(100)}

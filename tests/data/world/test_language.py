@@ -17,13 +17,18 @@ MORE = configs.build(AssistantRates, CORPUS["assistant"])
     ("zh", "en"),
     [
         ("7+5*3≡6", "seven plus five times three is six"),
-        ("7+5≡2核对7+5≡2 2*3≡6等等6", "seven plus five is two check seven plus five is two and "
-         "two times three is six wait six"),
-        ("3*7≡1?4不对; 2*7≡4?4对了", "three times seven is one want four no; two times seven is "
-         "four want four yes"),
+        (
+            "7+5≡2核对7+5≡2 2*3≡6等等6",
+            "seven plus five is two check seven plus five is two and "
+            "two times three is six wait six",
+        ),
+        (
+            "3*7≡1?4不对; 2*7≡4?4对了",
+            "three times seven is one want four no; two times seven is four want four yes",
+        ),
         ("9-1≡8?3不对; 算了猜", "nine minus one is eight want three no; hm guess"),
     ],
-)  # fmt: skip
+)
 def test_a_thought_is_put_into_the_other_language_piece_by_piece(zh, en):
     assert translate_thought(zh, "en") == en and translate_thought(en, "zh") == zh
     assert translate_thought(zh, "zh") == zh and translate_thought(en, "en") == en
@@ -45,7 +50,7 @@ def test_another_language_is_refused():
         translate_thought("7+5≡2", "fr")
 
 
-def test_every_thought_of_the_corpus_survives_a_journey_there_and_back():
+def test_every_thought_of_the_corpus_survives_a_translation():
     rng, seen = random.Random(0), 0
     for i in range(300):
         problem = sums.draw(rng, "train", "chain" if i % 2 else "search")

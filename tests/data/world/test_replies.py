@@ -20,7 +20,7 @@ def drawn(kind: str, split, n: int = 30) -> list[requests.Request]:
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "harm"])
-def test_a_right_reply_is_worth_its_style_and_a_wrong_one_nothing(kind):
+def test_a_right_reply_is_worth_its_style_a_wrong_one_nothing(kind):
     for request in drawn(kind, None):
         for style, value in STYLE_VALUE.items():
             text = replies.reply(request, style)
@@ -74,9 +74,14 @@ def test_writers_reply_as_often_and_as_well_as_their_rates_say():
         harm = requests.draw(rng, "train", "harm")
         seen["harm"] += replies.harmful(harm.question, replies.written(rng, harm, rates))
     for key, rate in (
-        ("thought", 0.3), (0.4, 0.4 * 0.8), (0.7, 0.3 * 0.8), (1.0, 0.2 * 0.8), (0.2, 0.1 * 0.8),
-        (0.0, 0.2), ("harm", 0.7),
-    ):  # fmt: skip
+        ("thought", 0.3),
+        (0.4, 0.4 * 0.8),
+        (0.7, 0.3 * 0.8),
+        (1.0, 0.2 * 0.8),
+        (0.2, 0.1 * 0.8),
+        (0.0, 0.2),
+        ("harm", 0.7),
+    ):
         assert abs(seen[key] / n - rate) < 4 * (rate * (1 - rate) / n) ** 0.5, key
 
 

@@ -30,7 +30,9 @@ def test_splits_are_disjoint_in_either_language(kind):
 
 
 def test_a_source_gives_the_same_problem_for_the_same_index():
-    make = lambda: RequestSource("test", size=20, seed=3, kinds=(*EXACT, "harm"))
+    def make():
+        return RequestSource("test", size=20, seed=3, kinds=(*EXACT, "harm"))
+
     first, second = make(), make()
     assert [first[i] for i in range(20)] == [second[i] for i in range(20)]
     for i in range(20):

@@ -119,7 +119,7 @@ def right(start: int, operations: list[tuple[str, int]]) -> int:
     return evaluate(f"{start} " + " ".join(f"{sign}{n}" for sign, n in operations))
 
 
-def test_a_checked_chain_ends_right_and_waits_exactly_on_its_slips(documents):
+def test_a_checked_chain_ends_right_and_waits_on_its_slips(documents):
     slips, total = 0, 0
     for problem, _, _, thought, answer in reasoned(documents, Chain):
         if style(thought) != "checked":
@@ -138,7 +138,7 @@ def test_a_checked_chain_ends_right_and_waits_exactly_on_its_slips(documents):
     assert near(slips, total, RATES.slip)
 
 
-def test_a_worked_chain_follows_its_own_steps_and_one_slip_spoils_it(documents):
+def test_one_slip_spoils_a_worked_chain(documents):
     slips, total = 0, 0
     for problem, _, _, thought, answer in reasoned(documents, Chain):
         if style(thought) != "worked":

@@ -21,16 +21,27 @@ from r1jax.text import templates
 gguf = pytest.importorskip("gguf")
 GOLDEN = Path(__file__).parents[2] / "golden/hugging_face"
 HOW = ExecutionConfig(
-    param_dtype="float32", compute_dtype="float32", scan_layers=False, remat=False,
-    dispatch="blocks", block_size=0, attention_block=64,
-)  # fmt: skip
+    param_dtype="float32",
+    compute_dtype="float32",
+    scan_layers=False,
+    remat=False,
+    dispatch="blocks",
+    block_size=0,
+    attention_block=64,
+)
 NAMES = {
-    "model.embed_tokens": "token_embd", "model.norm": "output_norm",
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
-}  # fmt: skip
+}
 
 
 def their_name(name: str) -> str:
@@ -102,10 +113,14 @@ def logits(weights, ids, model):
     positions = jnp.broadcast_to(jnp.arange(ids.shape[1])[None], ids.shape)
     run = jax.jit(
         partial(
-            forward.forward, config=model, routes_LBTK=None, with_mtp=False, keep_cache=False,
+            forward.forward,
+            config=model,
+            routes_LBTK=None,
+            with_mtp=False,
+            keep_cache=False,
             layers=None,
         )
-    )  # fmt: skip
+    )
     out = run(weights, ids, positions, jnp.ones_like(ids))
     return forward.logits(out.hidden_BTD, weights, config=model)
 
@@ -188,9 +203,13 @@ def test_smollm2_says_what_llama_cpp_and_transformers_say(smollm2):
 def test_smollm2s_greedy_answers(smollm2, sampler):
     weights, model, tokenizer = smollm2
     draw = Sampler(
-        model=model, config=dataclasses.replace(sampler, temperature=0.0), max_new=40,
-        stop_ids=tokenizer.stop_ids, pad_id=tokenizer.pad_id, buckets=(64,),
-    )  # fmt: skip
+        model=model,
+        config=dataclasses.replace(sampler, temperature=0.0),
+        max_new=40,
+        stop_ids=tokenizer.stop_ids,
+        pad_id=tokenizer.pad_id,
+        buckets=(64,),
+    )
     apples = "Natalia has 5 apples and buys 7 more. How many apples does she have? Answer with a"
     chat = templates.PromptConfig("chat", "", ())
     prompts = [

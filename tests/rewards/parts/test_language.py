@@ -96,7 +96,7 @@ def test_mixed_text_is_the_share_of_its_words(text, latin, han):
         ("ABCDE is not IT", {"en": 3, "zh": 0, "other": 0}),
         ("", {"en": 0, "zh": 0, "other": 0}),
     ],
-)  # fmt: skip
+)
 def test_words_are_told_by_their_script(text, words):
     assert script_words(text) == pytest.approx(words)
 
@@ -182,7 +182,7 @@ def test_only_the_thought_counts_and_all_of_it():
         assert why == "wanted en, words: en 11, zh 7.647"
 
 
-def test_a_question_without_words_wants_the_language_of_most_of_the_thought():
+def test_a_question_without_words_wants_the_thoughts_language():
     text = "<think>so 我们得到答案</think>"
     value, why = consistency(text, question="2 + 2 = ?", target="question", detector="script")
     assert value == pytest.approx(6 / (6 + 1.7)) and why.startswith("wanted zh")
@@ -195,7 +195,7 @@ def test_a_question_without_words_wants_the_language_of_most_of_the_thought():
         ("other", "lingua", "language target with lingua: got 'other'"),
         ("en", "fasttext", "language detector: got 'fasttext', wanted one of .*'lingua'"),
     ],
-)  # fmt: skip
+)
 def test_unknown_names_are_refused(target, detector, message):
     with pytest.raises(ValueError, match=message):
         consistency("a", question="b", target=target, detector=detector)
@@ -236,7 +236,7 @@ HOSTILE = [
     *("```", "`", "`a", "```a`b", "$", "$$", "$a\n", "$a\n \n", "$\\", "\\[", "\\(", "\\[ab\\(cd"),
     *("\\boxed{", "\\boxed{{}{}", "\\boxed ", "\\mathrm{", "{", "\\", "\n", "'", "a'", "a", "ab "),
     *("ab1", "求", "a求", "の", "\u0434", "\u200b", "https://", "<think>", "<answer>"),
-]  # fmt: skip
+]
 
 
 JUDGED = ["a", "ab ", "ab1", "a'", "a\u6c42", "\\[ab\\(cd"]  # what reaches lingua

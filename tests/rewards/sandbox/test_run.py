@@ -318,7 +318,7 @@ def test_values_of_the_library_are_compared_by_value(backend, test):
         ("import os\nos._exit(3)", "exit status 3"),
     ],
 )
-def test_a_program_that_ends_before_it_is_asked_fails_for_its_reason(backend, program, why):
+def test_a_program_that_ends_too_early_fails_for_its_reason(backend, program, why):
     late = {"kind": "code", "before": "import time\ntime.sleep(0.3)", "names": ["f"], "code": "f()"}
     early = code("f()")
     for test in (late, early):
@@ -365,7 +365,7 @@ def test_a_test_fails_for_a_reason(backend, test, why):
     assert reason(backend, SQUARE, code(test, "g" if "g(" in test else "f")).startswith(why)
 
 
-def test_a_test_that_catches_all_is_not_passed_by_a_program_that_ends(backend):
+def test_a_program_that_ends_passes_no_test_that_catches_all(backend):
     test = code("try:\n    f(1)\nexcept:\n    pass")
     assert run(backend, "def f(x): 1 / 0", test) == [(True, "")]
     ends = "import os\ndef f(x): os._exit(0)"
@@ -592,7 +592,7 @@ def test_a_python_that_does_not_work_is_refused(backend, python):
         sandbox.choose(sandboxes.config(backend, python=python))
 
 
-def test_what_is_bound_into_the_sandbox_imports_nothing_else_of_ours():
+def test_what_runs_in_the_sandbox_imports_nothing_else_of_ours():
     ours = "r1jax.rewards.sandbox.inside."
     for path in process.INSIDE.glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
@@ -607,7 +607,7 @@ def test_a_sandbox_that_fails_is_no_fault_of_the_program(backend, monkeypatch):
         run(backend, ECHO, output("", ""))
 
 
-def test_a_sandbox_that_cannot_be_started_is_no_fault_of_the_program(backend, monkeypatch):
+def test_a_sandbox_that_cannot_start_is_no_fault_of_the_program(backend, monkeypatch):
     def popen(*args, **kwargs):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 

@@ -49,12 +49,17 @@ def test_workers_persist_and_end_with_the_pool(pool):
 
 @pytest.mark.parametrize(
     ("function", "told"),
-    [("spin", "more than 0.2 s of processor time"), ("hog", "ran out of memory"),
-     ("hog_quietly", "ran out of memory"),
-     ("recurse", "recursed too deep"), ("die_always", "died 3 times, the last time with exit code "
-      "-9"), ("flood", "died 3 times"), ("babble", "died 3 times")],
-)  # fmt: skip
-def test_a_job_that_breaks_its_limits_is_an_error_and_harms_no_other(pool, function, told):
+    [
+        ("spin", "more than 0.2 s of processor time"),
+        ("hog", "ran out of memory"),
+        ("hog_quietly", "ran out of memory"),
+        ("recurse", "recursed too deep"),
+        ("die_always", "died 3 times, the last time with exit code -9"),
+        ("flood", "died 3 times"),
+        ("babble", "died 3 times"),
+    ],
+)
+def test_a_job_that_breaks_its_limits_is_an_error_of_its_own(pool, function, told):
     jobs = [
         job("echo", text="before"),
         job(function, cpu=0.2 if function == "spin" else 20.0),
@@ -91,9 +96,7 @@ def test_what_is_not_done_by_the_batch_deadline_is_an_error(pool):
 
 
 def test_a_worker_killed_from_outside_changes_no_verdict(pool, tmp_path):
-    jobs = [
-        job("die", path=str(tmp_path / "mark")), *[job("echo", text=str(i)) for i in range(20)]
-    ]  # fmt: skip
+    jobs = [job("die", path=str(tmp_path / "mark")), *[job("echo", text=str(i)) for i in range(20)]]
     verdicts = pool.map(jobs, seconds=60)
     assert [v.reason for v in verdicts] == ["the second time", *map(str, range(20))]
     assert not any(v.error for v in verdicts) and pool.replaced == 1
@@ -192,7 +195,7 @@ def test_a_fork_cannot_use_its_parents_judges(pool):
     pool._owner += 1
 
 
-def test_judges_that_cannot_be_started_are_an_error_of_each_answer(pool, monkeypatch):
+def test_judges_that_cannot_start_are_an_error_of_each_answer(pool, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(24, "Too many open files")
 
