@@ -9,7 +9,7 @@
 # Seen on 2026-11-30 with Python 3.11.7:
 #   pip 23.2.1: antlr4-python3-runtime 4.13.2, and a warning
 #   pip 24.2:   antlr4-python3-runtime 4.9.3
-# So r1jax asks for the runtime by name (setup.cfg).
+# A project that needs a version of that runtime asks for it by name.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
