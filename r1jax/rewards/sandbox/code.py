@@ -17,62 +17,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1jax.config import UserError
-from r1jax.rewards.answers.extract import ENDLESS, Extracted
 from r1jax.rewards.sandbox.config import SandboxConfig, SandboxError
+from r1jax.rewards.sandbox.fences import program as program
 from r1jax.rewards.sandbox.run import run as run_tests
 from r1jax.rewards.score import Verdict, failed, wrong
-from r1jax.text.thought import ANSWER, cut
 
-TAGS = ("", "python", "py", "python3")
 TESTS = ("all", "fraction")
-_OPEN = re.compile(r"```[ \t]*([\w+#.-]*)[^\n`]*\n")
-_CLOSE = re.compile(r"^[ \t]*```", re.MULTILINE)
-_DEFINES = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w", re.MULTILINE)
 _FUTURE = re.compile(
     r"^(?:from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]{0,500}\)|[^\n;(#]+);?[ \t]*)+",
     re.MULTILINE,
 )
 _SHAPES = (("inputs", "outputs"), ("asserts", "setup"), ("prompt", "test", "entry_point"))
-
-
-def program(text: str) -> Extracted:
-    """Returns the program that a completion gives, its indentation kept: one ``` fenced block.
-
-    Only what follows the thought counts (`thought.cut`). Blocks tagged as Python count or, if there
-    is none, those without a tag. Of several it is the last that defines a function or class, for an
-    example of its use often follows it; if none does, the last. Without any block it is what the
-    one <answer> holds. A block that never closes was cut off.
-    """
-    _, said = cut(text)
-    return Extracted(None, ENDLESS) if said is None else _fenced(said)
-
-
-def _fenced(text: str) -> Extracted:
-    opening, closing = ANSWER
-    blocks, at = [], 0  # of the tag and what is in it, or None if that was cut off
-    while (opened := _OPEN.search(text, at)) is not None:
-        closed = _CLOSE.search(text, opened.end())
-        if opened[1].lower() in TAGS:
-            inside = None if closed is None else text[opened.end() : closed.start()]
-            blocks.append((opened[1], inside))
-        if closed is None:
-            break
-        at = closed.end()
-    tagged = any(tag for tag, _ in blocks)
-    found = [inside for tag, inside in blocks if tag or not tagged]
-    if found:
-        if found[-1] is None:
-            return Extracted(None, "a program that is cut off")
-        defining = [inside for inside in found if inside and _DEFINES.search(inside)]
-        chosen, where = (defining or found)[-1], "in a fenced block"
-    else:
-        chosen, closed_tag, _ = text.partition(opening)[2].partition(closing)
-        if text.count(opening) != 1 or not closed_tag:
-            return Extracted(None, "no fenced block")
-        where = f"in {opening}"
-    if not chosen.strip():
-        return Extracted(None, "an empty program")
-    return Extracted(chosen, where)
 
 
 class _Suite(NamedTuple):

@@ -70,6 +70,24 @@ def value(box):
         ("```python\na\n```\n```python\nb\n```", "b\n"),
         ("```\na\n```\nOutput:\n```\n5\n```", "5\n"),
         ("```\nclass A: pass\n```\nExample usage:\n```\nA()\n```", "class A: pass\n"),
+        ("```python\nreturn x```", "return x"),
+        ("```python\na\nb```\nIt prints\n```\n5\n```", "a\nb"),
+        ("<answer>\n```py\na``` </answer>", "a"),
+        ("```python3.11\na\n```\n```\nb\n```", "a\n"),
+        ("~~~python\na\n~~~", "a\n"),
+        ("~~~\na = '```'\n~~~\n", "a = '```'\n"),
+        ("````py\na\n```\nb\n````", "a\n```\nb\n"),
+        ("```python\na = b ~~~ c\n```", "a = b ~~~ c\n"),
+        ("```python\na\n```python\nb\n```", "b\n"),
+        ("1. ```python\n   a\n     b\n   ```", "a\n  b\n"),
+        ("  ```python\n  a\n\n    b\n  ```", "a\n\n  b\n"),
+        (
+            '```python\n"""\n    ```\n    a\n    ```\n"""\n```',
+            '"""\n    ```\n    a\n    ```\n"""\n',
+        ),
+        ("```python\n    a\n    ```\nends", "    a\n"),
+        ("```python\n    a\n    ```\n```python\nb\n```", "b\n"),
+        ('```python\n"""Says ```x```."""\nb\n```', '"""Says ```x```."""\nb\n'),
     ],
 )
 def test_the_last_finished_block_is_the_program(text, answer):
@@ -135,7 +153,18 @@ def test_any_text_has_a_program_or_a_reason(text):
     assert found.reason and (found.answer is None or found.answer.strip())
 
 
-@pytest.mark.parametrize("text", ["```" * 300_000, "```\n" * 200_000, "``` " * 200_000 + "\n" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```" * 300_000,
+        "```\n" * 200_000,
+        "``` " * 200_000 + "\n" * 9,
+        "```\n        ```\n" * 50_000,
+        "```a\n" * 100_000,
+        "~" * 300_000 + "`" * 300_000 + "x`\n",
+        ("`" * 50_000 + "x") * 9,
+    ],
+)
 def test_megabytes_of_fences_take_linear_time(text):
     assert code.program(text).answer is None or len(text) > 9
 
