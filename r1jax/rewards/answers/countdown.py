@@ -39,11 +39,16 @@ def _value(node: ast.AST, used: list[int], depth: int) -> Fraction:
         if isinstance(node.op, ast.Div) and right == 0:
             raise UserError("division by zero")
         return _OPERATIONS[type(node.op)](left, right)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand, used, depth + 1)
     raise UserError("only numbers, + - * / and parentheses are allowed")
 
 
 def evaluate(text: str) -> tuple[Fraction, list[int]]:
     """Returns the value of an expression and the numbers it uses, by a walk over its parse.
+
+    A minus may stand before a number or a bracket, "-2 + 64": golds of reasoning-gym have it, which
+    says no more than another order, 64 - 2. The number used is 2.
 
     Raises:
       UserError: if it is anything but whole numbers, + - * / and parentheses, divides by zero,

@@ -23,6 +23,10 @@ def value(answer, **changes):
         "(25-3)\\times 4",
         "$(25 - 3) \\cdot 4$",
         "((25 - 3)) * 4.",
+        "(-3 + 25) * 4",
+        "-(3 - 25) * 4",
+        "4 * (25 + -3) = 88",
+        "(\u22123 + 25) * 4",
     ],
 )
 def test_expressions_that_reach_the_target_are_right(answer):
@@ -46,7 +50,11 @@ def test_all_numbers_are_wanted_when_the_puzzle_says_so():
         ("4 / (4 - 4)", "division by zero"),
         ("", "cannot read"),
         ("25 -", "cannot read"),
-        ("-3 + 25", "are allowed"),
+        ("-3 + 25", "the value is 22"),
+        ("-5 + 93", "5, 93: not given so often"),
+        ("+3 + 25", "are allowed"),
+        ("~3 + 25", "are allowed"),
+        ("-" * 30 + "3", "nested deeper"),
         ("25 // 3", "are allowed"),
         ("4 ** 4", "are allowed"),
         ("9**9**9**9", "are allowed"),
@@ -73,8 +81,9 @@ def test_anything_else_is_wrong_with_the_reason(answer, why):
 
 expressions = st.recursive(
     st.integers(1, 99).map(str),
-    lambda inner: st.tuples(inner, st.sampled_from("+-*/"), inner).map(
-        lambda t: f"( {t[0]} {t[1]} {t[2]} )"
+    lambda inner: (
+        st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"( {t[0]} {t[1]} {t[2]} )")
+        | inner.map(lambda operand: f"- {operand}")
     ),
     max_leaves=8,
 )
