@@ -1,5 +1,6 @@
 """Answers that are plain text: equal after NFKC, without case, and with single spaces."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -8,19 +9,21 @@ from r1jax.config import UserError
 from r1jax.rewards.score import Verdict
 
 MAX_CHARS = 10_000
+_COMMA = re.compile(r" ?([,;]) ?")
 
 
 def canonical(answer: str) -> str:
     """Returns a key that equal texts share; past 10,000 characters the text as it stands.
 
-    Case does not count: tasks with words for answers ("Yes") seldom mean it. No stop is dropped,
-    since tasks that move characters about do mean it.
+    Case does not count: tasks with words for answers ("Yes") seldom mean it. Nor do spaces beside a
+    comma or semicolon: "a, b" lists what "a,b" does. No stop is dropped, since tasks that move
+    characters about do mean it.
     """
     if len(answer) > MAX_CHARS:
         return answer
     # casefold may undo NFKC, so once more
     folded = unicodedata.normalize("NFKC", answer).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+    return _COMMA.sub(r"\1", " ".join(unicodedata.normalize("NFKC", folded).split()))
 
 
 def check(gold: str, reference: Mapping[str, Any]) -> None:
