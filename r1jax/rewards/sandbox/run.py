@@ -15,7 +15,7 @@ from resource import RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NO
 from typing import Any, NamedTuple
 
 from r1jax.config import UserError
-from r1jax.rewards.sandbox import seccomp
+from r1jax.rewards.sandbox import given, seccomp
 from r1jax.rewards.sandbox.config import RISK, Backend, SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.inside import nursery
 from r1jax.rewards.sandbox.inside.packing import pack, plain_only
@@ -111,7 +111,7 @@ def run(
 
     Args:
       config: how.
-      program: Python source.
+      program: Python source; the usual names need no import (`given.imports`).
       tests: each {"kind": "output", "input", "output"}, texts, compared as `outputs.compare` does;
         or {"kind": "code", "before", "names", "code"}: code that raises nothing if all is well,
         executed where the program cannot reach it, with names being the program's, after the code
@@ -136,6 +136,7 @@ def _run(
     nonce = secrets.token_hex(16)
     job = {
         "nonce": nonce,
+        "given": given.imports(program, {n for test in tests for n in test.get("names", ())}),
         "program": program,
         "tests": tests,
         "stop": stop,

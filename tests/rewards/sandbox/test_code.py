@@ -224,6 +224,47 @@ def test_a_function_may_be_named_as_a_builtin(value):
     assert value("def total(a, b): return 6", reference) == 0
 
 
+@pytest.mark.parametrize(
+    "head, body",
+    [
+        ("x: List[int]", "sum(x)"),
+        ("x: Optional[Tuple[int, ...]] = None", "sum(x)"),
+        ("x: Deque[int]", "sum(deque(x))"),
+        ("x: Dict[int, Any]", "math.floor(sum(x))"),
+        ("x", "functools.reduce(lambda a, b: a + b, x)"),
+        ("x", "list(itertools.accumulate(x))[-1]"),
+        ("x", "bisect.bisect([0, 1], 5) + heapq.nlargest(1, collections.Counter(x))[0] - 1"),
+        ("x", "Counter([1] * 3)[1] + bisect_left(x, 0)"),
+    ],
+)
+def test_usual_names_need_no_import(value, head, body):
+    method = f"class Solution:\n    def add(self, {head}) -> int:\n        return {body}"
+    assert value(method, {"asserts": ["assert Solution().add([1, 2]) == 3"]}) == 1
+    script = f"def add({head}):\n    return {body}\nprint(add([*map(int, input().split())]))"
+    assert value(script, {"inputs": ["1 2"], "outputs": ["3"]}) == 1
+
+
+def test_a_program_may_bind_the_usual_names_itself(value):
+    own = "def sqrt(x):\n    return 5\nmath = 2\ndef f(x: 'List'): return sqrt(x) + math"
+    assert value(own, {"asserts": ["assert f(1) == 7"]}) == 1
+    future = "from __future__ import annotations\ndef f(x: List[Unknown]): return 7"
+    assert value(future, {"asserts": ["assert f(1) == 7"]}) == 1
+
+
+def test_what_a_test_asks_for_is_not_given(value):
+    reference = {"asserts": ["assert gcd(4, 6) == 2"]}
+    assert value("x = 'gcd'", reference) == 0
+    assert value("def f(): return gcd(4, 6)", reference) == 0
+    assert value("from math import gcd", reference) == 1
+    assert value("def gcd(a, b): return a if not b else gcd(b, a % b)", reference) == 1
+
+
+def test_lines_keep_their_numbers(box):
+    program = "x = deque()\ny = heapq\nprint(1 / 0)"
+    verdict = code.run(program, SUM, box, "all")
+    assert verdict.reason == "test 1 of 3: ZeroDivisionError: division by zero (line 3)"
+
+
 def test_setup_uses_the_classes_of_the_program(value):
     reference = {
         "asserts": ["assert depth(root) == 2"],

@@ -112,7 +112,7 @@ def examine(job: dict[str, Any], nursery: Nursery, results: int) -> None:
 
     judges = {"output": judge_output, "code": judge_code}
     try:
-        nursery.channel.send(pack((job["program"], job["limits"]), plain_only))
+        nursery.channel.send(pack((job["given"], job["program"], job["limits"]), plain_only))
         for test in job["tests"]:
             fault = judges[test["kind"]](test, job, nursery)
             report("failed" if fault else "passed", fault)

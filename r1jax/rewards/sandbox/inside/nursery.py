@@ -26,13 +26,13 @@ def nurse(control: _socket.socket, setup: dict[str, Any]) -> None:
     """Forks a candidate for each request until the examiner hangs up; never returns.
 
     Args:
-      control: to the examiner, which sends the program and its limits, then requests: one byte,
+      control: to the examiner, which sends imports, the program and limits, then requests: a byte,
         with the candidate's file descriptors. Back go (exit status or negative signal, CPU
         seconds), or a text if no process could be had.
       setup: as `sandbox` makes it.
     """
     channel = Channel(control, other=None, budget=None)
-    program, limits = unpack(channel.receive(), plain_only)
+    given, program, limits = unpack(channel.receive(), plain_only)
     while True:
         kind, ancillary, *_ = control.recvmsg(1, 64)
         if not kind:
@@ -48,7 +48,7 @@ def nurse(control: _socket.socket, setup: dict[str, Any]) -> None:
             continue
         if not pid:
             control.close()
-            _live(kind, fds, program, limits, setup)
+            _live(kind, fds, (given, program), limits, setup)
         for fd in fds:
             os.close(fd)
         ending = _await(pid, control, sweep=setup["sweep"])
@@ -92,9 +92,13 @@ def _empty(folder: str) -> None:
 
 
 def _live(
-    kind: bytes, fds: list[int], program: str, limits: dict[int, int], setup: dict[str, Any]
+    kind: bytes,
+    fds: list[int],
+    sources: tuple[str, str],
+    limits: dict[int, int],
+    setup: dict[str, Any],
 ) -> None:
-    """Turns this process into a candidate and ends it."""
+    """Turns this process into a candidate and ends it; sources are imports and the program."""
     if setup["tied"]:
         die_with_parent()
     last = fds.pop()
@@ -115,18 +119,19 @@ def _live(
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     status = 1
     try:
-        status = _execute(kind, channel, program)
+        status = _execute(kind, channel, *sources)
     finally:
         os._exit(status)
 
 
-def _execute(kind: bytes, channel: Channel, program: str) -> int:
+def _execute(kind: bytes, channel: Channel, given: str, program: str) -> int:
     """Returns the exit status, having told the examiner of an exception."""
     # not __main__ for calls: what a program does as a script would read an empty input
     module = type(sys)("__main__" if kind == OUTPUT else "solution")
     sys.modules[module.__name__] = module
     status = 0
     try:
+        exec(given, vars(module))
         exec(compile(program, PROGRAM, "exec"), vars(module))
         if kind == CALLS:
             serve(channel, module)
