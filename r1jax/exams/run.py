@@ -12,6 +12,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from r1jax import sharding
+from r1jax.config import UserError
 from r1jax.data.files.jsonl import iter_jsonl
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.asking import AskConfig, open_asker
@@ -52,8 +53,11 @@ class Exam:
         stream: str,
     ):
         self.config, self.questions, self.name, self.stream = config, questions, name, stream
-        for question in self.questions:
-            rewarder.check(question)  # before a big model is read
+        for question in self.questions:  # before a big model is read
+            try:
+                rewarder.check(question)
+            except ValueError as error:
+                raise UserError(f"{name}: problem {question.id}: {error}") from error
         self.asker = open_asker(config, mesh)
         self.examiner = Examiner(
             sampler=self.asker.sampler,

@@ -169,8 +169,9 @@ class Rewarder:
         self.judge = Judge(config.judge)
 
     def check(self, question: Question) -> None:
-        """Raises ValueError if no completion could ever be judged by this question."""
+        """Raises ValueError if this question could never be judged, or would pay for nothing."""
         self.judge.check(question)
+        self.judge.check_pay(question)
 
     def votes(self, answers: Sequence[str | None], question: Question) -> list[str | None]:
         """A key for each answer to one question; equal keys vote together, None does not."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from r1jax.config import UserError
 from r1jax.rewards.answers import choice, countdown, logic, maths, plain
 from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
-from r1jax.rewards.sandbox import code
+from r1jax.rewards.sandbox import code, references
 from r1jax.rewards.sandbox import run as sandbox
 from r1jax.rewards.sandbox.config import SandboxConfig
 from r1jax.rewards.score import Verdict, wrong
@@ -66,9 +66,7 @@ KINDS = {
     "knights_knaves": Kind(logic.quick, logic.check, logic.vote),
     "countdown": Kind(countdown.quick, countdown.check, countdown.vote),
     "text": Kind(plain.quick, plain.check, lambda answer, _: plain.canonical(answer)),
-    "code": Kind(
-        lambda *_: None, lambda _, ref: code.check_reference(ref), lambda answer, _: answer
-    ),
+    "code": Kind(lambda *_: None, references.check, lambda answer, _: answer),
     "helpful": _OPEN,
     "harmless": _OPEN,
 }
@@ -148,6 +146,15 @@ class Judge:
         KINDS[question.kind].check(question.answer, question.reference)
         if question.kind == "code" and (weak := sandbox.choose(self.config.sandbox).warning):
             warnings.warn(weak, RuntimeWarning, stacklevel=2)  # shown once
+
+    def check_pay(self, question: Question) -> None:
+        """Refuses a question that pays for nothing.
+
+        Raises:
+          UserError: if a program that does nothing would earn something.
+        """
+        if question.kind == "code":
+            references.check_pay(question.reference, self.config.tests)
 
     def extract(self, text: str, question: Question) -> Extracted:
         """Returns the answer that a completion gives, or None and why there is none."""

@@ -1,6 +1,6 @@
 import dataclasses
 import math
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import pairwise
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from configs import rewards
 from r1jax import config as configs
 from r1jax.data.tasks.problems import Problem
+from r1jax.rewards import judge
 from r1jax.rewards.combine import (
     PARTS,
     Completion,
@@ -17,6 +18,7 @@ from r1jax.rewards.combine import (
     Rewarder,
     random_reward,
 )
+from r1jax.rewards.sandbox.config import Backend
 
 CONFIG = configs.build(RewardConfig, rewards.get_config().to_dict())
 GOOD = "<think>six times seven</think><answer>42</answer>"
@@ -51,6 +53,18 @@ def test_equal_weights_add_accuracy_and_format(text, accuracy, shape):
     assert score.total == accuracy + shape
     assert (score.parts["accuracy"], score.parts["format"]) == (accuracy, shape)
     assert not score.error
+
+
+@pytest.mark.parametrize("outputs", [["\n"], ["3"]])
+def test_a_program_that_does_nothing_is_never_paid(outputs, monkeypatch):
+    monkeypatch.setattr(judge.sandbox, "choose", lambda _: Backend("bwrap", "", ""))
+    reference = {"inputs": ["1 2"], "outputs": outputs}
+    free = outputs == ["\n"]
+    with closing(Rewarder(CONFIG, {})) as rewarder:
+        question = problem()._replace(kind="code", reference=reference)
+        rewarder.judge.check(question)
+        with pytest.raises(ValueError, match="does nothing") if free else nullcontext():
+            rewarder.check(question)
 
 
 def test_every_part_is_measured_though_its_weight_is_0():

@@ -2,19 +2,30 @@
 
 References, by what they hold:
   inputs, outputs: texts for standard input and what standard output must then say, as contests do.
-  asserts, setup: assert statements, each a test, as in MBPP (arXiv:2108.07732).
+  asserts, setup: assert statements, each a test, as in MBPP (arXiv:2108.07732). Functions named
+    test... that nothing calls are called, as pytest does; "from solution import f" names what is
+    the program's.
   prompt, test, entry_point: the head of a function, and code whose check(candidate) raises where
-    the function is wrong, as in HumanEval (arXiv:2107.03374): one test.
+    the function is wrong, as in HumanEval (arXiv:2107.03374): one test. The entry point may be a
+    method, Solution().add, and the prompt need not hold its head.
+
+A test must assert something of what the program gives, and use no name that nobody defines.
 """
 
 import ast
 import builtins
+import functools
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1jax.config import UserError
+from r1jax.rewards.sandbox import given
+from r1jax.rewards.sandbox.asserting import asserts as asserts_of
 
+_ENTRY = re.compile(r"([A-Za-z_]\w*)(?:\(\))?(?:\.[A-Za-z_]\w*)*")
+_BODIES = ("", "    pass", "        pass", "  pass")  # of a head: a function's, a method's
 _SHAPES = (("inputs", "outputs"), ("asserts", "setup"), ("prompt", "test", "entry_point"))
 
 
@@ -25,7 +36,7 @@ class Suite(NamedTuple):
       tests: as `sandbox.run` takes them.
       names: of each the wording, for a person.
       prompt: the head that a program may go on with, or "".
-      entry_point: the function in it, or "".
+      entry_point: the function or class in it, or "".
     """
 
     tests: list[dict[str, Any]]
@@ -62,7 +73,14 @@ def _parse(source: str, what: str) -> ast.Module:
 
 
 def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[str, Any]:
-    """A test whose free names are the program's, but for built-ins and modules."""
+    """A test whose free names are the program's, but for built-ins and modules.
+
+    Args:
+      before: runs before the test, and defines what it uses.
+      code: of the test.
+      what: it is, for errors.
+      own: names that are the program's though `before` has them; no other may be, if there is one.
+    """
     known = _bound_and_used(_parse(before, "the prompt or setup"))[0] if before else set()
     tree = _parse(code, what)
     bound, used, bare = _bound_and_used(tree)
@@ -74,8 +92,36 @@ def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[st
         names = {n.id for n in first if isinstance(n, ast.Name)}
     if not names:
         raise UserError(f"reference: {what} calls nothing of the program: {code[:80]!r}")
+    if own and (unknown := sorted(names - set(own))):
+        raise UserError(
+            f"reference: {what} uses {unknown}, which neither it nor the prompt defines"
+        )
+    if not asserts_of(tree, names):
+        raise UserError(
+            f"reference: {what} asserts nothing of what the program gives: {code.strip()[:80]!r}"
+        )
     imports = "".join(f"import {name}\n" for name in sorted(modules))
-    return {"kind": "code", "before": imports + before, "names": sorted(names), "code": code}
+    # what is from the future must come first
+    heads = "" if "__future__" in before else given.imports(before, set()) + "\n"
+    before = imports + heads + before
+    return {"kind": "code", "before": before, "names": sorted(names), "code": code}
+
+
+def _as_statements(code: str) -> str:
+    """The code of a test with what a runner of tests would do: call functions, find the program."""
+    tree = _parse(code, "a test")
+    lines = code.split("\n")
+    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    calls = [
+        f"{n.name}()"
+        for n in tree.body
+        if isinstance(n, ast.FunctionDef) and n.name.startswith("test") and n.name not in loaded
+    ]
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "solution":
+            for at in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[at] = ""
+    return "\n".join([*lines, *calls])
 
 
 def _texts(reference: Mapping[str, Any], key: str) -> list[str]:
@@ -112,19 +158,73 @@ def read(reference: Mapping[str, Any]) -> Suite:
         return Suite(tests, ["" for _ in tests], "", "")
     if "asserts" in reference:
         asserts, setup = _texts(reference, "asserts"), reference.get("setup", "")
-        tests = [_code_test("", f"{setup}\n{line}", "a test", ()) for line in asserts]
+        tests = [
+            _code_test("", _as_statements(f"{setup}\n{line}"), "a test", ()) for line in asserts
+        ]
         return Suite(tests, asserts, "", "")
     prompt, entry_point = reference["prompt"], reference["entry_point"]
-    if not entry_point.isidentifier():
+    entry = _ENTRY.fullmatch(entry_point)
+    if entry is None:
         raise UserError(f"reference['entry_point']: got {entry_point!r}, wanted a name")
     code = f"{reference['test']}\n\ncheck({entry_point})\n"
-    test = _code_test(whole(prompt), code, "the test", (entry_point,))
-    return Suite([test], [""], prompt, entry_point)
+    test = _code_test(whole(prompt), code, "the test", (entry[1],))
+    return Suite([test], [""], prompt, entry[1])
 
 
+@functools.lru_cache(maxsize=16)
 def whole(prompt: str) -> str:
     """The head of a function made a function that does nothing, with what precedes it."""
-    return prompt.rstrip() + "\n    pass\n\n\n"
+    head = prompt.rstrip()
+    for body in _BODIES:
+        text = f"{head}\n{body}\n\n\n"
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError):
+            continue
+        return text
+    return f"{head}\n    pass\n\n\n"
+
+
+def _own_names(gold: str) -> set[str]:
+    """Names that a gold program defines, none if gold is no program."""
+    try:
+        return _bound_and_used(ast.parse(gold))[0]
+    except (SyntaxError, ValueError):
+        return set()
+
+
+def check(gold: str, reference: Mapping[str, Any]) -> None:
+    """Refuses a reference that cannot test programs.
+
+    Args:
+      gold: a right program, if the data have one.
+      reference: see the module.
+
+    Raises:
+      UserError: if it is malformed, asserts nothing, or asks for names that gold does not define.
+    """
+    suite, defined = read(reference), _own_names(gold)
+    asked = {name for test in suite.tests for name in test.get("names", ())}
+    if "asserts" in reference and defined and (missing := sorted(asked - defined)):
+        raise UserError(f"reference: tests use {missing}, which the gold program does not define")
+
+
+def check_pay(reference: Mapping[str, Any], tests: str) -> None:
+    """Refuses a reference by which a program that does nothing would be paid.
+
+    Args:
+      reference: that `check` accepts.
+      tests: "all" or "fraction", as `code.run` has it.
+
+    Raises:
+      UserError: if the wanted outputs are blank, one of them where a fraction is paid.
+    """
+    outputs = reference.get("outputs", ())
+    blank = [at for at, text in enumerate(outputs) if not text.strip()]
+    if blank and (tests == "fraction" or len(blank) == len(outputs)):
+        raise UserError(
+            f"reference['outputs'][{blank[0]}] is blank: a program that does nothing would be paid"
+        )
 
 
 def check_reference(reference: Mapping[str, Any]) -> None:
