@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from r1jax.config import UserError
 from r1jax.rewards.answers import choice, countdown, logic, maths, plain
 from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
-from r1jax.rewards.sandbox import code, references
+from r1jax.rewards.sandbox import clock, code, references
 from r1jax.rewards.sandbox import run as sandbox
 from r1jax.rewards.sandbox.config import SandboxConfig
 from r1jax.rewards.score import Verdict, wrong
@@ -196,7 +196,7 @@ class Judge:
                 "sandbox": box,
                 "tests": c.tests,
             }
-            seconds = c.sandbox.wall_seconds + c.wall_seconds
+            seconds = clock.PATIENCE * c.sandbox.wall_seconds + c.wall_seconds
             return Job("code", arguments, cpu_seconds=seconds, wall_seconds=seconds)
         return self._compare(answer, question.answer, question)
 

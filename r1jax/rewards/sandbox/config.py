@@ -24,8 +24,10 @@ class SandboxConfig:
       python: path of the interpreter, which the sandbox must be able to see; "" for the system's.
       read_only: further directories that programs see and import from, such as the site-packages of
         a virtual environment that holds numpy for that interpreter.
-      cpu_seconds: of a test.
-      wall_seconds: of a program with all its tests.
+      cpu_seconds: processor time of a test.
+      wall_seconds: of a program with all its tests together, of processor time and by the clock.
+        The clock goes on, up to four times as long, for a program that waits for processors; then
+        it is an error. One that sleeps has failed.
       memory_mb: address space of each process, in MiB.
       processes: that a program may have at a time, with threads. "limits" allows threads only.
       files_mb: that a program may write in a test, in MiB of memory, as 256 files, folders and

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from r1jax.rewards.sandbox import bubblewrap, seccomp
-from r1jax.rewards.sandbox.config import RISK, Backend, SandboxConfig
+from r1jax.rewards.sandbox import bubblewrap, clock, seccomp
+from r1jax.rewards.sandbox.config import RISK, Backend, SandboxConfig, SandboxError
 from r1jax.rewards.sandbox.inside import harness
 from r1jax.rewards.sandbox.inside.packing import pack, plain_only
 
@@ -58,7 +58,7 @@ def start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpro
         "inodes": INODES + INODES_PER_MB * config.files_mb if bwrap else 0,
         "paths": list(config.read_only),
         "memory_bytes": config.memory_mb << 20,
-        "seconds": math.ceil(config.wall_seconds + START_SECONDS),
+        "seconds": math.ceil(clock.PATIENCE * config.wall_seconds + START_SECONDS),
     }
     root = _ROOT if bwrap else str(INSIDE.parents[3])
     python = [
@@ -106,10 +106,13 @@ def start(backend: Backend, config: SandboxConfig, room: int) -> Iterator[subpro
 
 def exchange(
     process: subprocess.Popen, job: bytes, *, wall_seconds: float, bound: int, end: str
-) -> tuple[str, bool]:
-    """Hands over the job and returns what came back, and whether time ran out.
+) -> tuple[str, str]:
+    """Hands over the job and returns what came back, and why time ran out, or "".
 
     Reading stops at the text `end`, at the end of the stream, and after `bound` bytes.
+
+    Raises:
+      SandboxError: if the clock ran out for a program that waited for processors.
     """
     assert process.stdin is not None and process.stdout is not None
     stdin, stdout = process.stdin.fileno(), process.stdout.fileno()
@@ -118,11 +121,17 @@ def exchange(
     poll.register(stdin, select.POLLOUT)
     poll.register(stdout, select.POLLIN)
     todo, got = memoryview(job), bytearray()
-    deadline = time.monotonic() + START_SECONDS
+    began = time.monotonic()
+    deadline = began + START_SECONDS
     while len(got) <= bound and end.encode() not in got:
         left = deadline - time.monotonic()
         if left <= 0:
-            return got.decode("utf-8", "replace"), True
+            why = _late(process.pid, wall_seconds, began) if got else "it did not start"
+            # what is to be read now came while we looked
+            if why and all(fd != stdout for fd, _ in poll.poll(0)):
+                return got.decode("utf-8", "replace"), why
+            deadline = max(deadline, time.monotonic()) + wall_seconds / 4
+            continue
         for fd, _ in poll.poll(1000 * left):
             if fd == stdin:
                 try:
@@ -135,8 +144,24 @@ def exchange(
                 continue
             chunk = os.read(stdout, 1 << 16)
             if not chunk:
-                return got.decode("utf-8", "replace"), False
+                return got.decode("utf-8", "replace"), ""
             if not got:
-                deadline = time.monotonic() + wall_seconds
+                began = time.monotonic()
+                deadline = began + wall_seconds
             got += chunk
-    return got.decode("utf-8", "replace"), False
+    return got.decode("utf-8", "replace"), ""
+
+
+def _late(pid: int, wall_seconds: float, began: float) -> str:
+    """Why a program is late by its own doing, or "" to go on waiting."""
+    if clock.usage(pid).seconds >= wall_seconds:
+        return f"time limit of {wall_seconds:g} s CPU for all tests"
+    if clock.sleeps(pid):
+        return f"wall time limit of {wall_seconds:g} s"
+    passed = time.monotonic() - began
+    if passed >= clock.PATIENCE * wall_seconds:
+        raise SandboxError(
+            f"the machine is too busy: {passed:.0f} s by the clock gave the program "
+            f"{clock.usage(pid).seconds:.1f} s CPU of {wall_seconds:g}"
+        )
+    return ""

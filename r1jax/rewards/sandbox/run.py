@@ -122,7 +122,7 @@ def run(
       One outcome for each test, in their order.
 
     Raises:
-      SandboxError: if the sandbox failed, or none works any more.
+      SandboxError: if the sandbox failed, none works any more, or the machine was too busy to tell.
     """
     try:
         return _run(choose(config), config, program, tests, stop=stop_at_failure)
@@ -141,7 +141,8 @@ def _run(
         "tests": tests,
         "stop": stop,
         "limits": _limits(backend, config),
-        "cpu_seconds": config.cpu_seconds,
+        "cpu_seconds": _cpu_seconds(config),
+        "all_seconds": config.wall_seconds,
         "output_bytes": config.output_kb << 10,
         "in_memory": backend.name != "bwrap",
     }
@@ -172,9 +173,13 @@ def _run(
         elif spoken == nonce and word == "done":
             done = True
     if not done and len(outcomes) < len(tests):
-        limit = f"wall time limit of {config.wall_seconds:g} s"
-        outcomes.append(Outcome(False, limit if late else "the program killed its examiner"))
+        outcomes.append(Outcome(False, late or "the program killed its examiner"))
     return outcomes + [Outcome(False, "not run")] * (len(tests) - len(outcomes))
+
+
+def _cpu_seconds(config: SandboxConfig) -> float:
+    """Of one test: no more than all may use together."""
+    return min(config.cpu_seconds, config.wall_seconds)
 
 
 def _limits(backend: Backend, config: SandboxConfig) -> dict[int, int]:
@@ -183,7 +188,7 @@ def _limits(backend: Backend, config: SandboxConfig) -> dict[int, int]:
     return {
         RLIMIT_AS: config.memory_mb << 20,
         # in whole ticks, and those of a busy machine's other guests too; the examiner is exact
-        RLIMIT_CPU: math.ceil(1.25 * config.cpu_seconds + 0.5),
+        RLIMIT_CPU: math.ceil(1.25 * _cpu_seconds(config) + 0.5),
         RLIMIT_NPROC: config.processes + others,
         RLIMIT_NOFILE: nursery.NOFILE,
         RLIMIT_FSIZE: 0 if backend.name == "limits" else config.files_mb << 20,

@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import dataclasses
 import datetime
 import math
@@ -16,7 +17,7 @@ import sandboxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1jax.rewards.sandbox import process, seccomp
+from r1jax.rewards.sandbox import clock, process, seccomp
 from r1jax.rewards.sandbox import run as sandbox
 from r1jax.rewards.sandbox.config import SandboxError
 from r1jax.rewards.sandbox.inside.outputs import compare
@@ -515,6 +516,60 @@ def test_wall_time_bounds_all_tests_together(backend):
     sleep = "import time\ntime.sleep(1000)"
     outcomes = run(backend, sleep, output("", ""), output("", ""), wall_seconds=1.0)
     assert [o.reason for o in outcomes] == ["wall time limit of 1 s", "not run"]
+
+
+SPIN = """
+    import time
+    def f(seconds):
+        begin = time.process_time()
+        while time.process_time() < begin + seconds:
+            pass
+"""
+
+
+def test_cpu_time_bounds_all_tests_together(backend):
+    tests = [code("f(0.3)"), code("f(0.3)"), code("f(0.3)"), code("f(0.3)")]
+    outcomes = run(backend, SPIN, *tests, cpu_seconds=0.5, wall_seconds=0.7)
+    want = ["", "", "time limit of 0.7 s CPU for all tests", "not run"]
+    assert [o.reason for o in outcomes] == want
+
+
+def test_a_busy_machine_takes_nothing_from_a_program(backend):
+    """Nine neighbours on its processor leave it half of the clock at most."""
+    cores, core = os.sched_getaffinity(0), min(os.sched_getaffinity(0))
+    spin = [sys.executable, "-c", "print(flush=True)\nwhile 1: pass"]
+    os.sched_setaffinity(0, {core})
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, cores)
+        for _ in range(9):
+            neighbour = stack.enter_context(subprocess.Popen(spin, stdout=subprocess.PIPE))
+            stack.callback(neighbour.kill)
+            assert neighbour.stdout is not None and neighbour.stdout.readline() == b"\n"
+        try:
+            outcomes = run(backend, SPIN, code("f(0.45)"), code("f(0.45)"), wall_seconds=1.2)
+        except SandboxError as error:
+            assert "too busy" in str(error)
+        else:
+            assert outcomes == [(True, ""), (True, "")]
+
+
+@pytest.mark.parametrize(
+    "usage, why",
+    [
+        (clock.Usage(0.1, True), ""),
+        (clock.Usage(0.1, False), "wall time limit of 0.3 s"),
+        (clock.Usage(0.4, True), "time limit of 0.3 s CPU for all tests"),
+    ],
+)
+def test_only_what_a_program_did_itself_makes_it_late(backend, monkeypatch, usage, why):
+    monkeypatch.setattr(clock, "usage", lambda _: usage)
+    sleep = "import time\ntime.sleep(1000)"
+    if not why:
+        with pytest.raises(SandboxError, match=r"too busy: \d+ s by .* gave .* 0\.1 s CPU"):
+            run(backend, sleep, output("", "x"), wall_seconds=0.3)
+    else:
+        (outcome,) = run(backend, sleep, output("", "x"), wall_seconds=0.3)
+        assert outcome == (False, why)
 
 
 def test_cpu_time_bounds_each_test(backend):

@@ -21,6 +21,7 @@ class Nursery:
 
     Attributes:
       candidates: how many it has forked; once there was one, what breaks may be its doing.
+      seconds: CPU time that those have used which ended.
     """
 
     def __init__(self, control: _socket.socket, pid: int):
@@ -28,6 +29,7 @@ class Nursery:
         self.pid = pid
         self.channel = Channel(control, other=None, budget=None)
         self.candidates = 0
+        self.seconds = 0.0
 
     def start(self, kind: bytes, fds: list[int]) -> None:
         """Has a candidate of a kind forked, which takes over the descriptors."""
@@ -57,6 +59,7 @@ class Nursery:
         if isinstance(ending, str):
             self.candidates -= 1
             raise OSError(ending)
+        self.seconds += ending[1]
         return ending
 
     def end(self) -> None:

@@ -115,8 +115,11 @@ def examine(job: dict[str, Any], nursery: Nursery, results: int) -> None:
         nursery.channel.send(pack((job["given"], job["program"], job["limits"]), plain_only))
         for test in job["tests"]:
             fault = judges[test["kind"]](test, job, nursery)
+            spent = nursery.seconds > job["all_seconds"]
+            if spent and not fault:
+                fault = f"time limit of {job['all_seconds']:g} s CPU for all tests"
             report("failed" if fault else "passed", fault)
-            if fault and job["stop"]:
+            if spent or (fault and job["stop"]):
                 break
         nursery.end()
         report("done", "")
