@@ -90,13 +90,18 @@ def rows(path: str, **fields: Any) -> Block:
     usual = dict(
         format="jsonl",
         question="question",
+        question_cut=(),
         options="",
+        options_seed=None,
         answer="answer",
+        answer_as="letter",
         answer_pattern="",
+        answer_words={},
         stratum="",
         subject="",
         kind="maths",
         reference={},
+        constants={},
         filters=(),
         limit=0,
     )

@@ -1,39 +1,52 @@
-"""Fields of a row: where they stand, as text, and conditions on them."""
+"""Fields of a row as text, templates of them, and conditions on them."""
 
 import dataclasses
+import decimal
+import math
 import re
+from collections.abc import Callable
 from typing import Any, Literal
 
 from r1jax.config import UserError
+from r1jax.data.files.paths import lookup, optional, parts_of
 
 
-def lookup(row: dict[str, Any], path: str, where: str) -> Any:
-    """Returns what stands at a dotted path: keys of objects, indices of lists from 0, -1 the last.
+def is_absent(value: Any) -> bool:
+    """Whether a value is none: null, NaN as pandas writes it, an empty text or list."""
+    return value is None or value in ("", []) or (isinstance(value, float) and math.isnan(value))
 
-    A key that is itself the whole path comes first.
+
+def rendered(value: Any, what: str) -> str:
+    """Returns a text as it is, a truth value as JSON has it, a number in digits.
+
+    True is "true". Numbers have no exponent: 2.50 of a decimal column is "2.50", 145.0 is "145.0",
+    1e-07 is "0.0000001".
 
     Raises:
-      UserError: if nothing stands there; begins with `where`.
+      UserError: if it is something else, NaN or infinite; begins with `what`.
     """
-    value: Any = row
-    for part in [path] if path in row else path.split("."):
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and re.fullmatch(r"-?\d+", part):
-            if not -len(value) <= int(part) < len(value):
-                raise UserError(f"{where}: no field {path!r}: a list of {len(value)} there")
-            value = value[int(part)]
-        else:
-            there = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise UserError(f"{where}: no field {path!r}, got {there}")
-    return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        value = decimal.Decimal(repr(value))
+    if isinstance(value, decimal.Decimal):
+        if not value.is_finite():
+            raise UserError(f"{what} {value}, wanted text or a number")
+        return format(value, "f")
+    if not isinstance(value, str | int):
+        kind = type(value).__name__
+        hint = ""
+        if isinstance(value, dict) and value:
+            hint = f"; a dotted path names a field in it, such as .{next(iter(value))}"
+        raise UserError(f"{what} {kind}, wanted text or a number{hint}")
+    return str(value)
 
 
 def as_text(value: Any, field: str, where: str, *, joint: str) -> str:
-    """Returns a value as text, not stripped; a number too, since some data sets store answers so.
+    """Returns a value as text, not stripped (`rendered`).
 
     Args:
-      value: text, a number, or a list of these.
+      value: text, a number, a truth value, or a list of these.
       field: its name, for the error.
       where: the row, for the error.
       joint: stands between the items of a list.
@@ -41,20 +54,21 @@ def as_text(value: Any, field: str, where: str, *, joint: str) -> str:
     Raises:
       UserError: if it is something else, or blank.
     """
-    parts = value if isinstance(value, list) else [value]
-    for part in parts:
-        if isinstance(part, bool) or not isinstance(part, str | int | float):
-            raise UserError(
-                f"{where}: field {field!r} {'is' if part is value else 'holds'} "
-                f"{type(part).__name__}, wanted text or a number"
-            )
-    text = joint.join(str(part) for part in parts)
+    many = isinstance(value, list)
+    what = f"{where}: field {field!r} {'holds' if many else 'is'}"
+    text = joint.join(rendered(part, what) for part in (value if many else [value]))
     if not text.strip():
         raise UserError(f"{where}: field {field!r} is empty")
     return text
 
 
-_PLACEHOLDER = re.compile(r"\{([^{}?]+)(\??)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}?:]+)(\??)(?::([^{}]+))?\}")
+
+
+def placeholders(spec: str) -> list[tuple[str, bool]]:
+    """Returns the fields of a template, or the one that a path is, and which may be absent."""
+    found = [(match[1], bool(match[2])) for match in _PLACEHOLDER.finditer(spec)]
+    return found or [(spec, False)]
 
 
 def bare(spec: str) -> str:
@@ -62,33 +76,37 @@ def bare(spec: str) -> str:
     return "\n".join(match[0] for match in _PLACEHOLDER.finditer(spec)) or spec
 
 
-def filled(spec: str, row: dict[str, Any], where: str) -> str:
+def filled(
+    spec: str, row: dict[str, Any], where: str, *, change: Callable[[str], str] | None = None
+) -> str:
     """Returns a field of the row, or a template with its {fields} filled in, stripped.
 
     Args:
       spec: a path, or a template: "{Body} {Question}". The items of a list stand on lines of their
-        own. A field with a question mark, {context?}, may be absent, null or empty.
+        own, or with what follows a colon between them: {nums:, }. A field with a question mark,
+        {context?}, may be absent, null or empty.
       row: as read.
       where: the row, for the error.
+      change: what becomes of the text of each field.
 
     Raises:
       UserError: if a field is missing, of a wrong type or empty.
     """
-    if not _PLACEHOLDER.search(spec):
-        return as_text(lookup(row, spec, where), spec, where, joint="\n").strip()
+
+    def text_of(field: str, joint: str) -> str:
+        text = as_text(lookup(row, field, where), field, where, joint=joint)
+        return (change(text) if change else text).strip()
 
     def fill(match: re.Match) -> str:
-        field, optional = match[1], bool(match[2])
-        if optional:
-            try:
-                value = lookup(row, field, where)
-            except ValueError:
-                return ""
-            if value is None or value in ("", []):
-                return ""
-        return as_text(lookup(row, field, where), field, where, joint="\n").strip()
+        field, may_lack, joint = match[1], match[2], match[3] or "\n"
+        if may_lack and is_absent(optional(row, field + "?", where)):
+            return ""
+        return text_of(field, joint)
 
-    text = _PLACEHOLDER.sub(fill, spec).strip()
+    if _PLACEHOLDER.search(spec):
+        text = _PLACEHOLDER.sub(fill, spec).strip()
+    else:
+        text = text_of(spec, "\n")
     if not text:
         raise UserError(f"{where}: {spec!r} gives an empty text")
     return text
@@ -102,7 +120,8 @@ class Filter:
       field: dotted path; a row without it is an error, not a row that fails.
       op: "one_of" and "not_one_of" compare with each of a list, as JSON does (5 is not "5");
         "at_least" and "at_most" compare numbers, or texts that are numbers; "matches" searches a
-        regular expression in the text; "max_chars" counts the text's characters.
+        regular expression in the text; "max_chars" counts the text's characters. Of a path with
+        "*" it must hold for each item.
       value: a list, a number, or a regular expression, as `op` asks.
     """
 
@@ -156,8 +175,13 @@ def passes(condition: Filter, row: dict[str, Any], where: str) -> bool:
     Raises:
       UserError: if the field is missing or cannot be compared.
     """
+    value = lookup(row, condition.field, where)
+    each = value if "*" in parts_of(condition.field) and isinstance(value, list) else [value]
+    return all(_meets(condition, item, where) for item in each)
+
+
+def _meets(condition: Filter, value: Any, where: str) -> bool:
     field, wanted = condition.field, condition.value
-    value = lookup(row, field, where)
     if condition.op in ("one_of", "not_one_of"):
         assert isinstance(wanted, list | tuple)
         return any(_equal(value, w) for w in wanted) == (condition.op == "one_of")

@@ -1,6 +1,7 @@
-"""Rows of data files: JSON lines, Parquet, array_record, and directories of Hugging Face's.
+"""Rows of data files: JSON, CSV, Parquet, array_record, and directories of Hugging Face's.
 
-Rows come one after the other, so a file is never held whole beside what is made of it.
+Rows come one after the other, so a file is never held whole beside what is made of it, but for a
+JSON array.
 """
 
 import hashlib
@@ -13,11 +14,15 @@ import grain
 
 from r1jax.config import MissingPackage, UserError
 from r1jax.data.files.jsonl import numbered_jsonl, parse
+from r1jax.data.files.tables import numbered_json, numbered_table
 
-Format = Literal["jsonl", "parquet", "array_record", "hugging_face"]
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "array_record", "hugging_face"]
 
 SUFFIXES = {
     "jsonl": (".jsonl", ".jsonl.gz"),
+    "json": (".json", ".json.gz"),
+    "csv": (".csv", ".csv.gz"),
+    "tsv": (".tsv", ".tsv.gz"),
     "parquet": (".parquet",),
     "array_record": (".array_record", ".arrayrecord"),
 }
@@ -33,12 +38,34 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
+def _with(pa: Any, kind: Any, leaf: Any) -> Any:
+    """An Arrow type with `leaf` for each 32-bit float in it."""
+    if kind == pa.float32():
+        return leaf
+    if pa.types.is_list(kind):
+        return pa.list_(_with(pa, kind.value_type, leaf))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _with(pa, field.type, leaf)) for field in kind])
+    return kind
+
+
+def _objects(pa: Any, batch: Any) -> list[dict[str, Any]]:
+    """Rows as Python objects; 0.1 of 32 bits is 0.1, not 0.10000000149011612."""
+    columns = []
+    for column in batch.columns:
+        text = _with(pa, column.type, pa.string())
+        if text != column.type:  # by way of its shortest digits
+            column = column.cast(text).cast(_with(pa, column.type, pa.float64()))
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+
+
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:
     pa = _pyarrow()
     with path.open("rb") as file:
         try:
             for batch in pa.parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
-                yield from batch.to_pylist()
+                yield from _objects(pa, batch)
         except (pa.ArrowException, ValueError, OSError) as error:
             # a broken page is an OSError without a number, a cell may be no Python object
             if getattr(error, "errno", None):
@@ -52,7 +79,7 @@ def _arrow(path: Path) -> Iterator[dict[str, Any]]:
         try:
             for batch in pa.ipc.open_stream(file):
                 for start in range(0, batch.num_rows, _BATCH):
-                    yield from batch.slice(start, _BATCH).to_pylist()
+                    yield from _objects(pa, batch.slice(start, _BATCH))
         except (pa.ArrowException, ValueError, OSError) as error:
             if getattr(error, "errno", None):
                 raise
@@ -143,8 +170,21 @@ def data_files(path: Path, format: Format) -> list[Path]:
     return files
 
 
+def _numbered(file: Path, reader: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row, or line where there are lines; row) of a file."""
+    if reader == "jsonl":
+        return numbered_jsonl(file)
+    if reader == "json":
+        return numbered_json(file)
+    if reader in ("csv", "tsv"):
+        return numbered_table(file, "," if reader == "csv" else "\t")
+    return enumerate(_READERS[reader](file), start=1)
+
+
 def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields ("FILE:ROW", row), rows counted from 1 in each file; of JSON lines, the line.
+    """Yields ("FILE:ROW", row), rows counted from 1 in each file; of text files, the line.
+
+    A JSON array has no lines: its items are counted.
 
     Raises:
       UserError: if a file is broken, or a row is no object; names both.
@@ -154,10 +194,7 @@ def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]
         reader: str = format
         if format == "hugging_face":
             reader = {".arrow": "arrow", ".parquet": "parquet"}.get(file.suffix, "jsonl")
-        if reader == "jsonl":  # its blank lines count
-            numbered = numbered_jsonl(file)
-        else:
-            numbered = enumerate(_READERS[reader](file), start=1)
+        numbered = _numbered(file, reader)
         for number, row in numbered:
             yield f"{file}:{number}", row
 

@@ -11,7 +11,12 @@ from typing import Any
 from r1jax.config import UserError
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def lines(path: Path) -> Iterator[bytes]:
+    """Yields the lines of a file, which is gzipped if its name ends in .gz.
+
+    Raises:
+      UserError: if the gzip is broken.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
         try:
@@ -43,10 +48,21 @@ def numbered_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
       UserError: names file, line and cause of a line that holds no object.
     """
-    for number, line in enumerate(_lines(path), start=1):
+    begun = False
+    for number, line in enumerate(lines(path), start=1):
         text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if text.strip():
-            yield number, parse(text, f"{path}:{number}")
+            try:
+                row = parse(text, f"{path}:{number}")
+            except UserError as error:
+                if not begun and text.lstrip().startswith(b"["):
+                    raise UserError(
+                        f"{error}: wanted an object on each line; a file that is one JSON array is "
+                        "the format 'json'"
+                    ) from error
+                raise
+            begun = True
+            yield number, row
 
 
 def iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:

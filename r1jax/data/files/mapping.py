@@ -1,114 +1,28 @@
-"""Problems from data files: which field of a row is the question, the answer, the tests."""
+"""Problems from data files, by the fields that a config names."""
 
-import dataclasses
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from r1jax.config import UserError
-from r1jax.data.files.fields import Filter, as_text, bare, compiled, filled, lookup, passes
+from r1jax.data.files import choices
+from r1jax.data.files.example_rows import shown_with
+from r1jax.data.files.fields import as_text, bare, filled, is_absent, passes
 from r1jax.data.files.files import SUFFIXES, Format, read_rows
+from r1jax.data.files.paths import lookup, optional
+from r1jax.data.files.program_tests import tests_of
+from r1jax.data.files.source import WITHOUT_ANSWER, FileSource, example
 from r1jax.data.tasks.problems import Problem
 
-# what tests or reward models judge
-WITHOUT_ANSWER = {"code": "(tests)", "helpful": "(open)", "harmless": "(open)"}
 
-
-@dataclasses.dataclass(frozen=True)
-class FileSource:
-    r"""A file of questions. Fields may be dotted paths: "tests.inputs", "solution.0".
-
-    Attributes:
-      path: a file; a folder, for all its files of the format; or a pattern in its last part,
-        such as main/train-*.parquet.
-      format: of the file.
-      question: a field, or a template such as "{Body} {Question}"; {context?} may be absent.
-      options: field with the list of choices, which the question then shows as lines "(A) ...";
-        labels that they carry already, "A)" or "(A)", are taken off. "" for none.
-      answer: field of the reference; the items of a list are joined with ", ". With `kind` "choice"
-        a letter, or an integer that counts the options from 0. "" only with a `kind` of
-        "code", "helpful" or "harmless".
-      answer_pattern: regular expression with one group, searched in the answer; "" takes all of it.
-        GSM8K ends its solutions in "#### 18": r"####\s*(.+)$".
-      stratum: field of the difficulty label; "" for none.
-      subject: field of the subject; "" for none.
-      kind: the judge (`Problem.kind`).
-      reference: names that the judge knows and the fields they come from; "options" is there
-        without being named.
-      filters: all must hold of a row.
-      limit: rows taken, after filtering; 0 for all.
-    """
-
-    path: str
-    format: Format
-    question: str
-    options: str
-    answer: str
-    answer_pattern: str
-    stratum: str
-    subject: str
-    kind: Literal[
-        "maths", "choice", "code", "knights_knaves", "countdown", "text", "helpful", "harmless"
-    ]
-    reference: dict[str, str]
-    filters: tuple[Filter, ...]
-    limit: int
-
-    def __post_init__(self):
-        if self.answer_pattern:
-            groups = compiled(self.answer_pattern, "answer_pattern").groups
-            if groups != 1:
-                raise UserError(
-                    f"answer_pattern {self.answer_pattern!r}: {groups} groups, wanted 1"
-                )
-        if not self.question or (not self.answer and self.kind not in WITHOUT_ANSWER):
-            raise UserError(
-                f"got question {self.question!r}, answer {self.answer!r}, wanted both (the kinds "
-                f"{list(WITHOUT_ANSWER)} can do without an answer)"
-            )
-        if bool(self.options) != (self.kind == "choice"):
-            raise UserError(f"got options {self.options!r} with kind {self.kind!r}")
-        if self.limit < 0:
-            raise UserError(f"limit {self.limit}: wanted rows, or 0 for all")
-
-    @property
-    def place(self) -> Path:
-        """The path, absolute; a link keeps its name, since snapshots of the hub are links."""
-        return Path(os.path.abspath(self.path))
-
-
-def _options(source: FileSource, row: dict[str, Any], where: str) -> list[str]:
-    values = lookup(row, source.options, where)
-    if not isinstance(values, list) or not 2 <= len(values) <= 26:
-        raise UserError(f"{where}: field {source.options!r} is {values!r}, wanted 2 to 26 options")
-    options = []
-    for letter, value in zip(map(chr, range(65, 91)), values, strict=False):
-        text = as_text(value, source.options, where, joint=", ").strip()
-        options.append(re.sub(rf"^\(?{letter}[)）]\s*", "", text))
-    return options
-
-
-def _letter(answer: Any, options: list[str], where: str) -> Any:
-    """A choice's answer with indices turned to letters, and all letters known to be options."""
-    letters = [chr(65 + i) for i in range(len(options))]
-    if isinstance(answer, int) and not isinstance(answer, bool):
-        if not 0 <= answer < len(options):
-            raise UserError(f"{where}: answer {answer}, wanted 0 to {len(options) - 1}")
-        return letters[answer]
-    for letter in answer if isinstance(answer, list) else [answer]:
-        if not isinstance(letter, str) or letter.strip() not in letters:
-            raise UserError(f"{where}: answer {answer!r}, wanted one of {letters}")
-    return answer
-
-
-def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: str) -> str:
-    if not source.answer:
-        return WITHOUT_ANSWER[source.kind]
+def _answer(source: FileSource, row: dict[str, Any], where: str) -> Any:
+    """The answer of a row as text or, of a choice without a pattern, as it stands there."""
     value = lookup(row, source.answer, where)
-    if source.kind == "choice" and not source.answer_pattern:
-        value = _letter(value, options, where)
+    if isinstance(value, float) and is_absent(value):
+        raise UserError(f"{where}: field {source.answer!r} is NaN, wanted text or a number")
+    if source.kind == "choice" and not source.answer_pattern and not source.answer_words:
+        return value
     text = as_text(value, source.answer, where, joint=", ")
     if source.answer_pattern:
         match = re.search(source.answer_pattern, text)
@@ -117,32 +31,88 @@ def _answer(source: FileSource, row: dict[str, Any], options: list[str], where: 
                 f"{where}: {source.answer_pattern!r} finds nothing in ...{text[-60:]!r}"
             )
         text = match[1]
-        if source.kind == "choice":
-            _letter(text, options, where)
     # a program's first line may be indented
-    return text.strip("\r\n") if source.kind == "code" else text.strip()
+    text = text.strip("\r\n") if source.kind == "code" else text.strip()
+    if source.answer_words and text not in source.answer_words:
+        raise UserError(f"{where}: answer_words has no {text!r:.60}, got {[*source.answer_words]}")
+    return source.answer_words.get(text, text)
 
 
-def _problem(source: FileSource, row: dict[str, Any], name: str, where: str) -> Problem:
-    question = filled(source.question, row, where)
-    reference = {key: lookup(row, field, where) for key, field in source.reference.items()}
-    if nulls := [key for key, value in reference.items() if value is None]:
-        raise UserError(f"{where}: reference {nulls[0]!r} is null")
-    options = _options(source, row, where) if source.options else []
-    if options:
-        lines = (f"({chr(65 + i)}) {option}" for i, option in enumerate(options))
+def _choice(
+    source: FileSource, row: dict[str, Any], question: str, where: str
+) -> tuple[list[str], str]:
+    """The options of a row in the order in which they are shown, and the letters of the answer."""
+    options = choices.options_of(row, source.options, f"{where}: options")
+    at = f"{where}: answer"
+    if source.answers_by_field:
+        places = [options.labels.index(source.answer)]
+        same = options.texts.count(options.texts[places[0]])
+        if same > 1:
+            raise UserError(
+                f"{at}: {options.texts[places[0]][:60]!r} is the text of {same} options, wanted 1"
+            )
+    else:
+        places = choices.right(_answer(source, row, at), options, source.answer_as, at)
+    order = [*range(len(options.texts))]
+    if source.options_seed is not None:
+        order = choices.shuffled(options, source.options_seed, question)
+    letters = [choices.LETTERS[order.index(place)] for place in places]
+    return [options.texts[i] for i in order], ", ".join(letters)
+
+
+def _reference(source: FileSource, row: dict[str, Any], where: str) -> dict[str, Any]:
+    reference: dict[str, Any] = {}
+    for key, path in source.reference.items():
+        value = optional(row, path, f"{where}: reference.{key}")
+        if path.endswith("?") and is_absent(value):
+            continue
+        if value is None:
+            raise UserError(f"{where}: reference {key!r} is null")
+        reference[key] = value
+    reference |= source.constants
+    return tests_of(reference, f"{where}: reference") if source.kind == "code" else reference
+
+
+class _Cut:
+    """Takes what matches patterns out of texts, and counts."""
+
+    def __init__(self, source: FileSource):
+        self._source, self._counts = source, dict.fromkeys(source.question_cut, 0)
+
+    def __call__(self, text: str) -> str:
+        for pattern in self._counts:
+            text, count = re.subn(pattern, "", text)
+            self._counts[pattern] += count
+        return text
+
+    def check(self) -> None:
+        """Raises UserError for a pattern that matched nowhere."""
+        if vain := [pattern for pattern, count in self._counts.items() if not count]:
+            raise UserError(f"{self._source.place}: question_cut {vain[0]!r} matches in no row")
+
+
+def _problem(source: FileSource, row: dict[str, Any], name: str, where: str, cut: _Cut) -> Problem:
+    question = filled(source.question, row, f"{where}: question", change=cut)
+    reference = _reference(source, row, where)
+    if source.options:
+        reference["options"], answer = _choice(source, row, question, where)
+        lines = (f"({choices.LETTERS[i]}) {text}" for i, text in enumerate(reference["options"]))
         question = "\n".join([question, *lines])
-        reference["options"] = options
+    elif source.answer:
+        answer = _answer(source, row, f"{where}: answer")
+    else:
+        answer = WITHOUT_ANSWER[source.kind]
 
-    def label(field: str) -> str:
-        return as_text(lookup(row, field, where), field, where, joint=", ").strip()
+    def label(field: str, key: str) -> str:
+        at = f"{where}: {key}"
+        return as_text(lookup(row, field, at), field, at, joint=", ").strip()
 
     return Problem(
         id=name,
         question=question,
-        answer=_answer(source, row, options, where),
-        stratum=label(source.stratum) if source.stratum else "",
-        subject=label(source.subject) if source.subject else "",
+        answer=answer,
+        stratum=label(source.stratum, "stratum") if source.stratum else "",
+        subject=label(source.subject, "subject") if source.subject else "",
         kind=source.kind,
         reference=reference,
     )
@@ -177,17 +147,27 @@ def _rows(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
         raise UserError(f"{path}: the filters leave none of {number} rows")
 
 
+def _made(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any], _Cut]]:
+    """As `_rows`, with a right row in errors of those who read and of those who use it."""
+    cut = _Cut(source)
+    for name, where, row in _rows(source):
+        yield name, where, row, cut
+    cut.check()
+
+
 def load_problems(source: FileSource) -> list[Problem]:
     """Returns the problems of a file; ids are FOLDER/FILE:ROW, rows counted from 1 over all files.
 
-    Of JSON lines the row is the line, blank ones counted unless they end a file.
+    Of text files the row is the line, blank ones counted unless they end a file.
 
     Raises:
-      UserError: names file and row whose field is missing, empty, of a wrong type or does not
-        match; or the file, if it has no row or no row passes the filters.
+      UserError: names the key, file and row whose field is missing, empty, of a wrong type or does
+        not match, with a right row; or the file, if it has no row, no row passes the filters or
+        what is to be cut is nowhere.
       OSError: if it cannot be read.
     """
-    return [_problem(source, row, name, where) for name, where, row in _rows(source)]
+    with shown_with(example(source)):
+        return [_problem(source, row, name, where, cut) for name, where, row, cut in _made(source)]
 
 
 def own_words(source: FileSource) -> bool:
@@ -202,4 +182,8 @@ def question_texts(source: FileSource) -> dict[str, str]:
       ValueError, OSError: as `load_problems`.
     """
     spec = bare(source.question)
-    return {name: filled(spec, row, where) for name, where, row in _rows(source)}
+    with shown_with(example(source)):
+        return {
+            name: filled(spec, row, f"{where}: question", change=cut)
+            for name, where, row, cut in _made(source)
+        }
