@@ -1,7 +1,8 @@
 r"""Blocks for `config.task`: sources of questions, and the fields of well-known data sets.
 
 A function named after a data set takes the path of one of its files, as its authors or the usual
-evaluation suites have them, plain or gzipped; a copy with other fields takes `rows`, or an update:
+evaluation suites have them; the path's suffix says the format. A copy with other fields takes
+`rows`, or an update: data.gpqa("gpqa.csv") | dict(subject=""). docs/data.md shows a row of each.
 
     c.task = data.task(
         easy=data.files(train=data.gsm8k("gsm8k/train.jsonl"), weight=1.0),
@@ -37,6 +38,32 @@ PROGRAM = (
     "{problem}\n\nWrite a Python program, in one block of code, that reads standard input and "
     "writes the answer to standard output."
 )
+
+
+ASKED = (
+    "{question}\n{starter_code?}\n\nWrite Python code, in one block of code. Unless a function is "
+    "asked for, it is a program that reads standard input and writes to standard output."
+)
+FUNCTION = "{question}\n\nGive the function in one block of Python code."
+COUNTDOWN = (
+    "Make an expression that equals {target}. Use the numbers {nums:, }, each exactly once, "
+    "and the operations + - * /."
+)
+# what DAPO-Math-17k puts around each problem
+DAPO = (
+    r"^Solve the following math problem step by step\.[^\n]*\n+",
+    r"\n+Remember to put your answer on its own line after \"Answer:\"\.\s*$",
+)
+# what Eurus-2-RL-Data (PRIME) puts behind each problem
+PRIME = (r"\n+Present the answer in LaTex format: \\boxed\{Your answer\}\s*$",)
+PRIME_CODE = (r"\n+Write Python code to solve the problem\. Present the code in(?s:.*)$",)
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "array_record")
+
+
+def format_of(path: str) -> str:
+    """The format that a path's suffix says; "jsonl" where it says none."""
+    name = path.removesuffix(".gz")
+    return next((format for format in FORMATS if name.endswith(f".{format}")), "jsonl")
 
 
 def task(
@@ -88,7 +115,7 @@ def curriculum(
 def rows(path: str, **fields: Any) -> Block:
     """A file with the fields "question" and "answer", and what is otherwise about it."""
     usual = dict(
-        format="jsonl",
+        format=format_of(path),
         question="question",
         question_cut=(),
         options="",
@@ -109,6 +136,7 @@ def rows(path: str, **fields: Any) -> Block:
 
 
 def gsm8k(path: str) -> Block:
+    """GSM8K: a worked solution that ends in #### and the answer."""
     return rows(path, answer_pattern=r"####\s*(.+)$")
 
 
@@ -131,14 +159,17 @@ def math_solutions(path: str) -> Block:
 
 
 def math500(path: str) -> Block:
+    """MATH-500."""
     return rows(path, question="problem", stratum="level", subject="subject")
 
 
 def aime24(path: str) -> Block:
+    """AIME 2024 as Qwen's evaluation has it."""
     return rows(path, question="problem")
 
 
 def amc(path: str) -> Block:
+    """AMC; answers are numbers."""
     return rows(path, question="problem")
 
 
@@ -159,14 +190,17 @@ def cmath(path: str, *, question: str = "question") -> Block:
 
 
 def svamp(path: str) -> Block:
+    """SVAMP: a story and its question in two fields."""
     return rows(path, question="{Body} {Question}", answer="Answer", subject="Type")
 
 
 def aqua(path: str) -> Block:
+    """AQuA: options carry their letters."""
     return rows(path, options="options", answer="correct", kind="choice")
 
 
 def mmlu(path: str) -> Block:
+    """MMLU: the answer is a letter, or counts from 0."""
     return rows(path, options="choices", subject="subject", kind="choice")
 
 
@@ -189,6 +223,7 @@ def agieval_cloze(path: str) -> Block:
 
 
 def humaneval(path: str) -> Block:
+    """HumanEval: the head of a function, and code with check(candidate)."""
     return rows(
         path,
         question=COMPLETE,
@@ -229,6 +264,7 @@ def code_contests(path: str) -> Block:
 
 
 def knights_knaves(path: str) -> Block:
+    """Knights and knaves as Logic-RL has them."""
     return rows(
         path,
         question="quiz",
@@ -237,3 +273,207 @@ def knights_knaves(path: str) -> Block:
         kind="knights_knaves",
         reference=dict(names="names", knights="solution"),
     )
+
+
+def deepscaler(path: str) -> Block:
+    """DeepScaleR, one JSON array; OpenR1-Math and others have the fields too."""
+    return rows(path, question="problem")
+
+
+def deepmath(path: str) -> Block:
+    """DeepMath-103K."""
+    return rows(path, answer="final_answer", stratum="difficulty", subject="topic")
+
+
+def verl(path: str) -> Block:
+    """A file that verl's preprocessing wrote: the prompt is a list of messages."""
+    return rows(
+        path,
+        question="prompt.-1.content",
+        answer="reward_model.ground_truth",
+        subject="data_source",
+    )
+
+
+def dapo_math(path: str) -> Block:
+    """DAPO-Math-17k, without the instruction around each problem."""
+    return verl(path) | dict(question="prompt.0.content", question_cut=DAPO)
+
+
+def prime_math(path: str) -> Block:
+    """The problems of Eurus-2-RL-Data (PRIME) with answers."""
+    maths = dict(field="ability", op="one_of", value=("math",))
+    return verl(path) | dict(question_cut=PRIME, filters=(maths,))
+
+
+def prime_code(path: str) -> Block:
+    """The problems of Eurus-2-RL-Data (PRIME) with tests, which are JSON in a text."""
+    code = dict(field="ability", op="one_of", value=("code",))
+    tests = "reward_model.ground_truth"
+    return verl(path) | dict(
+        question_cut=PRIME_CODE,
+        answer="",
+        kind="code",
+        filters=(code,),
+        reference=dict(
+            inputs=f"{tests}.inputs", outputs=f"{tests}.outputs", fn_name=f"{tests}.fn_name?"
+        ),
+    )
+
+
+def taco(path: str) -> Block:
+    """TACO and APPS: tests are JSON in a text, of programs or (fn_name) of functions."""
+    tested = dict(field="input_output", op="not_one_of", value=(None, "", "{}"))
+    return rows(
+        path,
+        question=ASKED,
+        answer="",
+        kind="code",
+        stratum="difficulty",
+        filters=(tested,),
+        reference=dict(
+            inputs="input_output.inputs",
+            outputs="input_output.outputs",
+            fn_name="input_output.fn_name?",
+            starter="starter_code?",
+        ),
+    )
+
+
+def verifiable_coding(path: str) -> Block:
+    """open-r1's verifiable coding problems: a list of tests, each an object."""
+    case = "verification_info.test_cases.*"
+    return rows(
+        path,
+        question="prompt",
+        answer="",
+        kind="code",
+        reference=dict(
+            inputs=f"{case}.input",
+            outputs=f"{case}.output",
+            types=f"{case}.type?",
+            fn_name=f"{case}.fn_name?",
+        ),
+    )
+
+
+def livecodebench(path: str) -> Block:
+    """LiveCodeBench with its public tests, a list of objects as JSON in a text."""
+    case = "public_test_cases.*"
+    return rows(
+        path,
+        question="{question_content}\n{starter_code?}",
+        answer="",
+        kind="code",
+        stratum="difficulty",
+        subject="platform",
+        reference=dict(
+            inputs=f"{case}.input",
+            outputs=f"{case}.output",
+            types=f"{case}.testtype",
+            fn_name="metadata.func_name?",
+            starter="starter_code?",
+        ),
+    )
+
+
+def kodcode(path: str) -> Block:
+    """KodCode: the tests are a module of pytest."""
+    return rows(
+        path, question=FUNCTION, answer="solution", kind="code", reference=dict(pytest="test")
+    )
+
+
+def mbpp_sanitized(path: str) -> Block:
+    """MBPP's sanitized problems, one JSON array."""
+    return rows(
+        path,
+        question=WRITE.replace("{text}", "{prompt}"),
+        answer="code",
+        kind="code",
+        reference=dict(asserts="test_list", setup="test_imports"),
+    )
+
+
+def asserted(path: str) -> Block:
+    """Problems of yours whose asserts stand in one text."""
+    return rows(path, question=FUNCTION, answer="", kind="code", reference=dict(asserts="test"))
+
+
+def countdown(path: str) -> Block:
+    """TinyZero's countdown; all numbers are to be used."""
+    return rows(
+        path,
+        question=COUNTDOWN,
+        answer="",
+        kind="countdown",
+        reference=dict(numbers="nums", target="target"),
+        constants=dict(use_all=True),
+    )
+
+
+def gpqa(path: str, *, seed: int = 0) -> Block:
+    """GPQA: a column with the right answer and three with wrong ones, shuffled by a seed."""
+    wrong = ", ".join(f"Incorrect Answer {i}" for i in (1, 2, 3))
+    return rows(
+        path,
+        question="Question",
+        options=f"Correct Answer, {wrong}",
+        options_seed=seed,
+        answer="Correct Answer",
+        subject="High-level domain",
+        kind="choice",
+    )
+
+
+def sciq(path: str, *, seed: int = 0) -> Block:
+    """SciQ: as GPQA, with names of its own."""
+    return rows(
+        path,
+        options="correct_answer, distractor1, distractor2, distractor3",
+        options_seed=seed,
+        answer="correct_answer",
+        kind="choice",
+    )
+
+
+def medqa(path: str) -> Block:
+    """MedQA: the options are an object."""
+    return rows(path, options="options", answer="answer_idx", kind="choice")
+
+
+def ceval(path: str) -> Block:
+    """C-Eval: a column for each option."""
+    return rows(path, options="A, B, C, D", kind="choice")
+
+
+def cmmlu(path: str) -> Block:
+    """CMMLU: as C-Eval, with capitals."""
+    return ceval(path) | dict(question="Question", answer="Answer")
+
+
+def medmcqa(path: str) -> Block:
+    """MedMCQA as the hub has it: `cop` counts from 0; the authors' files count from 1."""
+    return rows(
+        path,
+        options="opa, opb, opc, opd",
+        answer="cop",
+        answer_as="from_0",
+        subject="subject_name",
+        kind="choice",
+    )
+
+
+def arc(path: str) -> Block:
+    """ARC and CommonsenseQA: an object with texts and labels; some labels are numbers."""
+    return rows(path, options="choices", answer="answerKey", kind="choice")
+
+
+def mmlu_pro(path: str) -> Block:
+    """MMLU-Pro: up to ten options."""
+    return rows(path, options="options", subject="category", kind="choice")
+
+
+def strategyqa(path: str) -> Block:
+    """StrategyQA: true and false, to be answered by yes and no."""
+    return rows(path, kind="text", answer_words={"true": "yes", "false": "no"})

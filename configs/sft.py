@@ -11,7 +11,7 @@ python -m r1jax.main --config=configs/sft.py --workdir=runs/sft \\
 
 import ml_collections
 
-from configs import blocks, rewards
+from configs import blocks, data, rewards
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -48,8 +48,8 @@ def get_config() -> ml_collections.ConfigDict:
 
 
 def rows(path: str, *, limit: int = 0, repeats: int = 1) -> dict:
-    """A file, or a folder of files, of training rows."""
-    return dict(path=path, limit=limit, repeats=repeats)
+    """A file, or a folder of files, of rows of ours; configs/conversations.py has others."""
+    return dict(path=path, format=data.format_of(path), fields=None, limit=limit, repeats=repeats)
 
 
 def exam(task: dict) -> dict:

@@ -9,6 +9,8 @@ import nano_sft
 import numpy as np
 import pytest
 
+from configs import conversations
+from configs.sft import rows as rows_of
 from r1jax import config as configs
 from r1jax.hub.artifacts import load_model
 from r1jax.io.digests import digest
@@ -44,7 +46,7 @@ def config(nano_base, tmp_path_factory) -> sft.SftConfig:
     sums = [row(i, "sums", *pair) for i, pair in enumerate(pairs)]
     talk = [row(0, "talk", *pairs[0], *pairs[1]), row(1, "talk", "hi?", "Hi.")]
     c.data.rows.path = write(folder / "sums.jsonl", sums)
-    c.data.talk = {"path": write(folder / "talk.jsonl", talk), "limit": 0, "repeats": 2}
+    c.data.talk = rows_of(write(folder / "talk.jsonl", talk), repeats=2)
     asked = held_out_questions([training_row(r, "") for r in sums + talk], c.validation)
     learned = [(q, n) for n, q in enumerate(REPLIES, start=3) if (q,) not in asked][:2]
     for split, questions in (("train", [("a?", 1), ("b?", 2), ("c?", 3)]), ("test", learned)):
@@ -187,7 +189,9 @@ def small(config, nano_base, tmp_path):
 
     def of(*files, **changes):
         data = {
-            f"file{i}": DataConfig(write(tmp_path / f"{i}.jsonl", rows), limit=0, repeats=1)
+            f"file{i}": DataConfig(
+                write(tmp_path / f"{i}.jsonl", rows), "jsonl", fields=None, limit=0, repeats=1
+            )
             for i, rows in enumerate(files)
         }
         asked = {"data": data, "exam": None, "validation": 0, "evaluate_every": 0, "batch": 1}
@@ -207,6 +211,13 @@ def test_a_row_that_is_too_long_is_named_or_dropped_and_counted(small):
     assert counts["by_source"]["b"]["dropped"] == 1
     with pytest.raises(ValueError, match="all 2 rows are longer than length"):
         small(rows, too_long="drop", length=4)
+
+
+def test_rows_of_another_shape_are_learnt_by_their_fields(small, tmp_path):
+    rows = [{"instruction": f"q{i}", "input": None, "output": "r"} for i in range(4)]
+    block = conversations.alpaca(write(tmp_path / "x.jsonl", rows)) | {"limit": 3}
+    counts = small(data={"talk": configs.build(DataConfig, block)}).counts
+    assert counts["rows"] == 3 and list(counts["by_source"]) == ["x"]
 
 
 def test_enough_rows_are_held_out_whatever_is_dropped(small):

@@ -6,6 +6,7 @@ JSON array.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -197,6 +198,25 @@ def read_rows(path: Path, format: Format) -> Iterator[tuple[str, dict[str, Any]]
         numbered = _numbered(file, reader)
         for number, row in numbered:
             yield f"{file}:{number}", row
+
+
+def named_rows(path: Path, format: Format) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yields (FOLDER/FILE:ROW, "FILE:ROW", row): the first counts over all files of the path.
+
+    Raises:
+      UserError, ImportError: as `read_rows`.
+    """
+    path = Path(os.path.abspath(path))  # a link keeps its name: snapshots of the hub are links
+    name = path.name.removesuffix(".gz")
+    for suffix in (suffix for suffixes in SUFFIXES.values() for suffix in suffixes):
+        name = name.removesuffix(suffix)
+    number, before, last = 0, 0, ""
+    for where, row in read_rows(path, format):
+        file, _, within = where.rpartition(":")
+        if file != last:
+            before, last = number, file
+        number = before + int(within)
+        yield f"{path.parent.name}/{name}:{number}", where, row
 
 
 def add_to_digest(digest: "hashlib._Hash", path: Path, format: Format) -> None:

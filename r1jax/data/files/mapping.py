@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from r1jax.config import UserError
 from r1jax.data.files import choices
 from r1jax.data.files.example_rows import shown_with
 from r1jax.data.files.fields import as_text, bare, filled, is_absent, passes
-from r1jax.data.files.files import SUFFIXES, Format, read_rows
+from r1jax.data.files.files import named_rows
 from r1jax.data.files.paths import lookup, optional
 from r1jax.data.files.program_tests import tests_of
 from r1jax.data.files.source import WITHOUT_ANSWER, FileSource, example
@@ -118,27 +117,14 @@ def _problem(source: FileSource, row: dict[str, Any], name: str, where: str, cut
     )
 
 
-def _numbered(path: Path, format: Format) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(row over all files, "FILE:ROW", row), where the second counts within the file."""
-    number, before, last = 0, 0, ""
-    for where, row in read_rows(path, format):
-        file, _, within = where.rpartition(":")
-        if file != last:
-            before, last = number, file
-        number = before + int(within)
-        yield number, where, row
-
-
 def _rows(source: FileSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(id, "FILE:ROW", row) of the rows that pass the filters, `limit` at most."""
     path, number, passed = source.place, 0, 0
-    name = path.name.removesuffix(".gz")
-    for suffix in (suffix for suffixes in SUFFIXES.values() for suffix in suffixes):
-        name = name.removesuffix(suffix)
-    for number, where, row in _numbered(path, source.format):
+    for name, where, row in named_rows(path, source.format):
+        number += 1
         if all(passes(condition, row, where) for condition in source.filters):
             passed += 1
-            yield f"{path.parent.name}/{name}:{number}", where, row
+            yield name, where, row
         if source.limit and passed == source.limit:
             break
     if not number:

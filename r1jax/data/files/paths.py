@@ -55,13 +55,20 @@ def _step(value: Any, part: str, path: str, where: str) -> Any:
     raise Missing(f"{where}: no field {path!r}, got {there}")
 
 
-def _descend(value: Any, parts: list[str], path: str, where: str) -> Any:
+def _descend(value: Any, parts: list[str], path: str, where: str, *, may_lack: bool = False) -> Any:
+    """What the steps lead to; where they may lead nowhere, None, or None among others' values."""
     for i, part in enumerate(parts):
         if isinstance(value, str):
             value = opened(value, f"{where}: no field {path!r}: before {part!r}")
         if part == "*" and isinstance(value, list):
-            return [_descend(item, parts[i + 1 :], path, where) for item in value]
-        value = _step(value, part, path, where)
+            rest = parts[i + 1 :]
+            return [_descend(item, rest, path, where, may_lack=may_lack) for item in value]
+        try:
+            value = _step(value, part, path, where)
+        except Missing:
+            if may_lack:
+                return None
+            raise
     return value
 
 
@@ -82,13 +89,17 @@ def lookup(row: dict[str, Any], path: str, where: str) -> Any:
 def optional(row: dict[str, Any], path: str, where: str) -> Any:
     """Returns what stands at a path, or None: a path that ends in "?" may lead nowhere.
 
+    Of a list with "*", items that lack the field have None, and a list of nothing else is None.
+
     Raises:
       Missing: if nothing stands at a path without "?".
       UserError: as `lookup`.
     """
     if path in row or not path.endswith("?"):
         return lookup(row, path, where)
-    try:
-        return lookup(row, path[:-1], where)
-    except Missing:
-        return None
+    path = path[:-1]
+    if path in row:
+        return row[path]
+    value = _descend(row, parts_of(path), path, where, may_lack=True)
+    nothing = isinstance(value, list) and bool(value) and not any(v is not None for v in value)
+    return None if nothing and "*" in path else value

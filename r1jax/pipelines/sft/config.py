@@ -4,6 +4,8 @@ import dataclasses
 from typing import Literal
 
 from r1jax.config import UserError
+from r1jax.data.files.files import Format
+from r1jax.data.rows.conversation_fields import ConversationFields
 from r1jax.data.rows.packing import Reduction
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.evaluation import EvalConfig
@@ -18,15 +20,20 @@ from r1jax.train.optimizer import OptimizerConfig
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Training rows (`text.conversations`) in a file of JSON lines, or in all those of a folder.
+    """Training rows in a file, or in all those of a folder.
 
     Attributes:
       path: of the file or folder.
+      format: of the file.
+      fields: which fields of a row are what; None where the rows are ours: {"id", "source",
+        "messages": [{"role", "content"}, ...]} (`text.conversations`).
       limit: the first so many rows; 0 for all.
       repeats: times that each row stands in one epoch of the run.
     """
 
     path: str
+    format: Format
+    fields: ConversationFields | None
     limit: int
     repeats: int
 

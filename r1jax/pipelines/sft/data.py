@@ -11,8 +11,8 @@ import numpy as np
 from r1jax.config import UserError
 from r1jax.data.files.files import add_to_digest
 from r1jax.data.rows import packing
+from r1jax.data.rows.conversation_fields import read_conversations
 from r1jax.data.rows.packing import Document
-from r1jax.data.rows.training_rows import read_training_rows
 from r1jax.pipelines.sft.config import DataConfig, SftConfig
 from r1jax.text.conversations import Example, TrainingRow, encode
 from r1jax.text.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ def digest_of(data: Mapping[str, DataConfig]) -> str:
     """sha256 of all files of training rows; a changed file shows on resume."""
     digest = hashlib.sha256()
     for _, file in sorted(data.items()):
-        add_to_digest(digest, Path(file.path), "jsonl")
+        add_to_digest(digest, Path(file.path), file.format)
     return digest.hexdigest()
 
 
@@ -51,7 +51,9 @@ def _read(data: Mapping[str, DataConfig]) -> list[tuple[TrainingRow, int]]:
     """All rows, each with how often it stands in an epoch."""
     rows, seen = [], {}
     for _, file in sorted(data.items()):
-        for row in read_training_rows(file.path, limit=file.limit):
+        for row in read_conversations(
+            file.path, format=file.format, fields=file.fields, limit=file.limit
+        ):
             if row.id in seen:
                 raise UserError(f"{row.where}: id {row.id!r} is that of {seen[row.id]} too")
             seen[row.id] = row.where

@@ -48,6 +48,8 @@ def test_an_item_without_the_field_is_named():
 def test_only_what_is_marked_may_be_absent():
     assert optional(ROW, "nix?", "w") is None and optional(ROW, "null.x?", "w") is None
     assert optional(ROW, "odd?", "w") == 5 and optional(ROW, "text.a.0?", "w") == 1
+    assert optional(ROW, "tests.*.type?", "w") == ["stdin", None]
+    assert optional(ROW, "tests.*.fn_name?", "w") is None
     with pytest.raises(Missing):
         optional(ROW, "nix", "w")
     with pytest.raises(UserError, match="wanted JSON"):
