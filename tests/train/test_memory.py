@@ -41,14 +41,14 @@ def grows(of_length) -> None:
 
 def test_a_step_needs_memory_for_its_length(config, grpo, opt, train_state, request):
     name = request.node.callspec.params["config"]
-    state = jax.eval_shape(lambda: train_state(name))
+    state = train_state(name)
     how = dataclasses.replace(grpo, logit_chunk=64)
     step = partial(grpo_step, model=config, config=how, opt=opt, temperature=1.0, on_policy=True)
     grows(lambda length: temporaries(step, state, batch_of(length, config)))
 
 
 def test_logps_need_memory_for_their_length(config, weights, request):
-    shapes = jax.eval_shape(lambda: weights(request.node.callspec.params["config"]))
+    shapes = weights(request.node.callspec.params["config"])
     score = partial(
         sequence_logps, model=config, temperature=1.0, chunk=64, replay=False, micro_batches=1
     )
@@ -56,7 +56,7 @@ def test_logps_need_memory_for_their_length(config, weights, request):
 
 
 def test_prefill_needs_memory_for_its_length(config, weights, request):
-    shapes = jax.eval_shape(lambda: weights(request.node.callspec.params["config"]))
+    shapes = weights(request.node.callspec.params["config"])
     prefill = partial(
         forward.forward,
         config=config,
