@@ -3,6 +3,7 @@ r"""Mathematical text as people write it, brought to one spelling."""
 import re
 
 from r1jax.rewards.answers import notation
+from r1jax.text import wording
 
 _COMMANDS = {
     "\\!": "",
@@ -67,7 +68,7 @@ _TEXT = re.compile(
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
-_WRAPPER = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|mathbf|mathrm|textbf|text)\s*\{")
+_WRAPPER = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|mathbf|mathrm|textbf|text|boxed)\s*\{")
 _BRACE = re.compile(r"\\.|[{}]")
 _BARE = (
     ("\\frac", re.compile(r"\\frac\s*(\d)"), r"\\frac{\1}"),
@@ -83,13 +84,16 @@ _MONEY = re.compile(r"(?<!\\)\$(?=\s*[-.\d])|(?<=\d)(?<!\\)\$\Z")
 _ASCII_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
 _ASCII_NAME = re.compile(
     r"(?<![\\A-Za-z])(pi|infty|arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec"
-    r"|csc|log|ln|exp|sqrt)(?![A-Za-z])"
+    r"|csc|log|ln|exp|sqrt|cis|(?:gcd|lcm|max|min)(?= ?\())(?![A-Za-z])"
 )
 # names of functions that LaTeX or its users set as text
 _NAMES = """gcd lcm max min sgn sign Re Im arccot sec csc cot lg sin cos tan log ln exp arcsin
-    arccos arctan det dim deg"""
+    arccos arctan det dim deg cis"""
 _FUNCTIONS = frozenset(_NAMES.split())
-_ABOUT = re.compile(r"\A(?:\\approx|\\sim(?![a-z])|=)\s*")
+_ABOUT = re.compile(
+    r"\A(?:\\approx|\\sim(?![a-z])|=|大?约(?=[\s\d])|(?:about|approximately) (?=\d))\s*"
+)
+_ARGUMENT = re.compile(r"\s*[({\\_]")
 _ENDS = " .,;:\u3002\u3001"
 
 
@@ -105,13 +109,17 @@ def tidy(text: str) -> str:
     elif text.isdigit():
         return text
     text = notation.unescaped(text.strip())
+    if "{,}" in text:
+        text = notation.decimal_comma(text)
     if len(text) > 4 and text.startswith("**") and text.endswith("**"):
         text = text[2:-2]
     if "$" in text and (text.count("$") - text.count("\\$")) % 2:
         text = _MONEY.sub(r"\\$", text, count=1)
     if "\\" in text or "$" in text or "{,}" in text or "~" in text:
         text = _unwrapped(_COLOUR.sub("", _COMMAND.sub(_command, text)))
-        text = _TEXT.sub(_words, text)
+        text = _TEXT.sub(_words, notation.unit_vectors(text))
+    if "..." in text or "\\ldots" in text:
+        text = notation.ellipses(text)
     text = _ASCII_NAME.sub(r"\\\1 ", _ASCII_ROOT.sub(r"\\sqrt{\1}", text))
     if "\\" in text or "(" in text or "_" in text:
         text = notation.usual(text)
@@ -121,7 +129,7 @@ def tidy(text: str) -> str:
     text = _ABOUT.sub("", " ".join(text.split()).rstrip(_ENDS).strip())
     if text.startswith("\\text{") and text.find("}") == len(text) - 1:
         text = text[len("\\text{") : -1].strip(_ENDS)
-    return text
+    return wording.spelled(text)
 
 
 def _unwrapped(text: str) -> str:
@@ -151,8 +159,11 @@ def _words(match: re.Match[str]) -> str:
     inner = " ".join(match[2].split())
     if inner == "%":
         return "%"
-    if inner in _FUNCTIONS:
+    measured = inner in ("min", "deg") and not _ARGUMENT.match(match.string, match.end())
+    if inner in _FUNCTIONS and not measured:
         return f"\\{inner} "
+    if match[1] == "mathbf" and len(inner) == 1 and inner.isalpha():
+        return notation.bold(inner)
     # the constants that printers set upright
     upright = match[1] == "mathrm" and inner in ("e", "i", "d")
     return inner if upright else f"\\text{{{inner}}}"

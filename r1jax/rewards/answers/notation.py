@@ -71,6 +71,41 @@ def unescaped(text: str) -> str:
     return text
 
 
+_COMMA = re.compile(r"(?<![\d,}])(\d+)\{,\}(\d{1,2}|\d{4,})(?![\d{,])")
+_UNIT_VECTOR = re.compile(
+    r"\\hat\s*\{?\s*(?:\\(?:mathbf|bm|boldsymbol|mathrm)\s*\{([ijk])\}|\\([ij])math(?![A-Za-z]))\s*\}?"
+)
+_ELLIPSIS = re.compile(r"(?<=[,+*<=])(\s*)\.\.\.|(?<=[-])(\s*)\.\.\.")
+_AND_SO_ON = re.compile(
+    r"(?<![\d.])(\d*)\.(\d*?)(?:(\d)\3{2,}|(\d{2,6})\4+)\s*(?:\.\.\.|\\ldots(?![A-Za-z]))"
+)
+
+
+def decimal_comma(text: str) -> str:
+    """A text with 3{,}5 written as 3.5; 3{,}500 is a thousand's."""
+    return _COMMA.sub(r"\1.\2", text)
+
+
+def unit_vectors(text: str) -> str:
+    r"""A text with \hat{\mathbf{i}} and \hat\imath written as \hat{i}."""
+    if "\\hat" not in text:
+        return text
+    return _UNIT_VECTOR.sub(lambda match: f"\\hat{{{match[1] or match[2]}}}", text)
+
+
+def bold(letter: str) -> str:
+    """A bold letter inside a formula: a set of numbers, a unit vector or another vector."""
+    if letter in "NZQRC":
+        return f"\\mathbb{{{letter}}}"
+    return f"\\hat{{{letter}}}" if letter in "ijk" else f"\\vec{{{letter}}}"
+
+
+def ellipses(text: str) -> str:
+    r"""A text with 0.333\ldots as its fraction, and three dots between terms as \ldots."""
+    text = _AND_SO_ON.sub(lambda m: _fraction_of(m[1], m[2], m[3] or m[4]) or m[0], text)
+    return _ELLIPSIS.sub(r"\1\\ldots ", text)
+
+
 _PRIMES = re.compile(r"\^\s*(?:\\prime(?![A-Za-z])|\{\s*((?:\\prime\s*)+)\})")
 _REPEATING = re.compile(r"(\d*)\.(\d*?)(?:\\(?:overline|bar|dot)\s*(?:\{(\d+)\}|(\d))|\((\d+)\))")
 _DOTTED = re.compile(r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?")
@@ -82,6 +117,18 @@ _ARRAY = re.compile(
 _MODULUS = re.compile(r"\\pmod\s*(\w)")
 _BLACKBOARD = re.compile(r"\\mathbb\s*([A-Z])|\\([RZNQ])(?![A-Za-z])")
 _BASE = re.compile(r"_\{\s*\(?(?:\\text\{)?\s*\(?(\w+)\)?\s*\}?\)?\s*\}")
+_CHOOSE = re.compile(r"\{\s*([^{}\\]{1,20}?)\s*\\choose\s*([^{}\\]{1,20}?)\s*\}")
+_COUNT = re.compile(
+    r"(?<![A-Za-z\\}])(?:\\text\{([CA])\}|([CA])) ?"
+    r"(?:_\{?(\d{1,3})\}? ?\^\{?(\d{1,3})\}?|\^\{?(\d{1,3})\}? ?_\{?(\d{1,3})\}?)(?!\d)"
+)
+_CASES = re.compile(
+    r"(?:\\begin\{cases\}(.*?)\\end\{cases\}"
+    r"|\\\{\s*\\begin\{array\}\s*\{[lcr]*\}(.*?)\\end\{array\}\s*)\.?",
+    re.DOTALL,
+)
+_IN_NUMBERS = re.compile(r"\\in\s*(?:\\text\{ ?([NZQRC]) ?\}|([NZQRC])(?![A-Za-z_('^{]|\s*\())")
+_IN_WORD = re.compile(r"(?<=[a-z]) in (?=[NZQRC](?![A-Za-z])|\\mathbb)")
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 _BASES |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
 
@@ -96,6 +143,15 @@ def usual(text: str) -> str:
         text = _ARRAY.sub(r"\\begin{pmatrix}\1\\end{pmatrix}", text)
     if "\\pmod" in text:
         text = _MODULUS.sub(r"\\pmod{\1}", text)
+    if "\\choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    if "C" in text or "A" in text:
+        text = _COUNT.sub(_count, text)
+    if "\\begin" in text and (cases := _CASES.fullmatch(text)):
+        text = _system(cases)
+    text = _IN_WORD.sub(r" \\in ", text)
+    if "\\in" in text:
+        text = _IN_NUMBERS.sub(lambda match: f"\\in \\mathbb{{{match[1] or match[2]}}}", text)
     if "_{" in text and text[0].isalnum():
         text = _BASE.sub(_base, text)
     if "\\" not in text:
@@ -104,12 +160,34 @@ def usual(text: str) -> str:
 
 
 def _repeating(match: re.Match[str]) -> str:
-    whole, once, again = match[1], match[2], match[3] or match[4] or match[5]
+    return _fraction_of(match[1], match[2], match[3] or match[4] or match[5]) or match[0]
+
+
+def _fraction_of(whole: str, once: str, again: str) -> str:
+    """A repeating decimal as a fraction, "" for more than 40 digits."""
     if len(once + again) > 40:
-        return match[0]
+        return ""
     nines = 10 ** len(once) * (10 ** len(again) - 1)
     value = Fraction(int(whole + once + again) - int(whole + once or "0"), nines)
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _count(match: re.Match[str]) -> str:
+    """C_5^2 and A_5^2, combinations and arrangements; A_1^2 is the square of a letter."""
+    n, k = int(match[3] or match[6]), int(match[4] or match[5])
+    if n < max(k, 2):
+        return match[0]
+    if "C" in (match[1], match[2]):
+        return f"\\binom{{{n}}}{{{k}}}"
+    return f"\\frac{{{n}!}}{{{n - k}!}}"
+
+
+def _system(match: re.Match[str]) -> str:
+    """The equations of a system as a list; pieces of a function stay."""
+    rows = [row.strip(" ,;") for row in (match[1] or match[2]).split("\\\\")]
+    rows = [row for row in rows if row]
+    system = all(row.count("=") == 1 and "\\text" not in row for row in rows)
+    return ", ".join(rows).replace("&", "") if system else match[0]
 
 
 def _base(match: re.Match[str]) -> str:

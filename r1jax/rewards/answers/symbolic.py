@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from r1jax.rewards.answers import shapes
+from r1jax.rewards.answers import latex, shapes
 from r1jax.rewards.answers.algebra import equality
 from r1jax.rewards.answers.algebra.parser import parse
 from r1jax.rewards.answers.algebra.tree import Tree, node
@@ -33,7 +33,7 @@ _UNDONE = {
 _TOWER = re.compile(r"\d\s*\^\s*\{?\s*\d+\s*\^")
 _POWER = re.compile(r"\^\s*\{?\s*-?\s*\d{5}")
 _EXPONENT = re.compile(r"[{}^]|\\[A-Za-z]+|\w+|\S")
-_FACTORIAL = re.compile(r"!\s*[)}]\s*!|\d{3}\s*!")
+_FACTORIAL = re.compile(r"!\s*[)}]\s*!|\d{5}\s*!")
 _REFUSED = {"a tower of powers": _TOWER, "a huge power": _POWER, "a huge factorial": _FACTORIAL}
 _MARK = re.compile(r"<=|>=|[=<>]|\\(?:le|ge|lt|gt|ne|neq)(?![A-Za-z])|\\?[({\[]|\\?[)}\]]")
 _SIGNS = {"\\le": "<=", "\\ge": ">=", "\\lt": "<", "\\gt": ">", "\\neq": "\\ne"}
@@ -66,6 +66,7 @@ def refusal(answer: str, gold: str) -> str:
         return f"nested deeper than {MAX_DEPTH} refused"
     if _exponents(answer) > max(2, _exponents(gold)):
         return "a tower of powers refused"
+    answer, gold = latex.tidy(answer), latex.tidy(gold)
     for what, pattern in _REFUSED.items():
         if pattern.search(answer) and not pattern.search(gold):
             return f"{what} refused"

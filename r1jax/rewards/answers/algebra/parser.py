@@ -23,7 +23,7 @@ LOGARITHMS = {"ln": node("constant", name="e"), "log": number(10), "lg": number(
 # taken with several arguments, in brackets
 SYMMETRIC = frozenset(["gcd", "lcm", "max", "min"])
 _NAMED = frozenset(["deg", "dim", "ker", "det", "arg", "sgn", "sign", "Re", "Im", "Pr"])
-_FUNCTIONS = TRIGONOMETRIC | HYPERBOLIC | {*INVERSE, *LOGARITHMS, "exp"}
+_FUNCTIONS = TRIGONOMETRIC | HYPERBOLIC | {*INVERSE, *LOGARITHMS, "exp", "cis"}
 # letters that name a function where a bracket follows; a(b+c) is a product
 _GREEK = ("\\phi", "\\psi", "\\sigma", "\\tau", "\\zeta", "\\Gamma")
 _APPLIED = frozenset(["f", "g", "F", "G", *_GREEK])
@@ -208,10 +208,12 @@ class _Parser:
             name, raised = INVERSE.get(f"arc{name}", ""), None
             if not name:
                 raise UserError("an inverse function")
-        outer, self.angles = self.angles, name in TRIGONOMETRIC
+        outer, self.angles = self.angles, name in TRIGONOMETRIC or name == "cis"
         arg = self.argument()
         self.angles = outer
-        if name == "exp":
+        if name == "cis":
+            arg = node("multiply", node("constant", name="i"), arg)
+        if name in ("exp", "cis"):
             tree = node("power", node("constant", name="e"), arg)
         else:
             tree = node("call", arg, *([base] if base else []), name="log" if base else name)
