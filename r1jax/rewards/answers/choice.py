@@ -24,7 +24,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 _PLAIN = str.maketrans(
     "\uff08\uff09\uff0e\uff0c\uff1a\u3010\u3011\u201c\u201d\u2018\u2019\uff1b\u2013\u2014",
     "().,:[]\"\"'';--",
-)
+) | {code + 0xFEE0: chr(code) for code in range(ord("A"), ord("Z") + 1)}
 _AND = re.compile(r"\band\b")
 _BETWEEN = re.compile(r"[\s,;&()\u3001\u548c]+")
 _BEHIND = re.compile(r"[\s.,:;)-]*")

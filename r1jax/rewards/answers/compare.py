@@ -3,10 +3,15 @@
 import re
 from collections.abc import Callable
 
-from r1jax.rewards.answers import measures, numbers, qualifiers, units
+from r1jax.rewards.answers import measures, numbers, qualifiers, shapes, units
 from r1jax.rewards.answers.shapes import Shape
 
 _LETTER = re.compile(r"\\?[A-Za-z]+")
+_RATIO = re.compile(r"(\d{1,9}) ?: ?(\d{1,9})")
+_APPLIED = re.compile(r"(.+)\(([A-Za-z])\)")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+# the constant of integration
+_CONSTANT = re.compile(r"(?<=\+)\s*[cCkK]\s*\Z")
 _CHOICES = frozenset("ABCDEFGHIJ")
 
 Same = Callable[[str, str], bool | None]
@@ -23,8 +28,12 @@ def compare(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None
       same: tells whether two single expressions, (answer, gold), are the same.
       context: gold's text and the question's, whose nouns may stand behind numbers.
     """
+    answer, gold = _fraction(answer, gold), _fraction(gold, answer)
+    answer = _same_argument(answer, gold)
     if gold.number is not None and answer.number is not None and not gold.name:
         return _number(answer.number, gold.number, context)
+    if (lettered := _run(gold)) and answer.kind != gold.kind and _run(answer):
+        return _run(answer) == lettered
     if qualifiers.clash(answer.qualifier, gold.qualifier):
         return False
     if gold.kind == "choice" or answer.kind == "choice":
@@ -51,6 +60,31 @@ def compare(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None
     return _leaf(answer, gold, same, context)
 
 
+def _fraction(shape: Shape, other: Shape) -> Shape:
+    """3:2 beside a number is 3/2; beside another ratio it is itself."""
+    if other.number is None or shape.kind != "text" or not (ratio := _RATIO.fullmatch(shape.text)):
+        return shape
+    return shapes.read(f"{ratio[1]}/{ratio[2]}")
+
+
+def _same_argument(answer: Shape, gold: Shape) -> Shape:
+    """f(t) = t^2 in the letter of gold's f(x) = x^2."""
+    given, wanted = _APPLIED.fullmatch(answer.name), _APPLIED.fullmatch(gold.name)
+    if not given or not wanted or given[1] != wanted[1] or given[2] == wanted[2]:
+        return answer
+    if wanted[2] in _COMMAND.sub("", answer.whole):
+        return answer
+    return shapes.read(qualifiers.with_letter(answer.whole, given[2], wanted[2]))
+
+
+def _run(shape: Shape) -> str:
+    """The letters of "ABD" and of "A, B, D", in order; "" for anything else."""
+    if shape.kind == "list" and all(part.text in _CHOICES for part in shape.parts):
+        return "".join(sorted(part.text for part in shape.parts))
+    ascending = shape.text == "".join(sorted({*shape.text}))
+    return shape.text if ascending and len(shape.text) > 1 and {*shape.text} <= _CHOICES else ""
+
+
 def _all(verdicts: object) -> bool | None:
     found = list(verdicts)  # pyright: ignore[reportArgumentType]
     return False if False in found else None if None in found else True
@@ -63,7 +97,7 @@ def _letters(text: str) -> list[str]:
 def _number(given: numbers.Number, wanted: numbers.Number, context: str) -> bool:
     return (
         numbers.equal(given, wanted)
-        and given.operations <= wanted.operations
+        and given.operations <= 2 * wanted.operations  # one that gold has may stand there twice
         and not numbers.other_unit(given, wanted)
         and (not given.unit or units.allowed(given.unit, context))
     )
@@ -82,7 +116,10 @@ def _leaf(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None:
         return False
     relation = "=" in answer.text or "=" in gold.text
     given, wanted = (answer.whole, gold.whole) if relation else (answer.text, gold.text)
-    return same(qualifiers.renamed(given, answer.qualifier, gold.qualifier), wanted)
+    given = qualifiers.renamed(given, answer.qualifier, gold.qualifier)
+    if (constant := _CONSTANT.search(wanted)) and constant[0].strip() == "C":
+        given = _CONSTANT.sub("C", given)
+    return same(given, wanted)
 
 
 def _choice(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None:

@@ -56,7 +56,12 @@ def renamed(text: str, given: Qualifier, wanted: Qualifier) -> str:
     """A text with the letter of its own condition replaced by that of gold's."""
     if not (given.letter and wanted.letter) or given.letter == wanted.letter:
         return text
-    return re.sub(rf"(?<![A-Za-z\\]){given.letter}(?![A-Za-z])", wanted.letter, text)
+    return with_letter(text, given.letter, wanted.letter)
+
+
+def with_letter(text: str, old: str, new: str) -> str:
+    """A formula with one letter in place of another; commands keep theirs."""
+    return re.sub(rf"(\\[A-Za-z]+)|{old}", lambda match: match[1] or new, text)
 
 
 def clash(given: Qualifier, wanted: Qualifier) -> bool:

@@ -31,6 +31,7 @@ _BUILDER = re.compile(
 _REALS = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\{R\}")
 _WITHOUT = re.compile(r"(?:[A-Za-z]\s*\\in\s*)?\\mathbb\{R\}\s*(?:\\setminus|-)\s*\\\{(.+)\\\}")
 _DOMAIN = re.compile(r"^[A-Za-z]\s*\\in\s*\\mathbb\{R\}\s*(?:,|\\text\{,? ?and\}|and)\s*(?=\S)")
+_DOMAIN_BEHIND = re.compile(r"(?<=\S)\s*,\s*[A-Za-z]\s*\\in\s*\\mathbb\{R\}(?=\s*\\?\}|\s*\Z)")
 _EUROPEAN = re.compile(r"([\[\]])([^\[\]]+)([\[\]])")
 _AND = re.compile(r",|;|\\text\{[ ,]*and[ ,]*\}|\band\b|\\land(?![A-Za-z])")
 _OR = re.compile(r"\\text\{[ ,]*(?:or|或)[ ,]*\}|\bor\b|\\lor(?![A-Za-z])|或")
@@ -41,7 +42,7 @@ def read(text: str) -> list[Interval]:
 
     Plain intervals and their unions are left to the reader of brackets.
     """
-    text = _DOMAIN.sub("", text)
+    text = _DOMAIN_BEHIND.sub("", _DOMAIN.sub("", text))
     if builder := _BUILDER.fullmatch(text):
         return read(builder[2])
     if _REALS.fullmatch(text):

@@ -15,14 +15,16 @@ MAX_CHARS = 500
 MAX_DEPTH = 50
 
 _OPEN, _CLOSE = frozenset(["(", "[", "{", "\\{"]), frozenset([")", "]", "}", "\\}"])
-_COMMAS = re.compile(r"[,;\u3001\u6216\u548c]|and|or|\\text\{[ ,]*(?:and|or|或|和)[ ,]*\}")
+_COMMAS = re.compile(
+    r"[,;\u3001\u6216\u548c]|and|or|\\text\{[ ,]*(?:and|or|或|和)[ ,]*\}|\\(?:lor|vee)"
+)
 _MARK = re.compile(
     r"\\text\{[ ,]*(?:and|or|或|和)[ ,]*\}|\\[{}]|\\[A-Za-z]+|\\\\|\\."
     r"|[()\[\]{},;&=\u3001\u6216\u548c]|(?<![A-Za-z])(?:and|or)(?![A-Za-z])"
 )
 _NAME = re.compile(
-    r"\\?[A-Za-z\u03bc\u03a9][A-Za-z' ]{0,12}(?:_\{?[\\A-Za-z0-9 ]{1,12}\}?)?"
-    r"(?:\([A-Za-z0-9]{1,3}\))?"
+    r"\\?[A-Za-z\u03bc\u03a9][A-Za-z' ]{0,12}(?:_(?:\{[\\A-Za-z0-9 ]{1,12}\}|[A-Za-z0-9]{1,12}))?"
+    r"(?:\^\{-1\})?(?:\([A-Za-z0-9]{1,3}\))?"
     r"(?:\s*\+\s*[A-Za-z]){0,4}\s*(?:=|\\in(?![a-z]))\s*"
     r"|\\(?:vec|overrightarrow) ?\{?[A-Za-z]{1,2}\}?\s*=\s*"
     r"|\([A-Za-z](?:, *[A-Za-z]){1,4}\)\s*(?:=|\\in(?![a-z]))\s*"
@@ -33,11 +35,15 @@ _OF_REALS = re.compile(r"[<>\u6216]|\\(?:le|ge|lt|gt|ne|mathbb)(?![A-Za-z])")
 _POINT = re.compile(r"([A-Z])(?:'|_\{?\w\}?)? ?(?=\()")
 _CHOICE = re.compile(
     r"(?:\\text\{ ?)?\(([A-J])\) ?\}?(?! ?[-+*/^=<>&|_'!(\[,]) ?(?!\\text\{ ?(?:or|and)\b)(?=\S)"
-    r"|\\text\{ ?\(?([A-J])[.):] ?\} ?(?=[^,])"
+    r"|\\text\{ ?\(?([A-J])[.):] ?\} ?(?=[^,])|([A-J])[.)] (?=[^,])"
 )
+_ANOTHER = re.compile(r"(?:or|and|,|或|和)\W*[A-J]\W*\Z")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix)\}(.*)\\end\{\1\}")
 _BASE = re.compile(r"\(?([0-9A-Z]+(?:\.[0-9A-Z]+)?|\.[0-9A-Z]+)\)?_\{?(\d+)\}?")
-_WORD = re.compile(r"[A-Za-z]{3}|[:\u4e00-\u9fff]|\A[A-Za-z]*\Z")
+_VARIABLE = re.compile(r"\\[a-z]{2,7}|[A-Za-z](?:_\{?\w\}?)?")
+_NO_FORMULA = re.compile(r"[:\u4e00-\u9fff]|\A[A-Za-z]*\Z")
+_RUN = re.compile(r"[A-Za-z]{3,}")
+_OPERATION = re.compile(r"[/^=+]|\\(?:frac|sqrt)(?![A-Za-z])")
 _SPACE = re.compile(r"(\\[A-Za-z]+ (?=[A-Za-z]))|\s+")
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
@@ -99,8 +105,12 @@ def _read_short(text: str) -> Shape:
     tidied = latex.tidy(text)
     if depth(tidied) > MAX_DEPTH or len(tidied) > 4 * MAX_CHARS:
         return _single("text", tidied.casefold(), tidied)
-    if tidied[:1] in ("(", "\\") and (choice := _CHOICE.match(tidied)):
-        letter, option = choice[1] or choice[2], _read(tidied[choice.end() :])
+    if (tidied[:1] in ("(", "\\") or tidied[1:2] in (".", ")")) and (
+        choice := _CHOICE.match(tidied)
+    ):
+        letter, option = choice[1] or choice[2] or choice[3], _read(tidied[choice.end() :])
+        if _ANOTHER.search(tidied, choice.end()):
+            return _single("text", tidied.casefold(), tidied)
         return _several("choice", [option], tidied)._replace(name=letter)
     bare, qualifier = qualifiers.split(tidied)
     shape = _read(bare)
@@ -143,6 +153,9 @@ def _read(text: str) -> Shape:
         return parts[0] if len(parts) == 1 else _several("union", parts, text)
     if (chain := _split(text, re.compile("="))) and (last := _equal_numbers(chain)):
         return last
+    if len(chain) > 2 and all(map(_VARIABLE.fullmatch, chain[:-1])):  # x = y = 0
+        parts = [_read(f"{name} = {chain[-1]}") for name in chain[:-1]]
+        return _several("list", parts, text)
     if pieces := _split(text, _COMMAS):
         pieces = [sign for piece in pieces for sign in _signs(piece)]
         return _several("list", [_read(piece) for piece in pieces], text)
@@ -167,7 +180,7 @@ def _leaf(text: str) -> Shape:
     bare, unit = units.split_constant(text)
     if bare == "i":
         return _single("expression", bare, bare)  # the imaginary unit
-    if "\\text" in bare or "\\approx" in bare or _WORD.search(_COMMAND.sub(" ", bare)):
+    if "\\text" in bare or "\\approx" in bare or _is_wording(bare):
         words = _TEXT.sub(r"\1", text)
         # r is not R nor Rt rT, but yes is Yes
         short = len(words) < 3 and words.casefold() not in ("no", "ok")
@@ -177,9 +190,26 @@ def _leaf(text: str) -> Shape:
     return _single("expression", squeezed(bare), bare)._replace(unit=unit)
 
 
+def _is_wording(text: str) -> bool:
+    """Whether it holds words; mgh, GMm and xyz are products, ABC/BCD only in a formula."""
+    letters = _COMMAND.sub(" ", text)
+    runs = _RUN.findall(letters)
+    formula = _OPERATION.search(text) is not None
+    if not all(len(run) < 5 and (formula or _is_product(run)) for run in runs):
+        return True
+    return (not runs and _NO_FORMULA.search(letters) is not None) or ":" in letters
+
+
+def _is_product(run: str) -> bool:
+    codes = sorted(map(ord, run))
+    if run.islower() and codes == [*range(codes[0], codes[0] + len(run))]:  # abc, zyx
+        return True
+    return not run.isupper() and {*run.casefold()}.isdisjoint("aeiou")
+
+
 def squeezed(text: str) -> str:
     """A formula without spaces and needless braces."""
-    text = _SPACE.sub(lambda match: match[1] or "", text).lstrip("+")
+    text = _SPACE.sub(lambda match: match[1] or "", text.replace("\\mid", "|")).lstrip("+")
     return _LONE_BRACES.sub(r"\1", text)
 
 

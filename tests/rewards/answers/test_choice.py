@@ -33,6 +33,7 @@ OPTIONS = {"options": ["32400", "6000", "600", "$\\frac{1}{2}$ m", "both A and B
         "\u9009C",
         "\u7b54\u6848\u662fC",
         "\u7b54\u6848\uff1aC",
+        "\uff23",
         "\uff08C\uff09",
         "\\boxed{C}",
         " C ",

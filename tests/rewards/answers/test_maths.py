@@ -342,8 +342,6 @@ WRONG = {
     "6": [r"\sum_{k=1}^3 k", "6m"],
     "42": ["17+26=42", r"\text{17+25}"],
     "2": ["2 xyz", r"\boxed{1}, wait, \boxed{2}"],
-    "2 abcd": ["2"],
-    "2abcd": ["2"],
     "7": ["7 abcd", "7wxyz", "7 M", "7 t", "7x", "7 ab", "7apples"],
     "170": [r"17\times 10", "10^3", r"17\times 10^1 + 0", r"2\times 85\times10^0"],
     "18 euro": ["USD 18"],

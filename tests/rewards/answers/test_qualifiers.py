@@ -10,10 +10,14 @@ RIGHT = {
         r"\frac{\pi}{5}+2k\pi",
         r"\frac{\pi}{5}+2k\pi\ (k\in\mathbb Z)",
         r"2n\pi+\frac{\pi}{5}, n\in\mathbb{Z}",
+        r"2n\pi+\frac{\pi}{5}, n \in Z",
+        r"\frac{\pi}{5}+2k\pi (k \in \mathbf{Z})",
+        "\\frac{\\pi}{5}+2k\\pi, k∈Z",
         r"\frac{\pi}{5}+2\pi k \text{ where } k \text{ is an integer}",
     ],
     r"g(x)=3x \text{ for all real } x": ["g(x)=3x", "3x"],
     "x=m\\pi, m\\in\\mathbb{Z}": ["x=m\\pi", "m\\pi"],
+    r"2ak, k\in\mathbb{Z}": [r"2am, m\in\mathbb{Z}"],
 }
 WRONG = {
     "3m+2": [r"3m+1 \text{ for all } m \ge 1"],

@@ -17,6 +17,9 @@ SAME = [
         "t>6",
     ],
     ["|x|<5", "(-5,5)", "-5<x<5", "]-5,5[", r"x\in(-5,5)", r"\{x\in\mathbb{R} \mid |x|<5\}"],
+    [r"x\ne 7", r"\{x \mid x\ne 7, x\in\mathbf{R}\}", r"\{x \mid x \neq 7, x \in R\}"],
+    [r"\{t \mid t=3k, k\in\mathbb{Z}\}", r"\{t | t=3k, k \in Z\}"],
+    ["x=6 or x=7", r"x=6 \lor x=7", "x=6, x=7"],
     [r"|y-2|\le 1", "[1,3]", r"1\le y\le3", r"\{y \in \mathbb{R} : 1 \le y \le 3\}"],
     [
         r"y<0 \text{ or } y>4",
