@@ -31,7 +31,6 @@ s 604800: week weeks wk wks 周 星期
 month 1: month months 月 个月
 month 12: year years yr yrs 年
 month 12: 岁
-l 1: l liter liters litre litres 升
 gal 1: gal gallon gallons 加仑
 gal 1/4: qt quart quarts
 gal 1/8: pt pint pints
@@ -85,6 +84,8 @@ MXN 1: peso pesos mxn
 CHF 1: franc francs chf
 """
 _DERIVED = """
+m^3 1/1000: l liter liters litre litres 升
+m^3 1/1000000: cc
 m^2 10000: ha hectare hectares 公顷
 m^2 4046856422/1000000: acre acres
 m^2 10000/15: 亩
@@ -239,6 +240,12 @@ def _factors(part: str) -> list[str]:
     return factors
 
 
+def _without_power(one: Measure, other: Measure) -> bool:
+    """Whether both are of one measure alone, and one of them without a power."""
+    powers = [measure.kind[0][1] for measure in (one, other) if len(measure.kind) == 1]
+    return one.names == other.names and len(powers) == 2 and 1 in powers
+
+
 def _times(left: Measure, right: Measure, power: int) -> Measure:
     powers = dict(left.kind)
     for base, n in right.kind:
@@ -250,8 +257,8 @@ def _times(left: Measure, right: Measure, power: int) -> Measure:
 def ratio(unit: str, other: str) -> Fraction | None:
     """Returns how many of another unit one of a unit is; None if they measure unlike things.
 
-    Without a unit on one side, or with a mere noun, it is 1. Powers may be left off: 5 cm may be
-    said for 5 cm^2.
+    Without a unit on one side, or with a mere noun, it is 1. A lone measure may lack its power, as
+    5 cm is said for 5 cm^2, but not have another one; m/s is no m/s^2.
     """
     readings, others = unit and read(unit), other and read(other)
     if not readings or not others:
@@ -260,6 +267,6 @@ def ratio(unit: str, other: str) -> Fraction | None:
     if alike:
         a, b = alike[0]
         return a.size / b.size
-    named = {a.names for a in readings} & {b.names for b in others}
+    named = any(_without_power(a, b) for a in readings for b in others)
     empty = any(not a.names for a in (*readings, *others))
     return Fraction(1) if named or empty else None

@@ -23,6 +23,7 @@ _WORDS = {"times": "*", "cdot": "*", "div": "/"}
 _WORD = re.compile(r"\\(times|cdot|div)(?![A-Za-z])")
 _TOKEN = re.compile(
     r"\s*([1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?!\d)(?:\.\d+)?"
+    r"|[1-9]\d?(?:,\d\d)+,\d{3}(?![\d,])(?:\.\d+)?"
     r"|\d+(?:\.\d+)?(?:[eE][-+]?\d\d?)?|\.\d+"
     r"|\*\*|\\frac|[-+*/^(){}])",
     re.ASCII,
@@ -31,7 +32,8 @@ _MIXED = re.compile(r"([-+]?\s*\d+)\s+(\d+)\s*/\s*(\d+)")
 
 
 _SCIENTIFIC = re.compile(
-    r"([-+]?)\s*(\d+(?:\.\d+)?)\s*\*\s*10\s*\^\s*(?:\{\s*([-+]?\d\d?)\s*\}|([-+]?\d\d?))", re.ASCII
+    r"([-+]?)\s*(?:(\d+(?:\.\d+)?)\s*\*\s*)?10\s*\^\s*(?:\{\s*([-+]?\d\d?)\s*\}|([-+]?\d\d?))",
+    re.ASCII,
 )
 
 
@@ -166,7 +168,7 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
 def _evaluate(text: str) -> _Term:
     text = _WORD.sub(lambda match: _WORDS[match[1]], text)
     if powers := _SCIENTIFIC.fullmatch(text):
-        size = Fraction(powers[2]) * Fraction(10) ** int(powers[3] or powers[4])
+        size = Fraction(powers[2] or 1) * Fraction(10) ** int(powers[3] or powers[4])
         return _Term(_bounded(-size if powers[1] == "-" else size), 0, True)
     if mixed := _MIXED.fullmatch(text):
         text = f"{mixed[1]}\\frac{{{mixed[2]}}}{{{mixed[3]}}}"

@@ -22,8 +22,8 @@ _SMALL |= {"thousandth": 1000, "millionth": 10**6, "halve": 2, "permille": 1000,
 _SMALL |= {part: n for n, part in enumerate(_PARTS.split(), 2)} | {"‰": 1000}
 _HAN = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 _HAN_NUMBER = re.compile(r"\s*([十百千万亿]+)(?![米克瓦卡])\s*")
-_FIRST_WORD = re.compile(r"\s*(?:\\text\{\s*)?([A-Za-z]+|‰)\b ?(?=[^{}]*)")
-_LONE_LETTERS = frozenset("gmshlLNJWVAKΩ")
+_FIRST_WORD = re.compile(r"\s*(?:\\text\{\s*)?([A-Za-z]+\b|‰) ?(?=[^{}]*)")
+_LONE_LETTERS = frozenset("gmshlLNJWVAKCTΩ")
 # nouns too short to be told from products of letters
 _SHORT_NOUNS = """men man boy kid cat dog cow pig hen bee ant egg car bus van box bag cup can jar
     pot pen cap hat toy pie nut bed key job row tie bat pts"""
@@ -104,7 +104,10 @@ def _is_unit(tail: str, *, spaced: bool) -> bool:
         return False
     if letters := _LETTERS.fullmatch(words):
         # 6 t^2 and 5 m n are products
-        return in_text or (spaced and letters[1] in ("m" if letters[2] else _LONE_LETTERS))
+        inverse = "-" in (letters[2] or "") and bool(measures.read(words))  # m s^{-1}, s^{-1}
+        return in_text or (
+            spaced and (inverse or letters[1] in ("m" if letters[2] else _LONE_LETTERS))
+        )
     if multiplier(tail)[0] != 1 or measures.read(words):
         return True
     if _HAN_WORDS.fullmatch(words):
@@ -146,10 +149,12 @@ def _multiple(word: str) -> Fraction | None:
 
 
 _PIECE = re.compile(r"\s*(\d+(?:\.\d+)?) ?(\D+?)\s*(?=\d|\Z)", re.ASCII)
+_JOINT = re.compile(r"\s*(?:,|\band\b|\\text\{ ?and ?\})\s*(?=\d)")
 
 
 def compound(text: str) -> tuple[Fraction, str] | None:
     """Returns the value of 2 h 30 min in its first unit, and that unit; None for anything else."""
+    text = _JOINT.sub(" ", text)
     pieces = _PIECE.findall(text)
     if len(pieces) < 2 or sum(len(n) + len(unit) for n, unit in pieces) < len(
         text.replace(" ", "")
