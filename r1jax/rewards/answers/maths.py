@@ -30,6 +30,8 @@ _PROSE = re.compile(
     r"|[?;:=\u4e00-\u9fff\uff0c\u3002\uff1a\uff1f]|\.(?!\d)"
 )
 
+_MARKED = re.compile(r"\$+([^$]{1,500})\$|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.DOTALL)
+
 
 def canonical(answer: str, reference: Mapping[str, Any]) -> str:
     """Returns a key that answers share when they are equal numbers, else the same text: for votes.
@@ -117,7 +119,8 @@ def _restates(given: shapes.Shape, wanted: shapes.Shape, question: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _formulas(question: str) -> frozenset[str]:
-    pieces = (piece.strip(" ,\n") for piece in _PROSE.split(question))
+    marked = [next(filter(None, found)) for found in _MARKED.findall(question)]
+    pieces = (piece.strip(" ,\n") for piece in [*_PROSE.split(question), *marked])
     return frozenset(shapes.read(piece).key for piece in pieces if len(piece) > 2)
 
 

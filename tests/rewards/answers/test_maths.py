@@ -534,6 +534,9 @@ def test_no_piece_is_read_often(head, tail, monkeypatch):
         (r"\sqrt{45}", r"3\sqrt5", "How long is the diagonal?", True),
         (r"\ln 9", r"2\ln 3", r"Write \(\ln 9\) with \(\ln 3\).", False),
         (r"\frac{8y}{6}", r"\frac{4y}{3}", r"Simplify $\frac{8y}{6}$.", False),
+        ("(3uv^2)^2", "9u^2v^4", "Simplify $(3uv^2)^2$.", False),
+        ("(uv)^3", "u^3v^3", r"Remove the brackets: \[(uv)^3\]", False),
+        ("(uv)^3", "u^3v^3", r"Is \((uv)^2\) a cube?", True),
         ("2b+a", "a+2b", "Is it $a+2b$ or $a-2b$?", True),
     ],
 )
