@@ -54,7 +54,7 @@ def proportional(one: Tree, other: Tree, *, positive: bool) -> bool:
     points = _points(one, other)
     ratios: list[tuple[Value, Value]] = []
     for point in points:
-        if _vanishes(lambda floats, p=point: evaluate(other, p, floats), one, other):
+        if _vanishes(lambda floats, p=point: evaluate(other, p, floats), one, other, point):
             return False
         first = points[0]
 
@@ -63,7 +63,7 @@ def proportional(one: Tree, other: Tree, *, positive: bool) -> bool:
             c, d = evaluate(one, q, floats), evaluate(other, q, floats)
             return _minus(_times(a, d, floats), _times(b, c, floats), floats)
 
-        if not _vanishes(crossed, one, other):
+        if not _vanishes(crossed, one, other, point, first):
             return False
         floats = context(FIRST_DIGITS)
         ratios.append((evaluate(one, point, floats), evaluate(other, point, floats)))
@@ -157,7 +157,10 @@ def _same_at(point: dict[str, Fraction], one: Tree, other: Tree, complex_too: bo
     if point and not complex_too and all(_imaginary(value, floats) for value in values):
         return None
     return _vanishes(
-        lambda f: _minus(evaluate(one, point, f), evaluate(other, point, f), f), one, other
+        lambda f: _minus(evaluate(one, point, f), evaluate(other, point, f), f),
+        one,
+        other,
+        point,
     )
 
 
@@ -167,10 +170,16 @@ def _imaginary(value: Value, floats: Any) -> bool:
     return abs(floats.im(value)) > abs(value) * floats.mpf(10) ** (5 - FIRST_DIGITS)
 
 
-def _vanishes(value: Callable[[Any], Value], one: Tree, other: Tree) -> bool:
-    """Whether a difference of two expressions is zero."""
+def _frozen(points: tuple[dict[str, Fraction], ...]) -> list[tuple[tuple[str, Fraction], ...]]:
+    return [tuple(sorted(point.items())) for point in points]
+
+
+def _vanishes(
+    value: Callable[[Any], Value], one: Tree, other: Tree, *points: dict[str, Fraction]
+) -> bool:
+    """Whether a difference of two expressions at some points is zero."""
     digits, before = FIRST_DIGITS, None
-    needed = _size(one) + _size(other) + 2 * FIRST_DIGITS
+    needed = max(_size(one, at) + _size(other, at) for at in _frozen(points)) + 2 * FIRST_DIGITS
     rough = "integral" in heads(one) | heads(other)
     while True:
         floats = context(digits)
@@ -193,37 +202,43 @@ def _vanishes(value: Callable[[Any], Value], one: Tree, other: Tree) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _size(tree: Tree) -> float:
+def _size(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> float:
     """Decimal digits that are enough for a value and for how close to others it can come."""
     if tree.head == "number":
         bits = tree.value.numerator.bit_length() + tree.value.denominator.bit_length()
         return bits * math.log10(2)
     if tree.head in ("symbol", "constant"):
         return 4.0 if tree.head == "symbol" else 1.0
-    sizes = [_size(arg) for arg in tree.args]
+    sizes = [_size(arg, point) for arg in tree.args]
     if tree.head == "power":
-        return (sizes[0] + 1) * 10 ** min(max(0.0, _magnitude(tree.args[1])), 9) + sizes[1]
+        return (sizes[0] + 1) * 10 ** min(max(0.0, _magnitude(tree.args[1], point)), 9) + sizes[1]
     if tree.head in ("factorial", "binomial", "double factorial"):
-        return 4 * 10 ** min(max(0.0, _magnitude(tree.args[0])), 4)
+        return 4 * 10 ** min(max(0.0, _magnitude(tree.args[0], point)), 4)
     return sum(sizes) + 1
 
 
 @lru_cache(maxsize=8192)
-def _magnitude(tree: Tree) -> float:
+def _magnitude(tree: Tree, point: tuple[tuple[str, Fraction], ...]) -> float:
     """About the decimal logarithm of the largest size that a value can have."""
+    if tree.head != "number" and symbols(tree) <= {name for name, _ in point}:
+        floats = context(FIRST_DIGITS)
+        try:
+            return float(floats.log10(abs(inexact(evaluate(tree, dict(point), floats), floats))))
+        except (Undefined, ValueError, TypeError, OverflowError):
+            pass  # zero, or none that can be afforded: by its parts
     if tree.head == "number":
         value = abs(tree.value)
         return math.log10(value.numerator or 1) - math.log10(value.denominator)
     if tree.head in ("symbol", "constant"):
         return {"e": 0.4343, "pi": 0.4972, "i": 0.0}.get(tree.name, 0.893)
-    sizes = [_magnitude(arg) for arg in tree.args]
+    sizes = [_magnitude(arg, point) for arg in tree.args]
     if tree.head == "add":
         return max(sizes) + math.log10(len(sizes))
     if tree.head == "divide":
         below = tree.args[1]
-        return sizes[0] + (-sizes[1] if below.head == "number" else _size(below))
+        return sizes[0] + (-sizes[1] if below.head == "number" else _size(below, point))
     if tree.head == "root":
         return sizes[0] / max(1.0, 10 ** sizes[1])
     if tree.head == "power":
         return max(0.0, sizes[0]) * 10 ** min(max(0.0, sizes[1]), 9)
-    return sum(sizes) if tree.head == "multiply" else _size(tree)
+    return sum(sizes) if tree.head == "multiply" else _size(tree, point)

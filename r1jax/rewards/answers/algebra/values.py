@@ -18,7 +18,8 @@ MAX_BITS = 400_000  # of an exact number
 MAX_EXPONENT = 10**7  # of 2, of a float
 MAX_ANGLE = 10**12
 MAX_FACTORIAL = 5000
-MAX_TERMS, MAX_INNER_TERMS = 500, 30  # of a sum, and of a sum of sums
+MAX_TERMS, MAX_INNER_TERMS = 500, 30  # of a sum, and of a sum of sums or in an integral
+_INTEGRAND = ""  # a letter of no formula: points inside an integral have it
 _ODD = range(3, 100, 2)  # roots of which are real
 
 Value = Any  # Fraction, or mpf or mpc of a context
@@ -179,11 +180,18 @@ def exact_root(value: Fraction, index: int) -> Fraction | None:
 
 
 def _whole_root(value: int, index: int) -> int | None:
-    low, high = 1, 1 << (value.bit_length() // index + 1)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if middle**index <= value else (low, middle - 1)
-    return low if low**index == value else None
+    root = math.isqrt(value) if index == 2 else _floor_root(value, index)
+    return root if root**index == value else None
+
+
+def _floor_root(value: int, index: int) -> int:
+    """The largest whole number with a power of no more than a value: Newton's steps from above."""
+    root = 1 << -(-value.bit_length() // index)
+    while True:
+        below = ((index - 1) * root + value // root ** (index - 1)) // index
+        if below >= root:
+            return root
+        root = below
 
 
 def _call(name: str, args: list[Value], floats: Any) -> Value:
@@ -264,7 +272,8 @@ def _whole(head: str, args: list[Value], floats: Any) -> Value:
 def _every(tree: Tree, point: Mapping[str, Value], floats: Any) -> Value:
     letter, low, high, body = tree.args
     first, last = (_integer(_evaluate(end, point, floats)) for end in (low, high))
-    if last - first >= (MAX_INNER_TERMS if "every" in heads(body) else MAX_TERMS):
+    inner = "every" in heads(body) or _INTEGRAND in point
+    if last - first >= (MAX_INNER_TERMS if inner else MAX_TERMS):
         raise Undefined("too many terms")
     terms = [
         _evaluate(body, {**point, letter.name: Fraction(k)}, floats) for k in range(first, last + 1)
@@ -277,7 +286,9 @@ def _integral(tree: Tree, point: Mapping[str, Value], floats: Any) -> Value:
     ends = [inexact(_evaluate(end, point, floats), floats) for end in (low, high)]
 
     def integrand(x: Any) -> Any:
-        return inexact(_evaluate(body, {**point, letter.name: x}, floats), floats)
+        return inexact(
+            _evaluate(body, {**point, letter.name: x, _INTEGRAND: Fraction(1)}, floats), floats
+        )
 
     return floats.quad(integrand, ends)
 
