@@ -11,12 +11,16 @@ _VALUES |= {word: 10 * n for n, word in enumerate(_TENS, 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ONE, _TEN = "|".join(_ONES), "|".join(_TENS)
 _BELOW_100 = rf"(?:(?:{_TEN})(?:[ -](?:{_ONE}))?|{'|'.join(_TEENS)}|{_ONE})"
-_BELOW_1000 = rf"(?:(?:{_ONE}|a) hundred(?: (?:and )?{_BELOW_100})?|{_BELOW_100})"
+_BELOW_1000 = rf"(?:(?:{_ONE}) hundred(?: (?:and )?{_BELOW_100})?|{_BELOW_100})"
 _ENGLISH = re.compile(
     rf"(?:zero|(?:{_BELOW_1000} (?:{'|'.join(_SCALES)})(?:,? and |, | |(?![a-z])))*"
     rf"(?:{_BELOW_1000})?)(?![a-z])"
 )
 _MINUS = re.compile(r"(?:minus|negative) ")
+_ARTICLE = re.compile(
+    r"\Aan? (?=(?:hundred|thousand|million|billion|trillion|dozen|half|third|quarter|fourth|fifth"
+    r"|sixth|seventh|eighth|ninth|tenth)(?![a-z]))"
+)
 _BEHIND = re.compile(r"(?:[ -][a-z]{3,15})?")
 _HAN = {char: n for n, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000}
@@ -59,8 +63,8 @@ def spelled(text: str) -> str:
     if folded in _MEANINGS:
         return _MEANINGS[folded]
     sign = "-" if (minus := _MINUS.match(folded)) else ""
-    folded = folded[minus.end() :] if minus else folded
-    if folded in ("half", "a half"):
+    folded = _ARTICLE.sub("one ", folded[minus.end() :] if minus else folded)
+    if folded in ("half", "one half"):
         return f"{sign}\\frac{{1}}{{2}}"
     half = folded.endswith(" and a half")
     folded = folded.removesuffix(" and a half")
@@ -83,7 +87,7 @@ def _english(words: str) -> int:
         elif word in _SCALES:
             total, current = total + current * _SCALES[word], 0
         elif word != "and":
-            current += 1 if word == "a" else _VALUES[word]
+            current += _VALUES[word]
     return total + current
 
 

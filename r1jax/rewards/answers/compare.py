@@ -7,6 +7,7 @@ from r1jax.rewards.answers import measures, numbers, qualifiers, shapes, units
 from r1jax.rewards.answers.shapes import Shape
 
 _LETTER = re.compile(r"\\?[A-Za-z]+")
+_EITHER = re.compile(r"\bor\b|或|\\(?:lor|vee)")
 _RATIO = re.compile(r"(\d{1,9}) ?: ?(\d{1,9})")
 _APPLIED = re.compile(r"(.+)\(([A-Za-z])\)")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
@@ -62,7 +63,12 @@ def compare(answer: Shape, gold: Shape, same: Same, context: str) -> bool | None
 
 def _fraction(shape: Shape, other: Shape) -> Shape:
     """3:2 beside a number is 3/2; beside another ratio it is itself."""
-    if other.number is None or shape.kind != "text" or not (ratio := _RATIO.fullmatch(shape.text)):
+    if (
+        other.number is None
+        or other.number.unit
+        or shape.kind != "text"
+        or not (ratio := _RATIO.fullmatch(shape.text))
+    ):
         return shape
     return shapes.read(f"{ratio[1]}/{ratio[2]}")
 
@@ -79,7 +85,11 @@ def _same_argument(answer: Shape, gold: Shape) -> Shape:
 
 def _run(shape: Shape) -> str:
     """The letters of "ABD" and of "A, B, D", in order; "" for anything else."""
-    if shape.kind == "list" and all(part.text in _CHOICES for part in shape.parts):
+    if (
+        shape.kind == "list"
+        and not _EITHER.search(shape.text)
+        and all(part.text in _CHOICES for part in shape.parts)
+    ):
         return "".join(sorted(part.text for part in shape.parts))
     ascending = shape.text == "".join(sorted({*shape.text}))
     return shape.text if ascending and len(shape.text) > 1 and {*shape.text} <= _CHOICES else ""

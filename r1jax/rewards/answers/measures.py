@@ -189,6 +189,7 @@ _FACTOR = re.compile(
 _POWERS = {"square": 2, "sq": 2, "平方": 2, "cubic": 3, "cu": 3, "立方": 3}
 _POWERS |= {"squared": 2, "cubed": 3}
 _NOTHING = {"unit", "units"}
+_UNIT = Measure((("unit", 1),), Fraction(1), ())
 
 
 def known(word: str) -> tuple[Measure, ...]:
@@ -220,9 +221,7 @@ def read(unit: str) -> tuple[Measure, ...]:
                 return ()
             power = _POWERS.get((match[1] or match[2] or "").rstrip("."), 1) * int(match[4] or 1)
             power *= _POWERS.get((match[5] or "").strip(), 1) * (-1 if place else 1)
-            if match[3].casefold() in _NOTHING:
-                continue
-            found = known(match[3])
+            found = (_UNIT,) if match[3].casefold() in _NOTHING else known(match[3])
             readings = [_times(a, b, power) for a in readings for b in found][:16]
             if not readings:
                 return ()
@@ -268,5 +267,6 @@ def ratio(unit: str, other: str) -> Fraction | None:
         a, b = alike[0]
         return a.size / b.size
     named = any(_without_power(a, b) for a in readings for b in others)
-    empty = any(not a.names for a in (*readings, *others))
+    # units of some length fit any measure, but square units are no cubic ones
+    empty = any(bool(a.names) != bool(b.names) for a in readings for b in others)
     return Fraction(1) if named or empty else None

@@ -71,6 +71,7 @@ def unescaped(text: str) -> str:
     return text
 
 
+_THOUSANDS = re.compile(r"(?<![\d}])[1-9]\d{0,2}(?:\{,\}\d{3})+(?![\d{])")
 _COMMA = re.compile(r"(?<![\d,}])(\d+)\{,\}(\d{1,2}|\d{4,})(?![\d{,])")
 _UNIT_VECTOR = re.compile(
     r"\\hat\s*\{?\s*(?:\\(?:mathbf|bm|boldsymbol|mathrm)\s*\{([ijk])\}|\\([ij])math(?![A-Za-z]))\s*\}?"
@@ -82,7 +83,8 @@ _AND_SO_ON = re.compile(
 
 
 def decimal_comma(text: str) -> str:
-    """A text with 3{,}5 written as 3.5; 3{,}500 is a thousand's."""
+    """A text with 3{,}5 written as 3.5, and 3{,}500 as 3500."""
+    text = _THOUSANDS.sub(lambda match: match[0].replace("{,}", ""), text)
     return _COMMA.sub(r"\1.\2", text)
 
 
@@ -169,6 +171,8 @@ def _fraction_of(whole: str, once: str, again: str) -> str:
         return ""
     nines = 10 ** len(once) * (10 ** len(again) - 1)
     value = Fraction(int(whole + once + again) - int(whole + once or "0"), nines)
+    if value.denominator == 1:
+        return str(value.numerator)
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 

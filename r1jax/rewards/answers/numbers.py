@@ -227,5 +227,7 @@ def equal(answer: Number, gold: Number) -> bool:
 
 
 def other_unit(answer: Number, gold: Number) -> bool:
-    """Returns whether both name a measure, and of different kinds: 3 hours and 3 km."""
+    """Returns whether both name a measure, and of different kinds: 3 hours, 3 km and 3%."""
+    if answer.percent != gold.percent and measures.read((gold if answer.percent else answer).unit):
+        return True
     return answer.unit != gold.unit and measures.ratio(answer.unit, gold.unit) is None

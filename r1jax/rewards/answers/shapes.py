@@ -37,7 +37,12 @@ _CHOICE = re.compile(
     r"(?:\\text\{ ?)?\(([A-J])\) ?\}?(?! ?[-+*/^=<>&|_'!(\[,]) ?(?!\\text\{ ?(?:or|and)\b)(?=\S)"
     r"|\\text\{ ?\(?([A-J])[.):] ?\} ?(?=[^,])|([A-J])[.)] (?=[^,])"
 )
-_ANOTHER = re.compile(r"(?:or|and|,|或|和)\W*[A-J]\W*\Z")
+# an option that names another letter, or takes its own back
+_ANOTHER = re.compile(
+    r"(?:or|and|not|,|;|或|和)\W*[A-J]\W*\Z|(?<![A-Za-z\\(])\(?[A-J]\)|(?<![A-Za-z])[A-J]\. "
+    r"|(?<![A-Za-z])not?(?![A-Za-z])"
+)
+_LONE_LETTER = re.compile(r"[A-J]")
 _MATRIX = re.compile(r"\\begin\{([pb]?matrix)\}(.*)\\end\{\1\}")
 _BASE = re.compile(r"\(?([0-9A-Z]+(?:\.[0-9A-Z]+)?|\.[0-9A-Z]+)\)?_\{?(\d+)\}?")
 _VARIABLE = re.compile(r"\\[a-z]{2,7}|[A-Za-z](?:_\{?\w\}?)?")
@@ -109,7 +114,7 @@ def _read_short(text: str) -> Shape:
         choice := _CHOICE.match(tidied)
     ):
         letter, option = choice[1] or choice[2] or choice[3], _read(tidied[choice.end() :])
-        if _ANOTHER.search(tidied, choice.end()):
+        if _ANOTHER.search(tidied, choice.end()) or _LONE_LETTER.fullmatch(option.text):
             return _single("text", tidied.casefold(), tidied)
         return _several("choice", [option], tidied)._replace(name=letter)
     bare, qualifier = qualifiers.split(tidied)
@@ -274,7 +279,7 @@ def _bracketed(text: str) -> Shape | None:
     opening, closing = marks[0][0], marks[-1][0]
     inner = text[len(opening) : len(text) - len(closing)].strip()
     pieces = _split(inner, _COMMAS)
-    if opening in ("\\{", "{") and inner:
+    if opening in ("\\{", "{") and inner and inner != "\\emptyset":
         pieces = [sign for piece in pieces or [inner] for sign in _signs(piece)]
         parts = [_read(piece) for piece in pieces]
         return parts[0] if len(parts) == 1 else _several("list", parts, text)

@@ -40,6 +40,7 @@ RIGHT = {
     r"1.7\times 10^{-8}\text{ C}": ["1.7e-8 C", "1.7e-8"],
     "260 seconds": ["4 minutes and 20 seconds", "4 min, 20 s", "4分20秒"],
     r"25\text{ min}": ["25 min", "1500 s", "25"],
+    "7 square units": ["7 units", "7", "7 cm^2"],
     "360000": ["3,60,000", "₹3,60,000"],
     r"5\pi \text{ cm}^2": [r"5\pi", r"5\pi cm^2"],
 }
@@ -57,6 +58,10 @@ WRONG = {
     "7 m/s": ["7 m/s^2"],
     "7 m^3": ["7 m^2", "7平方米"],
     "7平方米": ["7立方米"],
+    "7 square units": ["7 cubic units"],
+    r"7\pi\text{ square units}": [r"7\pi\text{ cubic units}"],
+    "7\\%": ["7 min", "7 cm"],
+    "7 cm": ["7%"],
     "7 L": ["7 kg", "7 m^3"],
     "100000": ["10^4", "100^2"],
     r"25\text{ min}": ["25 h", "26 min"],
