@@ -80,7 +80,7 @@ def question_section(name: str, folder: Path) -> str:
     made |= {key: label for key, label in labels.items() if label}
     result = "\n".join(f"{key}: {_shown(value)}" for key, value in made.items())
     options = f"data.rows(\n{_options(block, data.rows(block['path']))})"
-    parts = (("json", _shown(row)), ("python", options), ("text", result))
+    parts = (("json", _shown(row)), ("text", options), ("text", result))
     return _section(name, make, f'data.{name}("{name}.{suffix}")', *parts)
 
 
@@ -98,7 +98,7 @@ def conversation_section(name: str, folder: Path) -> str:
     lines = "".join(f"    {key}={value!r},\n" for key, value in given.items())
     options = f'conversations.fields(\n    "FILE",\n{lines})'
     result = f"id: {_shown(made.id)}\nsource: {_shown(made.source)}\n{turns}"
-    parts = (("json", _shown(row)), ("python", options), ("text", result))
+    parts = (("json", _shown(row)), ("text", options), ("text", result))
     return _section(name, make, f'conversations.{name}("{name}.{suffix}")', *parts)
 
 

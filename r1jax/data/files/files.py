@@ -45,6 +45,8 @@ def _with(pa: Any, kind: Any, leaf: Any) -> Any:
         return leaf
     if pa.types.is_list(kind):
         return pa.list_(_with(pa, kind.value_type, leaf))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_with(pa, kind.value_type, leaf))
     if pa.types.is_struct(kind):
         return pa.struct([(field.name, _with(pa, field.type, leaf)) for field in kind])
     return kind

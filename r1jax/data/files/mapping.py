@@ -9,17 +9,17 @@ from r1jax.data.files import choices
 from r1jax.data.files.example_rows import shown_with
 from r1jax.data.files.fields import as_text, bare, filled, is_absent, passes
 from r1jax.data.files.files import named_rows
-from r1jax.data.files.paths import lookup, optional
+from r1jax.data.files.paths import lookup, opened, optional
 from r1jax.data.files.program_tests import tests_of
 from r1jax.data.files.source import WITHOUT_ANSWER, FileSource, example
 from r1jax.data.tasks.problems import Problem
+
+_PUZZLES = ("countdown", "knights_knaves")  # whose references are numbers, lists, truth values
 
 
 def _answer(source: FileSource, row: dict[str, Any], where: str) -> Any:
     """The answer of a row as text or, of a choice without a pattern, as it stands there."""
     value = lookup(row, source.answer, where)
-    if isinstance(value, float) and is_absent(value):
-        raise UserError(f"{where}: field {source.answer!r} is NaN, wanted text or a number")
     if source.kind == "choice" and not source.answer_pattern and not source.answer_words:
         return value
     text = as_text(value, source.answer, where, joint=", ")
@@ -67,6 +67,8 @@ def _reference(source: FileSource, row: dict[str, Any], where: str) -> dict[str,
             continue
         if value is None:
             raise UserError(f"{where}: reference {key!r} is null")
+        if source.kind in _PUZZLES and isinstance(value, str):  # a cell of CSV
+            value = opened(value, f"{where}: reference.{key}: field {path!r}")
         reference[key] = value
     reference |= source.constants
     return tests_of(reference, f"{where}: reference") if source.kind == "code" else reference

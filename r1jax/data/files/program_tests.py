@@ -5,6 +5,7 @@ entry_point (`rewards.sandbox.code`).
 """
 
 import ast
+import decimal
 import json
 import math
 from collections.abc import Mapping
@@ -64,6 +65,12 @@ def _source(value: Any, what: str) -> str:
         return "[" + ", ".join(_source(item, what) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k!r}: {_source(v, what)}" for k, v in value.items()) + "}"
+    if isinstance(value, tuple):
+        return "(" + "".join(_source(item, what) + ", " for item in value) + ")"
+    if isinstance(value, decimal.Decimal):
+        return rendered(value, f"{what}: is")
+    if value is not None and not isinstance(value, str | int | float):
+        raise UserError(f"{what}: got {type(value).__name__}, wanted a value as JSON has it")
     return repr(value)
 
 

@@ -96,7 +96,9 @@ def _test(node: ast.FunctionDef, what: str) -> str:
 
 
 def _methods(node: ast.ClassDef, what: str) -> list[str]:
-    """The tests of a class, each on an object of its own."""
+    """The tests of a class, each on an object of its own; none of a class that is no test's."""
+    if not node.name.startswith("Test") and "TestCase" not in ast.unparse(node).partition(":")[0]:
+        return []
     defined = [inner for inner in node.body if isinstance(inner, ast.FunctionDef)]
     before = [inner.name for inner in defined if inner.name in ("setUp", "setup_method")]
     tests = [inner for inner in defined if inner.name.startswith("test")]
@@ -118,15 +120,25 @@ def from_pytest(text: Any, what: str) -> dict[str, Any]:
         test.
     """
     module = parsed(text, what)
+    module.body = [node for node in module.body if not _is_main(node)]
     for node in ast.walk(module):
-        if not isinstance(node, ast.Attribute) or ast.unparse(node.value) != "pytest":
-            continue
-        if node.attr not in _KNOWN:
+        if (
+            isinstance(node, ast.Attribute)
+            and ast.unparse(node.value) == "pytest"
+            and node.attr not in _KNOWN
+        ):
             raise UserError(f"{what}: uses pytest.{node.attr}, wanted {sorted(_KNOWN)}")
+        if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith("test"):
+            raise UserError(f"{what}: {node.name} is async, which is not known")
     setup, tests = [], []
     for node in module.body:
         if isinstance(node, ast.ImportFrom) and node.module == PROGRAM:
             setup += [f"{n.asname} = {n.name}" for n in node.names if n.asname]
+        elif isinstance(node, ast.ImportFrom) and node.module == "pytest":
+            if odd := sorted({n.name for n in node.names} - {"raises", "approx"}):
+                raise UserError(f"{what}: imports {odd} of pytest, wanted raises or approx")
+            names = [f"{n.asname or n.name} = pytest.{n.name}" for n in node.names]
+            setup += [_PYTEST, *names]
         elif isinstance(node, ast.Import) and any(
             n.name in (PROGRAM, "pytest") for n in node.names
         ):
@@ -136,11 +148,9 @@ def from_pytest(text: Any, what: str) -> dict[str, Any]:
             setup += [_PYTEST] + ([ast.unparse(ast.Import(rest))] if rest else [])
         elif isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             tests.append(_test(node, what))
-        elif isinstance(node, ast.ClassDef) and (
-            node.name.startswith("Test") or any("TestCase" in ast.unparse(b) for b in node.bases)
-        ):
-            tests += _methods(node, what)
-        elif not _is_main(node):
+        elif isinstance(node, ast.ClassDef) and (methods := _methods(node, what)):
+            tests += methods
+        else:
             setup.append(ast.unparse(node))
     if not tests:
         raise UserError(f"{what}: got {text[:60]!r}, wanted functions test_...")

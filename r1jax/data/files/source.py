@@ -42,7 +42,8 @@ class FileSource:
       options: field with the choices: a list, an object {"A": ..., "B": ...}, {"text": [...],
         "label": [...]}, or such JSON in a text; or several fields with commas between them, "A, B,
         C, D, E?", the last of which may be absent. The question then shows them as lines "(A) ...";
-        labels that they carry already, "A)" or "(A)", are taken off. "" for none.
+        labels that they carry already, "A)" or "(A)", or "A." before all, are taken off. "" for
+        none.
       options_seed: of an order of the options, drawn for each row; None keeps the row's.
       answer: field of the reference. True and false are "true" and "false", numbers have no
         exponent, the items of a list are joined with ", ". With `kind` "choice" it says which

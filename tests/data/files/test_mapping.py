@@ -379,6 +379,17 @@ def test_a_puzzle_takes_constants(tmp_path):
     assert problem.reference == {"numbers": [3, 4], "target": 7, "use_all": True}
 
 
+def test_a_puzzle_may_stand_in_a_table(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('nums,target\n"[3, 4]",7\nx,7\n')
+    fields = dict(format="csv", question="{nums}", answer="", kind="countdown")
+    fields |= dict(reference=dict(numbers="nums", target="target"), limit=1)
+    (problem,) = load(path, **fields)
+    assert problem.reference == {"numbers": [3, 4], "target": 7}
+    with pytest.raises(ValueError, match=r"x\.csv:3: reference\.numbers: .*'x', wanted JSON"):
+        load(path, **fields | dict(limit=0))
+
+
 def test_a_reference_that_may_be_absent_is_left_out(tmp_path):
     tests = json.dumps({"inputs": ["1"], "outputs": ["2"]})
     called = json.dumps({"inputs": [[1]], "outputs": [2], "fn_name": "twice"})
@@ -404,11 +415,18 @@ def test_decimals_and_short_floats_of_parquet_keep_their_digits(tmp_path):
         "decimal": pa.array([decimal.Decimal("2.50")], pa.decimal128(5, 2)),
         "float": pa.array([0.1], pa.float32()),
         "floats": pa.array([[0.1, None, 2.5]], pa.list_(pa.float32())),
+        "large": pa.array([[0.7]], pa.large_list(pa.float32())),
         "inner": pa.array([{"x": 0.3}], pa.struct([("x", pa.float32())])),
     }
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table(columns), path)
-    wanted = {"decimal": "2.50", "float": "0.1", "floats.0": "0.1", "inner.x": "0.3"}
+    wanted = {
+        "decimal": "2.50",
+        "float": "0.1",
+        "floats.0": "0.1",
+        "large.0": "0.7",
+        "inner.x": "0.3",
+    }
     for field, text in wanted.items():
         assert load(path, format="parquet", answer=field)[0].answer == text
 

@@ -1,4 +1,5 @@
 import contextlib
+import decimal
 import io
 
 import pytest
@@ -64,6 +65,7 @@ def test_inputs_and_outputs_become_texts(inputs, outputs, want):
         ({"inputs": [3], "outputs": [1], "fn_name": "f"}, "wanted the list of arguments of f"),
         ({"inputs": ["x y"], "outputs": ["1"], "fn_name": "f"}, r"inputs\[0\]: .*wanted JSON"),
         ({"inputs": [[float("nan")]], "outputs": [1], "fn_name": "f"}, "got nan"),
+        ({"inputs": [[b"x"]], "outputs": [1], "fn_name": "f"}, "got bytes, wanted a value"),
         ({"asserts": "x = 1"}, "asserts: got 'x = 1', wanted asserts"),
         ({"asserts": "assert f(1"}, "asserts: no Python"),
         ({"test": "t"}, r"got \['test'\], wanted"),
@@ -106,6 +108,8 @@ def test_results_are_compared_in_full():
     assert passed(made(given, "w"), pair) == [True]
     given["outputs"] = [[1, ["1", [None, False]]]]
     assert passed(made(given, "w"), pair) == [False]
+    short = {"inputs": [[decimal.Decimal("2.50")]], "outputs": [5], "fn_name": "twice"}
+    assert made(short, "w")["asserts"] == ["assert _same(twice(2.50), 5)"]
     text = {"inputs": [["a"]], "outputs": ["aa"], "fn_name": "twice"}
     assert passed(made(text, "w"), "def twice(x):\n    return 2 * x\n") == [True]
 

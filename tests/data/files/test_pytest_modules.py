@@ -56,16 +56,20 @@ def test_errors():
     assert [add(0.1, 0.2), 1] == pytest.approx([0.3, 1]) and add(1, 1) == pytest.approx(2)
 
 
+class TestNode:  # a helper, whatever its name
+    value = 1
+
+
 class TestMore:
     def setup_method(self):
         self.x = 7
 
     def test_attribute(self):
-        assert add(self.x, 1) == 8
+        assert add(self.x, TestNode.value) == 8
 
 
 if __name__ == "__main__":
-    print(1)
+    pytest.main([__file__])
 '''
 
 
@@ -84,6 +88,15 @@ def test_an_error_that_does_not_come_fails():
     )
     assert passed(reference, ADD) == [False]
     assert passed(reference, "def add(a, b):\n    raise ValueError\n") == [True]
+
+
+def test_names_of_pytest_may_be_imported():
+    reference = from_pytest(
+        "from pytest import approx as near, raises\nfrom solution import add\n\ndef test_it():\n"
+        "    assert add(1, 1) == near(2)\n    with raises(TypeError):\n        add(1, None)\n",
+        "w",
+    )
+    assert passed(reference, ADD) == [True] and passed(reference, BAD) == [False]
 
 
 def test_cases_of_unittest_are_tests():
@@ -105,6 +118,9 @@ def test_cases_of_unittest_are_tests():
         ("import pytest\n@pytest.mark.parametrize()\ndef test_x(a): pass", "without names"),
         ("import solution\ndef test_x(): pass", "wanted from solution import"),
         ("class TestX:\n    def test_x(self, a): pass", "TestX.test_x has arguments"),
+        ("async def test_x(): pass", "test_x is async"),
+        ("class TestX:\n    async def test_x(self): pass", "test_x is async"),
+        ("from pytest import fixture\ndef test_x(): pass", r"imports \['fixture'\] of pytest"),
         ("def helper(): pass", "wanted functions test_"),
         ("def (", "no Python"),
         (None, "wanted the text"),
