@@ -10,6 +10,7 @@ from collections.abc import Iterator, Set
 
 _BRANCHES = (ast.If, ast.While, ast.Try, ast.With, ast.Match, ast.IfExp)
 _BINDERS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr, ast.For, ast.comprehension)
+_CATCH_ASSERTS = {"AssertionError", "Exception", "BaseException"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -23,13 +24,30 @@ def _as_script(node: ast.AST) -> bool:
 
 
 def _run(node: ast.AST, called: Set[str]) -> Iterator[ast.AST]:
-    """Nodes that run: bodies of functions and classes only where their name is among `called`."""
+    """Nodes that run: bodies of functions and classes only where their name is among `called`.
+
+    An assert whose failure is caught, and makes nothing fail, is left out.
+    """
+    caught = set(map(id, _caught(node)))
     for child in ast.iter_child_nodes(node):
         defines = isinstance(child, (*_FUNCTIONS, ast.ClassDef))
         if _as_script(child) or (defines and child.name not in called and not _method(node)):
             continue
+        if id(child) in caught and isinstance(child, ast.Assert):
+            continue
         yield child
         yield from _run(child, called)
+
+
+def _caught(node: ast.AST) -> list[ast.stmt]:
+    """Statements of a try whose failed asserts a handler catches and lets pass."""
+    if not isinstance(node, ast.Try):
+        return []
+    for handler in node.handlers:
+        names = {"Exception"} if handler.type is None else _names(handler.type)
+        if names & _CATCH_ASSERTS and not any(_may_fail(n) for n in ast.walk(handler)):
+            return node.body
+    return []
 
 
 def _method(node: ast.AST) -> bool:
@@ -118,7 +136,10 @@ def _tells(node: ast.AST, reached: Set[str], names: Set[str]) -> bool:
         bare = isinstance(test, ast.Name) and test.id in names
         return _mentions(test, reached) and not always and not bare
     if isinstance(node, _BRANCHES):
-        return _mentions(node, reached) and any(_may_fail(n) for n in ast.walk(node))
+        caught = set(map(id, _caught(node)))
+        return _mentions(node, reached) and any(
+            _may_fail(n) for n in ast.walk(node) if id(n) not in caught
+        )
     return _asserts_by_call(node) and _mentions(node, reached)
 
 

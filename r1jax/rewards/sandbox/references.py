@@ -25,6 +25,12 @@ from r1jax.rewards.sandbox import given
 from r1jax.rewards.sandbox.asserting import asserts as asserts_of
 
 _ENTRY = re.compile(r"([A-Za-z_]\w*)(?:\(\))?(?:\.[A-Za-z_]\w*)*")
+# names of helpers that compare, where they get what the program gives
+_HELPER = re.compile(
+    r"(?:assert|check|compare|expect|verify)\w*|(?:is|are|all|almost|nearly|approx)?_?"
+    r"(?:close|equals?|equal_to|approx\w*|same|allclose)",
+    re.IGNORECASE,
+)
 _BODIES = ("", "    pass", "        pass", "  pass")  # of a head: a function's, a method's
 _SHAPES = (("inputs", "outputs"), ("asserts", "setup"), ("prompt", "test", "entry_point"))
 
@@ -96,6 +102,8 @@ def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[st
         raise UserError(
             f"reference: {what} uses {unknown}, which neither it nor the prompt defines"
         )
+    if helpers := sorted(names & _comparing(tree, names)):
+        raise UserError(f"reference: {what} compares by {helpers}, which nobody defines")
     if not asserts_of(tree, names):
         raise UserError(
             f"reference: {what} asserts nothing of what the program gives: {code.strip()[:80]!r}"
@@ -105,6 +113,20 @@ def _code_test(before: str, code: str, what: str, own: Sequence[str]) -> dict[st
     heads = "" if "__future__" in before else given.imports(before, set()) + "\n"
     before = imports + heads + before
     return {"kind": "code", "before": before, "names": sorted(names), "code": code}
+
+
+def _comparing(tree: ast.AST, names: set[str]) -> set[str]:
+    """Names that compare what another of the program's gives: close(f(2), 4)."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            given = (n for argument in node.args for n in ast.walk(argument))
+            calls = {
+                n.func.id for n in given if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+            }
+            if _HELPER.fullmatch(node.func.id) and calls & names:
+                found.add(node.func.id)
+    return found
 
 
 def _as_statements(code: str) -> str:

@@ -53,6 +53,8 @@ def checking(body: str, helpers: str = "") -> dict:
     "reference",
     [
         asserting("f(2)"),
+        asserting("try:\n    assert f(2) == 4\nexcept Exception:\n    pass"),
+        asserting("try:\n    assert f(2) == 4\nexcept:\n    print('no')"),
         asserting("assert f(2) == 4", "f(3)"),
         asserting("x = f(2)\nassert True"),
         asserting("f(2)\nassert 1 == 1"),
@@ -84,6 +86,8 @@ def test_a_test_that_asserts_nothing_is_refused(reference):
         asserting("s = Stack()\ns.push(2)\nassert s.pop() == 2"),
         asserting("try:\n    f(-1)\n    assert False\nexcept ValueError:\n    pass"),
         asserting("try:\n    f(-1)\nexcept ValueError as e:\n    assert 'neg' in str(e)"),
+        asserting("try:\n    assert f(2) == 4\nexcept AssertionError:\n    raise"),
+        asserting("try:\n    assert f(2) == 4\nexcept ValueError:\n    pass"),
         asserting("if f(2) != 4:\n    raise AssertionError"),
         asserting("for x in range(3):\n    y = f(x)\n    z = y + 1\n    assert z == 5"),
         asserting("assert not f(2)"),
@@ -118,11 +122,23 @@ def test_a_helper_that_nobody_defines_is_refused(reference, names):
         references.check("(tests)", reference)
 
 
+@pytest.mark.parametrize(
+    "helper", ["close", "is_close", "allclose", "assertEqual", "check_f", "same"]
+)
+def test_a_helper_that_compares_is_not_the_programs(helper):
+    with pytest.raises(ValueError, match=rf"compares by \['{helper}'\], which nobody defines"):
+        references.check("(tests)", asserting(f"assert {helper}(f(2), 4)"))
+    references.check("(tests)", asserting(f"assert {helper}(2, 4)"))
+    references.check(
+        "(tests)", asserting(f"def {helper}(a, b): return a == b\nassert {helper}(f(2), 4)")
+    )
+
+
 def test_names_must_be_those_of_the_gold_program():
-    reference = asserting("assert same(f(2), 4)")
+    reference = asserting("assert near(f(2), 4)")
     references.check("(tests)", reference)
-    references.check("def f(x): return 4\nsame = f", reference)
-    with pytest.raises(ValueError, match=r"use \['same'\], which the gold program does not"):
+    references.check("def f(x): return 4\nnear = f", reference)
+    with pytest.raises(ValueError, match=r"use \['near'\], which the gold program does not"):
         references.check("def f(x): return 4", reference)
 
 

@@ -373,6 +373,15 @@ def test_a_program_that_ends_passes_no_test_that_catches_all(backend):
     assert reason(backend, ends, test) == "the program ended before its tests did"
 
 
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "Own"])
+def test_an_exit_is_no_exception_that_a_test_may_catch(backend, kind):
+    program = f"class Own(BaseException): pass\ndef f(x): raise {kind}"
+    test = "try:\n    y = f(2)\nexcept Exception:\n    y = 4\nassert y == 4"
+    assert reason(backend, program, code(test)) == f"the program exits: {kind}"
+    program = program.replace(f"raise {kind}", "raise ValueError")
+    assert run(backend, program, code(test)) == [(True, "")]
+
+
 def test_answers_are_bounded_as_output_is(backend):
     test = code("f(1)")
     assert run(backend, "def f(x): return 'x' * 60_000", test) == [(True, "")]

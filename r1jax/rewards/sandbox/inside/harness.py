@@ -25,7 +25,7 @@ from r1jax.rewards.sandbox.inside.kernel import (
 from r1jax.rewards.sandbox.inside.nursery import CALLS, OUTPUT, nurse
 from r1jax.rewards.sandbox.inside.outputs import compare
 from r1jax.rewards.sandbox.inside.packing import Any, pack, plain_only, unpack
-from r1jax.rewards.sandbox.inside.remote import OVERRUN, Channel, Gone, Remote, describe
+from r1jax.rewards.sandbox.inside.remote import EXITED, OVERRUN, Channel, Gone, Remote, describe
 
 NOBODY = 65534
 LINE = 800  # bytes of a reason
@@ -96,6 +96,8 @@ def judge_code(test: dict[str, Any], job: dict[str, Any], nursery: Nursery) -> s
     ours.close()
     if gone == OVERRUN:
         return f"output limit of {job['output_bytes'] >> 10} KiB"
+    if gone.startswith(EXITED):
+        return gone
     if ending[1] > job["cpu_seconds"] or (gone and ending[0]):
         return why_ended(ending, job["cpu_seconds"], "")
     return fault or gone

@@ -19,6 +19,7 @@ from r1jax.rewards.sandbox.inside.packing import LENGTH, Any, pack, plain_only, 
 
 PROGRAM = "program.py"
 OVERRUN = "output limit"
+EXITED = "the program exits"
 UNREADABLE = "an answer that cannot be read"
 MESSAGE = 300  # characters of an exception's text that travel
 
@@ -165,6 +166,9 @@ class Remote:
             self.gone = str(error)
             raise
         if raised:
+            if exits := _exits(answer):
+                self.gone = f"{EXITED}: {exits}"
+                raise Gone(self.gone)
             raise _exception(answer)
         if changed is not None and operation == "call":
             for sent, now in zip(operands[1], changed, strict=False):
@@ -181,6 +185,14 @@ def _overwrite(sent: Any, now: Any) -> None:
     elif isinstance(sent, dict | set):
         sent.clear()
         sent.update(now)
+
+
+def _exits(answer: Any) -> str:
+    """The name of what was raised if it is no Exception: except Exception must not catch it."""
+    names, _ = answer if type(answer) is tuple and len(answer) == 2 else ((), "")
+    if type(names) is not tuple or "Exception" in names or "BaseException" not in names:
+        return ""
+    return names[0] if type(names[0]) is str else ""
 
 
 def _exception(answer: Any) -> Exception:
