@@ -189,7 +189,7 @@ def _overwrite(sent: Any, now: Any) -> None:
 
 def _exits(answer: Any) -> str:
     """The name of what was raised if it is no Exception: except Exception must not catch it."""
-    names, _ = answer if type(answer) is tuple and len(answer) == 2 else ((), "")
+    names: Any = answer[0] if type(answer) is tuple and answer else ()
     if type(names) is not tuple or "Exception" in names or "BaseException" not in names:
         return ""
     return names[0] if type(names[0]) is str else ""
