@@ -52,7 +52,7 @@ def as_text(value: Any, field: str, where: str, *, joint: str) -> str:
       joint: stands between the items of a list.
 
     Raises:
-      UserError: if it is something else, or blank.
+      UserError: if it is something else, blank, or a number that is none (NaN).
     """
     many = isinstance(value, list)
     what = f"{where}: field {field!r} {'holds' if many else 'is'}"

@@ -23,7 +23,11 @@ from r1jax.rewards.score import Verdict, wrong
 
 MAX_CHARS = shapes.MAX_CHARS
 # how tables say that an answer is missing
-_MISSING = frozenset(["text nan", "text none", "text null"])
+_MISSING = frozenset(["text nan", "text none", "text null", "text nat", "expression <NA>"])
+# how Python prints a list, a tuple or a dict of texts, or a list of nothing
+_PRINTED = re.compile(
+    r"""\s*(?:[\[(]\s*(?:'[^']*'|None|nan|null)\s*[,\])]|\{\s*(['"])[^'"]*\1\s*:|\[\s*\]\s*\Z)"""
+)
 # what stands between the formulas of a question
 _PROSE = re.compile(
     r"\$+|\\[()\[\]]|(?<![\\A-Za-z])(?!(?:sqrt|frac|sin|cos|tan|log|ln|exp|pi)\b)[A-Za-z]{2,}"
@@ -54,21 +58,23 @@ def check_gold(gold: str) -> None:
     """Refuses a reference answer that no answer could match.
 
     Raises:
-      UserError: if it is empty, longer than 500 characters, or a word for a missing one (nan, None,
-        null): bad data, not a wrong answer.
+      UserError: if it is empty, longer than 500 characters, a word for a missing one (nan, None,
+        null), or a list printed as text (['7', '8']): bad data, not a wrong answer.
     """
     key = "" if len(gold) > MAX_CHARS else shapes.read(gold).key
     if key in ("", "text "):
         raise UserError(f"gold answer {shapes.short(gold)!r}: wanted 1 to {MAX_CHARS} characters")
     if key in _MISSING:
         raise UserError(f"gold answer {gold!r}: the answer is missing")
+    if _PRINTED.match(gold):
+        raise UserError(f"gold answer {shapes.short(gold)!r}: printed as text, wanted its items")
 
 
 def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that no answer could match; nothing of the reference is read.
 
     Raises:
-      UserError: if gold is empty, longer than 500 characters, or a word for a missing answer.
+      UserError: as `check_gold`.
     """
     check_gold(gold)
 

@@ -9,6 +9,7 @@ from r1jax.config import UserError
 from r1jax.rewards.score import Verdict
 
 MAX_CHARS = 10_000
+_MISSING = ("nan", "nat", "<na>")  # as tables print it; "none" and "null" are words
 _COMMA = re.compile(r" ?([,;]) ?")
 
 
@@ -30,17 +31,20 @@ def check(gold: str, reference: Mapping[str, Any]) -> None:
     """Refuses a gold that no answer could match; nothing of the reference is read.
 
     Raises:
-      UserError: if gold is empty or longer than 10,000 characters.
+      UserError: if gold is empty, longer than 10,000 characters, or says that it is missing (nan).
     """
-    if len(gold) > MAX_CHARS or not canonical(gold):
+    key = canonical(gold)
+    if len(gold) > MAX_CHARS or not key:
         raise UserError(f"gold text {gold[:60]!r}: wanted 1 to {MAX_CHARS} characters")
+    if key in _MISSING:
+        raise UserError(f"gold text {gold!r}: the answer is missing")
 
 
 def quick(answer: str, gold: str, reference: Mapping[str, Any]) -> Verdict:
     """Returns 1 for the same text, else 0.
 
     Raises:
-      UserError: if gold is empty or longer than 10,000 characters.
+      UserError: as `check`.
     """
     check(gold, reference)
     right = canonical(answer) == canonical(gold)

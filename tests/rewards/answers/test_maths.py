@@ -548,3 +548,20 @@ def test_a_formula_of_the_question_is_not_worked_out(answer, gold, question, rig
 def test_a_missing_gold_is_refused(gold):
     with pytest.raises(ValueError, match="missing"):
         maths.check(gold, {})
+
+
+@pytest.mark.parametrize(
+    "gold",
+    ["['7']", "[ '7', '8']", "('7',)", "{'x': 1}", '{"x": 1}', "[]", "[ ]", "[None]", "[nan, 1]",
+     "nan", "NaT", "<NA>"],
+)  # fmt: skip
+def test_a_gold_that_no_answer_equals_is_refused(gold):
+    with pytest.raises(ValueError, match=r"is missing|printed as text"):
+        maths.check(gold, {})
+
+
+@pytest.mark.parametrize(
+    "gold", ["[7]", '["7", "8"]', "[0, 1)", "(f'(x), 1)", "{1, 2}", "[n, 1]", "f'(x)", "(a, b)"]
+)
+def test_a_list_of_values_is_a_gold(gold):
+    maths.check(gold, {})

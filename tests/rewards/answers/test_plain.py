@@ -37,7 +37,13 @@ def test_texts_are_equal_when_their_keys_are(answer, gold):
     assert plain.canonical(plain.canonical(answer)) == plain.canonical(answer)
 
 
-@pytest.mark.parametrize("gold", ["", " \n", "x" * 10_001])
+@pytest.mark.parametrize("gold", ["", " \n", "x" * 10_001, "nan", "NaN", "NaT", "<NA>"])
 def test_unusable_golds_are_refused(gold):
     with pytest.raises(ValueError, match="gold text"):
         plain.check(gold, {})
+
+
+@pytest.mark.parametrize("gold", ["None", "null", "['b', 'a']", "nana", "0"])
+def test_words_and_printed_lists_are_texts(gold):
+    plain.check(gold, {})
+    assert plain.quick(gold, gold, {}).value == 1
