@@ -26,7 +26,13 @@ from r1jax.pipelines.recipe import config as r1_config
 
 ROOT = Path(__file__).parents[1]
 NANO = ROOT / "tests" / "pipelines" / "nano_r1_zero.py"
-PARTS = {"__init__.py", "blocks.py", "data.py", "rewards.py"}  # blocks of runs, no runs
+PARTS = {
+    "__init__.py",
+    "blocks.py",
+    "conversations.py",
+    "data.py",
+    "rewards.py",
+}  # blocks of runs, no runs
 FILES = [
     path.relative_to(ROOT)
     for path in sorted((ROOT / "configs").glob("*.py"))
@@ -227,7 +233,7 @@ def test_a_bad_line_of_a_data_file_is_told_by_its_number(
     (tmp_path / "test.jsonl").write_text('{"q": "7+1?", "a": 8}\n{"q": "8+1?", "a": 9}\n')
     for lines, message in (
         ([good, good, '{"q": "1+1?"'], "data.jsonl:3: "),
-        ([good, '{"q": "1+1?"}'], "data.jsonl:2: no field 'a'"),
+        ([good, '{"q": "1+1?"}'], "data.jsonl:2: answer: no field 'a'"),
         ([], "data.jsonl: empty, wanted at least one row"),
         ([good, good], "2 questions cannot spare 2 to validate"),
         ([*four, json.dumps({"q": "1 " * 99, "a": 2})], "data:5: sampler: prompt 0 has"),
