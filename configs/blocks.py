@@ -43,6 +43,7 @@ def sampler(*, temperature: float, top_p: float, cache_segments: int) -> dict[st
         min_p=0.0,
         repetition_penalty=1.0,
         cache_segments=cache_segments,
+        slots=0,
     )
 
 

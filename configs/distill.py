@@ -54,6 +54,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompts_per_update = 32
     c.samples_per_prompt = 4
     c.cache_segments = 8
+    c.slots = 0
     c.optimizer = blocks.optimizer(
         1e-5, schedule="cosine", warmup_updates=50, total_updates=1000, final_lr_ratio=0.1
     )

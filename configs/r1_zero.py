@@ -45,6 +45,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.prompt_buckets = (256, 512, 1024, 2048)
     c.length_buckets = (4096, 8192, 16_384, 34_816, 67_584)
     c.cache_segments = 8
+    c.slots = 0
     c.samples_every = 16
     c.samples_shown = 16
     c.grpo = dict(

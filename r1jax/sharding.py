@@ -105,6 +105,12 @@ def has_mesh() -> bool:
     return not jax.sharding.get_abstract_mesh().empty
 
 
+def batch_shards() -> int:
+    """Devices of the mesh that share the rows of a batch; 1 without a mesh."""
+    shape = jax.sharding.get_abstract_mesh().shape
+    return math.prod(shape[axis] for axis in AXIS_RULES["batch"] or ()) if has_mesh() else 1
+
+
 def out(*logical: str) -> PartitionSpec | None:
     """The `out_sharding=` of an ambiguous op; None without a mesh."""
     checked = spec(*logical)

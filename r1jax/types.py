@@ -62,7 +62,7 @@ class ForwardOut(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """What the sampler drew: P prompts, G continuations each, row b = p * G + g.
+    """What the sampler drew, on the host: P prompts, G continuations each, row b = p * G + g.
 
     Attributes:
       prompt_BT: the left-padded prompt of each row.
@@ -73,8 +73,8 @@ class Rollout(NamedTuple):
         from.
       entropy_BC: entropy in nats of that distribution.
       truncated_B: True where the length cap came before a stop token.
-      routes_LBTK: experts of every token of prompt + completion, for replay in the trainer (L = 0
-        if dense).
+      routes_LBTK: experts of every token of prompt + completion, for replay in the trainer, -1
+        where a token never ran (L = 0 if they are not recorded).
     """
 
     prompt_BT: Int[Array, "B T"]

@@ -275,6 +275,7 @@ def sampler() -> SamplerConfig:
         min_p=0.0,
         repetition_penalty=1.0,
         cache_segments=1,
+        slots=0,
     )
 
 

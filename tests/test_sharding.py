@@ -9,7 +9,8 @@ from jax.sharding import PartitionSpec
 
 from r1jax import sharding
 from r1jax.model import forward
-from r1jax.sampling.program import Setup, sample
+from r1jax.sampling import program
+from r1jax.sampling.program import Setup
 from r1jax.train.grpo import grpo_step
 from r1jax.train.next_token import NextTokenLossConfig, next_token_step
 
@@ -73,16 +74,26 @@ def test_a_step_on_any_mesh_equals_one_device(name, shape, steps, one_device, mo
 
 def test_the_sampler_traces_on_a_mesh(models, weights, sampler):
     model = models["mla_moe_mtp"]
-    setup = Setup(model, dataclasses.replace(sampler, cache_segments=2), stop_ids=(1,), pad_id=0)
-    program = partial(sample, setup=setup, group=2, max_new=4)
+    setup = Setup(model, sampler, stop_ids=(1,), pad_id=0, routes=True)
     mesh = sharding.make_mesh(data=2, expert=1, model=2)
+
+    def draw(weights, layers, prompt_PT, key_P):
+        length_P, numbers = jnp.full(4, 6), jnp.arange(4)
+        prompts = program.prefill(weights, layers, prompt_PT, length_P, key_P, setup=setup)
+        slots = program.begin(prompts, numbers, numbers, numbers > 0)
+        slots = program.refill(slots, prompts, numbers, numbers, numbers == 0)
+        slots = program.resize(slots, room=8)
+        return program.advance(weights, layers, slots, *jnp.array([2, 0, 4]), setup=setup)
+
     with jax.set_mesh(mesh):
         placed = sharding.place(weights("mla_moe_mtp"), mesh, forward.logical_axes(model))
         prompt = sharding.place(jnp.ones((4, 6), jnp.int32), mesh, ("batch", "seq"))
         key_P = jax.random.split(jax.random.key(0), 4)
         layers = jax.eval_shape(partial(forward.unstack, config=model), placed)
-        rollout = jax.eval_shape(program, placed, layers, prompt, prompt > 0, key_P, 4)
-    assert rollout.logp_BC.sharding.spec[0] == sharding.spec("batch")[0]
+        slots, segment = jax.eval_shape(draw, placed, layers, prompt, key_P)
+    batch = sharding.spec("batch")[0]
+    assert segment.logp_NS.sharding.spec[1] == batch
+    assert slots.cache[0].first.sharding.spec[0] == batch
 
 
 @pytest.mark.parametrize("name", ["mla_moe_mtp", "mla_v2", "gqa_bias", "gqa_norm"])

@@ -17,7 +17,7 @@ from r1jax.sampling.tokens import draw_bits, sample_token
 
 SIZES = {512: (64, 200), 49_152: (16, 10), 151_936: (8, 5)}  # of a vocabulary: rows, draws a round
 ROUNDS = 9
-UNFILTERED = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1)
+UNFILTERED = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 0)
 Draw = Callable[[Key[Array, " B"], Int[Array, ""], Float[Array, "B V"]], tuple[Array, Array, Array]]
 
 

@@ -166,7 +166,7 @@ class Phase(NamedTuple):
 
 def _sampler(s: Setup) -> Sampler:
     """No row stops early: the stop id is one that is never drawn."""
-    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments)
+    config = SamplerConfig(TEMPERATURE, 0, 1.0, 0.0, 1.0, s.sizes.cache_segments, 0)
     return Sampler(
         model=s.model,
         config=config,

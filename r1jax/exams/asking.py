@@ -80,6 +80,7 @@ def open_sampler(
     *,
     max_new_tokens: int,
     prompt_buckets: tuple[int, ...],
+    routes: bool = False,
 ) -> Sampler:
     """Returns the sampler of a model, which ends completions where its tokenizer does."""
     return Sampler(
@@ -89,6 +90,7 @@ def open_sampler(
         stop_ids=tokenizer.stop_ids,
         pad_id=tokenizer.pad_id,
         buckets=prompt_buckets,
+        routes=routes,
     )
 
 

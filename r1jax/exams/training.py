@@ -142,6 +142,7 @@ class Examiners:
       seed: of rewards that are random.
       max_new_tokens: the longest completion that any of them samples.
       prompt_buckets: prompt lengths that the samplers are compiled for, in tokens.
+      routes: whether the samplers record the experts of every token.
     """
 
     def __init__(
@@ -154,10 +155,12 @@ class Examiners:
         seed: int,
         max_new_tokens: int,
         prompt_buckets: tuple[int, ...],
+        routes: bool,
     ):
         self.model, self.tokenizer, self.rewarder = model, tokenizer, rewarder
         self.prompt, self.seed = prompt, seed
         self.max_new_tokens, self.prompt_buckets = max_new_tokens, prompt_buckets
+        self.routes = routes
         self._made: dict[SamplerConfig, Examiner] = {}
 
     def of(self, sampler: SamplerConfig) -> Examiner:
@@ -170,6 +173,7 @@ class Examiners:
                     sampler,
                     max_new_tokens=self.max_new_tokens,
                     prompt_buckets=self.prompt_buckets,
+                    routes=self.routes,
                 ),
                 tokenizer=self.tokenizer,
                 style=self.prompt,
@@ -185,15 +189,18 @@ def open_examiners(
     tokenizer: Tokenizer,
     rewarder: Rewarder,
     splits: Mapping[str, ProblemSource],
+    *,
+    routes: bool,
 ) -> tuple[dict[float, Examiner], TrainingExam]:
     """Returns the examiners that sample for training, by temperature, and the exam of a run.
 
     Args:
       config: of a run that samples its policy: it has stages with max_new_tokens and temperature,
-        prompt, prompt_buckets, cache_segments, seed, evaluation and reflective_words.
+        prompt, prompt_buckets, cache_segments, slots, seed, evaluation and reflective_words.
       model, tokenizer: of the policy.
       rewarder: judges what it answers.
       splits: the task's, by name.
+      routes: whether the samplers record the experts of every token.
     """
     examiners = Examiners(
         model,
@@ -203,9 +210,10 @@ def open_examiners(
         seed=config.seed,
         max_new_tokens=max(stage.max_new_tokens for stage in config.stages),
         prompt_buckets=config.prompt_buckets,
+        routes=routes,
     )
     # rollouts are never filtered: log-probabilities are compared over the whole distribution
-    whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments)
+    whole = SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, config.cache_segments, config.slots)
     players = {
         t: examiners.of(dataclasses.replace(whole, temperature=t))
         for t in {stage.temperature for stage in config.stages}

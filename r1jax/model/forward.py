@@ -212,22 +212,19 @@ def extend(
     layers: Layers,
     tokens_BT: Int[Array, "B T"],
     positions_BT: Int[Array, "B T"],
-    mask_BTS: Bool[Array, "B T S"],
     cache: list[LayerCache],
-    slot: Int[Array, ""],
     *,
     config: ModelConfig,
 ) -> tuple[Float[Array, "B T D"], list[LayerCache], Int[Array, "L B T K"]]:
-    """Runs T new tokens per row behind a cache of S positions (decoding: T = 1).
+    """Runs T new tokens per row, each row's at its own positions of a cache (decoding: T = 1).
 
     Args:
       weights: for the embedding and the final norm.
       layers: `unstack(weights)`.
       tokens_BT: the new tokens.
-      positions_BT: their positions within the sequence.
-      mask_BTS: which cached positions each may see; the new ones stand at slot .. slot + T - 1.
-      cache: one entry per layer, S positions long.
-      slot: where the new keys and values are written, the same for every row.
+      positions_BT: their positions within the sequence, one after the other; their keys and values
+        are written there, and each token sees the cache up to itself.
+      cache: one entry per layer, S positions long; a row's position s stands at s.
       config: the network.
 
     Returns:
@@ -245,7 +242,7 @@ def extend(
             x_BTD,
             rope,
             segments_BT,
-            transformer.Past(past, slot, mask_BTS),
+            transformer.Past(past, positions_BT),
             None,
             config=c,
         )
@@ -255,10 +252,13 @@ def extend(
     return hidden_BTD, caches, _stacked(routes, tokens_BT, config=c)
 
 
-def grow_cache(cache: list[LayerCache], length: int) -> list[LayerCache]:
-    """Pads the cache with zeros to `length` positions, its last axis but one."""
+def resize_cache(cache: list[LayerCache], length: int) -> list[LayerCache]:
+    """Pads the cache with zeros, or cuts it, to `length` positions: its last axis but one."""
 
-    def pad(x: Array) -> Array:
-        return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, length - x.shape[-2]), (0, 0)])
+    def resize(x: Array) -> Array:
+        more = length - x.shape[-2]
+        if more <= 0:
+            return jax.lax.slice_in_dim(x, 0, length, axis=x.ndim - 2)
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, more), (0, 0)])
 
-    return jax.tree.map(pad, cache)
+    return jax.tree.map(resize, cache)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax.model import attention, moe, parameters, rotary
 from r1jax.model.config import Gqa, Mla, ModelConfig
 from r1jax.model.layers import project, rms_norm, swiglu
-from r1jax.sharding import constrain, out
+from r1jax.sharding import constrain, has_mesh, out, spec
 from r1jax.types import LayerCache, Tree
 
 
@@ -38,11 +38,14 @@ class Network(nn.Module):
 
 
 class Past(NamedTuple):
-    """Cached positions, where new ones are written, and which of all these a token may see."""
+    """Cached positions, and which of them the new tokens are; each sees those up to its own."""
 
     cache: LayerCache
-    slot: Int[Array, ""]
-    mask_BTS: Bool[Array, "B T S"]
+    positions_BT: Int[Array, "B T"]
+
+    def mask_BTS(self) -> Bool[Array, "B T S"]:
+        """True where a new token may see a cached position."""
+        return jnp.arange(self.cache.first.shape[-2])[None, None] <= self.positions_BT[:, :, None]
 
 
 class Routing(NamedTuple):
@@ -58,11 +61,23 @@ def _cached(past: Past | None, new: LayerCache) -> LayerCache:
     if past is None:
         return new
 
-    def write(old: Array, new: Array) -> Array:
-        axis = old.ndim - 2
-        return jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), past.slot, axis)
+    def write(old: Array, new: Array, first_B: Array) -> Array:
+        put = partial(jax.lax.dynamic_update_slice_in_dim, axis=old.ndim - 3)
+        return jax.vmap(put)(old, new.astype(old.dtype), first_B)
 
-    return jax.tree.map(write, past.cache, new)
+    def write_all(old: LayerCache, new: LayerCache, first_B: Array) -> LayerCache:
+        return jax.tree.map(lambda o, n: write(o, n, first_B), old, new)
+
+    first_B = past.positions_BT[:, 0]
+    if not has_mesh():
+        return write_all(past.cache, new, first_B)
+    # each device writes its own rows: as one scatter the layout would have to be guessed
+    laid = jax.tree.map(lambda x: jax.typeof(x).sharding.spec, past.cache)
+    local = jax.shard_map(
+        write_all, in_specs=(laid, laid, spec("batch")), out_specs=laid, check_vma=False
+    )
+    new = jax.tree.map(jax.sharding.reshard, new, laid)
+    return local(past.cache, new, constrain(first_B, "batch"))
 
 
 def _gqa(
@@ -81,7 +96,7 @@ def _gqa(
     if past is None:
         o = attention.attend(q, *new, segments_BT, scale=scale, block=c.attention_block)
     else:
-        o = attention.attend_grouped(q, *new, past.mask_BTS, scale=scale)
+        o = attention.attend_grouped(q, *new, past.mask_BTS(), scale=scale)
     return project(o, p["out"], 3, "batch", "seq", "act_embed"), new
 
 
@@ -119,7 +134,7 @@ def _mla(
             kv_up[:, :, : a.nope_dim],
             out_sharding=out("batch", "seq", "heads", "latent"),
         )
-        o = attention.attend_latent(q_latent, qr, *new, past.mask_BTS, scale=scale)
+        o = attention.attend_latent(q_latent, qr, *new, past.mask_BTS(), scale=scale)
         o = jnp.einsum("btnr,rnv->btnv", o, kv_up[:, :, a.nope_dim :], out_sharding=out(*per_head))
     return project(o, p["out"], 2, "batch", "seq", "act_embed"), new
 

@@ -2,27 +2,24 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, Key
 
 from r1jax.config import UserError
-from r1jax.keys import numbered
-from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.sampling.config import SamplerConfig
-from r1jax.sampling.program import Setup, begin, go_on, sample, segment_ends
+from r1jax.sampling.program import SEGMENT, Setup
+from r1jax.sampling.streams import Call, Programs, Stream
 from r1jax.sharding import has_mesh
 from r1jax.types import Rollout, Weights
 
 
-def n_streams(n_prompts: int) -> int:
-    """Programs that share the prompts side by side: the most cores that divide them, 1 on a mesh.
+def n_streams(n_rows: int) -> int:
+    """Streams of slots side by side: one a core where there are rows for it, 1 on a mesh.
 
     On CPU a decoding step's attention keeps one core busy: two streams on two cores took 0.7 times
     as long as one. Each reads all weights, so more than 8 would wait for memory.
@@ -30,16 +27,22 @@ def n_streams(n_prompts: int) -> int:
     if has_mesh() or jax.default_backend() != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(n for n in range(1, min(cores, 8) + 1) if n_prompts % n == 0)
+    return min(cores, 8, n_rows)
 
 
 class Sampler:
-    """`sample` for prompts of any length, padded into buckets so that few programs are compiled.
+    """Samples continuations of prompts; a slot whose sample has ended takes the next.
+
+    Which token a sample draws depends on the key, its prompt and its number alone, not on the
+    slots, their order or what stands beside it.
 
     Args:
-      model, config, stop_ids, pad_id: of `program.Setup`.
+      model, config, stop_ids, pad_id, routes: of `program.Setup`.
       max_new: tokens of a completion at most.
       buckets: prompt lengths that programs are compiled for.
+
+    Attributes:
+      slot_idle: share of the last call's row-steps in which a slot had nothing to draw.
     """
 
     def __init__(
@@ -51,31 +54,20 @@ class Sampler:
         stop_ids: tuple[int, ...],
         pad_id: int,
         buckets: tuple[int, ...],
+        routes: bool = False,
     ):
         if not buckets or min(buckets) < 1:
             raise UserError(f"sampler: need prompt buckets of at least 1 token, got {buckets}")
         if not stop_ids:
             raise UserError("sampler: no stop ids, so no row would ever end")
-        self.buckets, self.pad_id, self.max_new = tuple(sorted(buckets)), pad_id, max_new
-        self.shapes: set[tuple[int, int, int]] = set()
-        # programs so far: one per (prompts, group, bucket); streaming takes one per bucket to
-        # begin, and one per bucket and segment of the cache
-        self.n_compiled = 0
-        setup = Setup(model, config, stop_ids, pad_id)
+        self.buckets, self.max_new = tuple(sorted(buckets)), max_new
+        self.programs = Programs(Setup(model, config, stop_ids, pad_id, routes))
+        self.slot_idle, self._threads = 0.0, ThreadPoolExecutor()
 
-        def counted(of):
-            def program(*arrays, **static):
-                self.n_compiled += 1  # Python comes here only when jit traces a new program
-                return of(*arrays, setup=setup, **static)
-
-            return program
-
-        self._unstack = jax.jit(partial(forward.unstack, config=model))
-        self._sample = jax.jit(counted(partial(sample, max_new=max_new)), static_argnames="group")
-        begins = counted(partial(begin, group=1, max_new=max_new))
-        self._begin, self._go_on = jax.jit(begins), jax.jit(counted(go_on), static_argnames="room")
-        self._ends = segment_ends(max_new, config.cache_segments)
-        self._threads = ThreadPoolExecutor()
+    @property
+    def n_compiled(self) -> int:
+        """Programs that were compiled so far."""
+        return self.programs.n_compiled
 
     def bucket(self, prompts: list[list[int]]) -> int:
         """Smallest bucket that holds every prompt.
@@ -105,28 +97,26 @@ class Sampler:
     ) -> Rollout:
         """Samples `group` continuations of each prompt, of at most `cap` tokens.
 
+        Returns:
+          Host arrays.
+
         Raises:
           UserError: on a prompt that fits no bucket, or a cap beyond max_new.
         """
-        self._check_cap(cap)
-        tokens, mask = self._padded(prompts)
-        key_P, streams = numbered(key, len(prompts)), n_streams(len(prompts))
-        shape = (len(prompts), group, tokens.shape[1])
-        is_new = shape not in self.shapes
-        self.shapes.add(shape)
-        layers = self._unstack(weights)
-        draw = partial(self._sample, weights, layers, cap=jnp.int32(cap), group=group)
-        if streams == 1:
-            return draw(tokens, mask, key_P)
+        call = self._call(weights, prompts, key, group=group, cap=cap)
+        streams = n_streams(call.n_rows)
+        most = -(-call.n_rows // streams)
 
-        def part(i: int) -> Rollout:
-            rows = slice(i * len(prompts) // streams, (i + 1) * len(prompts) // streams)
-            return jax.block_until_ready(draw(tokens[rows], mask[rows], key_P[rows]))
+        def part(i: int) -> None:
+            rows = list(range(i, call.n_rows, streams))
+            deque(Stream(call, rows, most=most).run(chunk=SEGMENT), maxlen=0)
 
-        first = [part(0)] if is_new else []  # compiles: two threads at once would do it twice
-        parts = first + list(self._threads.map(part, range(len(first), streams)))
-        *by_row, routes = zip(*parts, strict=True)
-        return Rollout._make([*map(jnp.concatenate, by_row), jnp.concatenate(routes, axis=1)])
+        if streams == 1:  # on a mesh its programs are compiled where the mesh is set
+            part(0)
+        else:
+            list(self._threads.map(part, range(streams)))
+        self.slot_idle = call.idle
+        return call.rollout
 
     def stream(
         self, weights: Weights, prompt: list[int], key: Key[Array, ""], *, cap: int, chunk: int
@@ -138,34 +128,23 @@ class Sampler:
         Raises:
           UserError: on a prompt that fits no bucket, or a cap beyond max_new.
         """
-        self._check_cap(cap)
-        layers = self._unstack(weights)
-        state, shown = self._begin(weights, layers, *self._padded([prompt]), numbered(key, 1)), 0
-        for end in self._ends:
-            while True:
-                drawn = int(state.step)
-                now = state.rollout.completion_BC[0, shown:drawn]
-                yield np.asarray(now).tolist()
-                shown = drawn
-                if bool(state.done_B[0]) or drawn >= cap:
-                    return
-                if drawn == end:
-                    break
-                until = jnp.int32(min(end, cap, drawn + chunk))
-                state = self._go_on(weights, layers, state, until, room=end)
+        call, shown = self._call(weights, [prompt], key, group=1, cap=cap), 0
+        for _ in Stream(call, [0], most=1).run(chunk=min(chunk, SEGMENT)):
+            drawn = int(call.rollout.mask_BC.sum())
+            yield call.rollout.completion_BC[0, shown:drawn].tolist()
+            shown = drawn
 
-    def _check_cap(self, cap: int) -> None:
+    def _call(
+        self,
+        weights: Weights,
+        prompts: list[list[int]],
+        key: Key[Array, ""],
+        *,
+        group: int,
+        cap: int,
+    ) -> Call:
+        """What the streams of a call share: the prefilled prompts, and a rollout to fill."""
         if not 1 <= cap <= self.max_new:
             raise UserError(f"sampler: cap {cap} is not within 1..{self.max_new}")
-
-    def _padded(
-        self, prompts: list[list[int]]
-    ) -> tuple[Int[np.ndarray, "P T"], Bool[np.ndarray, "P T"]]:
-        """Prompts at the right of their bucket, and where they are."""
-        width = self.bucket(prompts)
-        tokens = np.full((len(prompts), width), self.pad_id, np.int32)
-        mask = np.zeros((len(prompts), width), bool)
-        for row, prompt in enumerate(prompts):
-            tokens[row, width - len(prompt) :] = prompt
-            mask[row, width - len(prompt) :] = True
-        return tokens, mask
+        sizes = {"width": self.bucket(prompts), "group": group, "cap": cap, "max_new": self.max_new}
+        return Call(self.programs, weights, prompts, key, **sizes)

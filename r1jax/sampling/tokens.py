@@ -68,9 +68,13 @@ def pick(mass_BA: Float[Array, "B A"], bits_B: UInt32[Array, " B"]) -> Int[Array
     return (ends_BA > (bits_B >> 1)[:, None]).argmax(1, keepdims=True)
 
 
-def draw_bits(key_B: Key[Array, " B"], step: Int[Array, ""]) -> UInt32[Array, "B 2"]:
-    """Random bits of a step, of each row's own key."""
-    return jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, step), (2,)))(key_B)
+def draw_bits(key_B: Key[Array, " B"], step_B: Int[Array, " B"]) -> UInt32[Array, "B 2"]:
+    """Random bits of each row's own key and step."""
+
+    def bits(key: Key[Array, ""], step: Int[Array, ""]) -> UInt32[Array, " 2"]:
+        return jax.random.bits(jax.random.fold_in(key, step), (2,))
+
+    return jax.vmap(bits)(key_B, step_B)
 
 
 def sample_token(

@@ -30,7 +30,7 @@ CONFIG = EvalConfig(
     samples=4,
     consensus=2,
     batch=2,
-    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1),
+    sampler=SamplerConfig(1.0, 0, 1.0, 0.0, 1.0, 1, 0),
     level=0.9,
 )
 PROBLEMS = [

@@ -85,15 +85,14 @@ def test_step_by_step_they_are_the_same(family, golden):
     weights, model, expected = golden(family)
     ids = expected["ids"]
     out = jax.jit(partial(whole, model=model, keep_cache=True))(weights, ids[:, :SPLIT])
-    cache = forward.grow_cache(out.cache, ids.shape[1])
+    cache = forward.resize_cache(out.cache, ids.shape[1])
     layers = forward.unstack(weights, config=model)
 
     @jax.jit
     def step(token_B1, cache, at):
         positions_B1 = jnp.full_like(token_B1, at)
-        mask_B1S = jnp.broadcast_to(jnp.arange(ids.shape[1]) <= at, (len(ids), 1, ids.shape[1]))
         hidden, cache, _ = forward.extend(
-            weights, layers, token_B1, positions_B1, mask_B1S, cache, at, config=model
+            weights, layers, token_B1, positions_B1, cache, config=model
         )
         return forward.logits(hidden, weights, config=model)[:, 0], cache
 

@@ -137,31 +137,28 @@ def rows(models):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_prefill_and_steps_equal_one_pass_also_left_padded(name, models, weights, run, rows):
-    """Prompts of 4, 2 and 3 tokens, left-padded to 5, then one token at a time."""
+def test_prefill_and_steps_equal_one_pass(name, models, weights, run, rows):
+    """Prompts of 4, 2 and 3 tokens, padded to 5, then each row's next token at its own position."""
     model, w, (tokens, positions, segments) = models[name], weights(name), rows(name)
     want = run(name, w, tokens, positions, segments).hidden_BTD
     lengths, width, steps = np.array([4, 2, 3]), 5, 3
-    columns = np.arange(width)[None] - (width - lengths[:, None])
-    mask = jnp.asarray(columns >= 0)
-    prompt = jnp.take_along_axis(tokens, jnp.maximum(columns, 0), axis=1)
+    real = jnp.arange(width)[None] < lengths[:, None]
+    at = jnp.broadcast_to(jnp.arange(width), real.shape)
     prefill = jax.jit(partial(forward.forward, config=model, keep_cache=True, **PLAIN))
-    seen = prefill(w, prompt, jnp.maximum(columns, 0), mask.astype(jnp.int32))
+    seen = prefill(w, tokens[:, :width], at, real.astype(jnp.int32))
     np.testing.assert_allclose(
-        seen.hidden_BTD[:, -1], want[np.arange(3), lengths - 1], rtol=1e-5, atol=1e-5
+        seen.hidden_BTD[np.arange(3), lengths - 1],
+        want[np.arange(3), lengths - 1],
+        rtol=1e-5,
+        atol=1e-5,
     )
-    cache = forward.grow_cache(seen.cache, width + steps)
+    cache = forward.resize_cache(seen.cache, width + steps)
     layers = forward.unstack(w, config=model)
     extend = jax.jit(partial(forward.extend, config=model))
     for step in range(steps):
         at = lengths + step
-        slots = np.arange(width + steps)[None]
-        visible = np.pad(np.asarray(mask), ((0, 0), (0, steps)), constant_values=True)
-        visible = jnp.asarray(visible & (slots <= width + step))[:, None]
         new = tokens[np.arange(3), at][:, None]
-        hidden, cache, _ = extend(
-            w, layers, new, jnp.asarray(at)[:, None], visible, cache, jnp.int32(width + step)
-        )
+        hidden, cache, _ = extend(w, layers, new, jnp.asarray(at)[:, None], cache)
         real = at < [9, 7, 4]
         np.testing.assert_allclose(
             hidden[real, 0], want[np.arange(3), at][real], rtol=1e-5, atol=1e-5
@@ -364,9 +361,11 @@ def test_a_tied_head_is_the_embedding(models, weights):
     )
 
 
-def test_growing_the_cache_keeps_what_it_holds(models, weights, run, rows):
+def test_a_cache_of_another_length_keeps_what_it_holds(models, weights, run, rows):
     cache = [jax.tree.map(jnp.ones_like, c) for c in fresh_cache(models["gqa_norm"])]
-    grown = forward.grow_cache(cache, 7)
+    grown = forward.resize_cache(cache, 7)
+    back = forward.resize_cache(grown, 4)
+    jax.tree.map(np.testing.assert_array_equal, back, cache)
     assert grown[0].first.shape == (1, 2, 7, 12)
     np.testing.assert_array_equal(grown[0].second[:, :, :4], 1.0)
     np.testing.assert_array_equal(grown[0].second[:, :, 4:], 0.0)

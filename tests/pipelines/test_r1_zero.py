@@ -142,7 +142,8 @@ def test_a_stage_takes_effect_at_the_next_rollout(finished, trainer, config):
     who = [player for player, _, _ in draws]
     assert who[2] is players[1.0] and who[4] is players[0.8]
     assert all(who[i] is trainer(config).exam.examiner for i in (0, 1, 3, 5, 6, 7))
-    assert [players[t].sampler.n_compiled for t in (1.0, 0.8)] == [1, 1]
+    # prefill, begin, resize, advance
+    assert [players[t].sampler.n_compiled for t in (1.0, 0.8)] == [4, 4]
 
 
 def test_stopped_and_resumed_is_the_uninterrupted_run(

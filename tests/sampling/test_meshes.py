@@ -16,7 +16,13 @@ def draw(models, sampler):
 
     def of(name, weights):
         made = Sampler(
-            model=models[name], config=sampler, max_new=4, stop_ids=(3,), pad_id=0, buckets=(3,)
+            model=models[name],
+            config=sampler,
+            max_new=4,
+            stop_ids=(3,),
+            pad_id=0,
+            buckets=(3,),
+            routes=True,
         )
         return made(weights, [[5, 6, 7], [8]], jax.random.key(1), group=2, cap=4)
 
@@ -45,7 +51,6 @@ def test_a_rollout_on_two_devices_equals_one(name, axis, draw, one_device, weigh
     )
     with jax.set_mesh(mesh):
         got = draw(name, sharding.place(weights(name), mesh, forward.logical_axes(models[name])))
-        assert got.logp_BC.sharding.spec == sharding.spec("batch", "seq")
     for field, values in want._asdict().items():
         np.testing.assert_allclose(getattr(got, field), values, atol=1e-5)
 

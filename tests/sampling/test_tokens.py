@@ -209,9 +209,10 @@ def test_filtered_ids_are_never_drawn(kept, sampler):
 
 def test_a_rows_bits_are_its_keys_and_the_steps():
     key_B = jax.random.split(jax.random.key(0), 3)
-    first, later = draw_bits(key_B, jnp.int32(0)), draw_bits(key_B, jnp.int32(1))
+    first, later = draw_bits(key_B, jnp.zeros(3, int)), draw_bits(key_B, jnp.ones(3, int))
     assert len(set(np.concatenate([first, later]).ravel().tolist())) == 12
-    np.testing.assert_array_equal(draw_bits(key_B[1:], jnp.int32(1)), later[1:])
+    mixed = draw_bits(key_B[1:], jnp.array([1, 0]))
+    np.testing.assert_array_equal(mixed, [later[1], first[2]])
 
 
 def test_the_penalty_by_hand():

@@ -100,6 +100,7 @@ def read_gen_kwargs(given: Mapping[str, Any], config: HarnessConfig) -> Request:
         **filters,
         "temperature": temperature,
         "cache_segments": config.cache_segments,
+        "slots": 0,
         "repetition_penalty": given.get("repetition_penalty", 1.0),
     }
     return Request(configs.build(SamplerConfig, values, "gen_kwargs"), cap, tuple(until))

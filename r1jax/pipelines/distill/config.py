@@ -56,6 +56,7 @@ class DistillConfig:
       prompt_buckets: prompt lengths that the sampler is compiled for, in tokens.
       length_buckets: lengths of prompt + reply that the training step is compiled for.
       cache_segments: steps in which the sampler's cache grows, at least 1.
+      slots: samples that a stream of the sampler draws at a time, as in `SamplerConfig`.
       execution, teacher_execution: how either network is held and run.
     """
 
@@ -78,6 +79,7 @@ class DistillConfig:
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]
     cache_segments: int
+    slots: int
     optimizer: OptimizerConfig
     evaluation: EvalConfig
     execution: ExecutionConfig

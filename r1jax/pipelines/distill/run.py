@@ -90,7 +90,8 @@ def _on_policy(
         with run.phase("reward"):
             answered = known_to_all(judging.result())
     run.spent("judge", answered.seconds)
-    return state, metrics, _sample_metrics(answered, config.reflective_words)
+    values = _sample_metrics(answered, config.reflective_words)
+    return state, metrics, {**values, "slot_idle": player.sampler.slot_idle}
 
 
 def _step(

@@ -60,7 +60,7 @@ class Trainer:
         }
         self.root = keys.root(config.seed)
         self.players, self.exam = open_examiners(
-            config, self.model, self.tokenizer, self.rewarder, self.splits
+            config, self.model, self.tokenizer, self.rewarder, self.splits, routes=False
         )
         self.step = jax.jit(
             partial(

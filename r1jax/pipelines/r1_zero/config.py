@@ -57,6 +57,7 @@ class R1ZeroConfig:
       cache_segments: steps in which the sampler's cache grows, at least 1. Rollouts are never
         filtered (top-k, top-p): the trainer's log-probabilities are those of the whole
         distribution.
+      slots: samples that a stream of the sampler draws at a time, as in `SamplerConfig`.
       samples_every: updates between tables of samples.
       samples_shown: rows of such a table.
     """
@@ -75,6 +76,7 @@ class R1ZeroConfig:
     prompt_buckets: tuple[int, ...]
     length_buckets: tuple[int, ...]
     cache_segments: int
+    slots: int
     samples_every: int
     samples_shown: int
     grpo: GrpoConfig

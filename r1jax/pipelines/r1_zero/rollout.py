@@ -28,12 +28,14 @@ class Draw(NamedTuple):
       stage: how it was sampled.
       problems: P, each asked for G samples.
       rollout: host arrays.
+      slot_idle: share of the sampler's row-steps in which a slot had nothing to draw.
     """
 
     number: int
     stage: StageConfig
     problems: list[Problem]
     rollout: Rollout
+    slot_idle: float
 
 
 class Scores(NamedTuple):
@@ -82,7 +84,7 @@ def collect(trainer: Trainer, state: TrainState, run: Run) -> tuple[Judged, dict
         write_samples(run.workdir, run.updates, table)
     metrics = _metrics(answered, scores, draw.rollout, config.reflective_words)
     judged = learnables(likelihoods, scores, answered.truncated, g)
-    return judged, {**metrics, **likelihoods.gap}
+    return judged, {**metrics, "slot_idle": draw.slot_idle, **likelihoods.gap}
 
 
 def sample(trainer: Trainer, state: TrainState, run: Run) -> Draw:
@@ -92,10 +94,11 @@ def sample(trainer: Trainer, state: TrainState, run: Run) -> Draw:
     problems = [trainer.splits["train"][i] for i in trainer.drawn(number)]
     with run.phase("sample"):
         key = keys.stream(trainer.root, "sample", number)
-        rollout = trainer.players[stage.temperature].draw(
+        player = trainer.players[stage.temperature]
+        rollout = player.draw(
             state.weights, problems, key, group=g.group_size, cap=stage.max_new_tokens
         )
-    return Draw(number, stage, problems, rollout)
+    return Draw(number, stage, problems, rollout, player.sampler.slot_idle)
 
 
 def judge(trainer: Trainer, draw: Draw) -> Answered:

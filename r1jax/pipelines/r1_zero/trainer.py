@@ -57,7 +57,12 @@ class Trainer:
         }
         self.root = keys.root(config.seed)
         self.players, self.exam = open_examiners(
-            config, self.model, self.tokenizer, self.rewarder, self.splits
+            config,
+            self.model,
+            self.tokenizer,
+            self.rewarder,
+            self.splits,
+            routes=config.grpo.replay_routes,
         )
         shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
         self.step = jax.jit(

@@ -113,6 +113,7 @@ def open_exam(
         seed=config.seed,
         max_new_tokens=exam.max_new_tokens,
         prompt_buckets=exam.prompt_buckets,
+        routes=False,
     )
     return TrainingExam(
         examiners.of(exam.evaluation.sampler),
