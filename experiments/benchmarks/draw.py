@@ -23,7 +23,8 @@ Draw = Callable[[Key[Array, " B"], Int[Array, ""], Float[Array, "B V"]], tuple[A
 
 def _blocks(key_B, step, logits_BV):
     """The sampler's own."""
-    return sample_token(draw_bits(key_B, step), logits_BV, config=UNFILTERED)
+    step_B = jnp.full(key_B.shape, step)
+    return sample_token(draw_bits(key_B, step_B), logits_BV, config=UNFILTERED)
 
 
 def _recorded(token_B, logps_BV):
