@@ -77,7 +77,7 @@ def groups(kind: Any) -> list[type]:
 
 def fields(kind: type) -> dict[str, Any]:
     """The types of a dataclass's fields, by name, in order."""
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in dataclasses.fields(typing.cast(Any, kind))}
 
 
@@ -212,6 +212,9 @@ def _type(kind: Any, names: Mapping[type, str]) -> str:
         return f"[{kind.__name__}](#{slug(names[kind])})"
     if origin is typing.Literal:
         return " or ".join(f'`"{value}"`' for value in arguments)
+    if origin is typing.Annotated:
+        of = " of them" if typing.get_origin(arguments[0]) is tuple else ""
+        return f"{_type(arguments[0], names)} ({arguments[1]}{of})"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(argument, names) for argument in arguments)
     if origin is tuple:

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,6 +21,44 @@ class UserError(ValueError):
 
 class MissingPackage(UserError, ImportError):
     """An optional package that this input needs; the message names the extra that installs it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """The numbers that a key takes, beside its type; of a list, how many it may have.
+
+    `build` holds every value against the range of its field: `lr: Annotated[float, Range(0)]`.
+
+    Attributes:
+      low, high: the ends, which belong to it unless `inside`.
+      inside: the ends that do not: "low", "high" or "both".
+    """
+
+    low: float | int
+    high: float | int = math.inf
+    inside: str = ""
+
+    def __contains__(self, value: Any) -> bool:
+        number = len(value) if isinstance(value, tuple) else value
+        above = number > self.low if self.inside in ("low", "both") else number >= self.low
+        below = number < self.high if self.inside in ("high", "both") else number <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.inside in ('low', 'both') else 'at least'} {self.low}"
+        high = f"{'below' if self.inside in ('high', 'both') else 'at most'} {self.high}"
+        return low if self.high == math.inf else f"{low} and {high}"
+
+
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+Count = Annotated[int, Range(1)]
+Size = Annotated[int, Range(0)]
+Positive = Annotated[float, Range(0, inside="low")]
+NonNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Within = Annotated[float, Range(0, 1, inside="both")]
+Decay = Annotated[float, Range(0, 1, inside="high")]
+Counts = Annotated[tuple[Count, ...], Range(1)]
 
 
 def _fail(path: str, message: str) -> typing.NoReturn:
@@ -44,6 +82,8 @@ def _value(kind: Any, value: Any, path: str) -> Any:
             return None if type(None) in args else _fail(path, "got None, wanted a value")
         kinds = [a for a in args if a is not type(None)]
         return _value(kinds[0], value, path) if len(kinds) == 1 else build(kinds, value, path)
+    if origin is Annotated:
+        return _within(args[1], _value(args[0], value, path), path)
     if origin is typing.Literal:
         return value if value in args else _fail(path, f"got {value!r}, wanted one of {list(args)}")
     if origin is tuple:
@@ -55,6 +95,18 @@ def _value(kind: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return build(typing.cast(type, kind), value, path)
     return _scalar(kind, value, path)
+
+
+def _within(limits: Range, value: Any, path: str) -> Any:
+    of = " of them" if isinstance(value, tuple) else ""
+    return value if value in limits else _fail(path, f"got {value!r}, wanted {limits}{of}")
+
+
+def check(config: Any) -> None:
+    """Raises UserError unless each field lies in its range; for configs made without `build`."""
+    for name, hint in typing.get_type_hints(type(config), include_extras=True).items():
+        if typing.get_origin(hint) is Annotated:
+            _within(typing.get_args(hint)[1], getattr(config, name), name)
 
 
 def build(kind: type[T] | list[type[T]], values: Any, path: str = "config") -> T:
@@ -82,7 +134,7 @@ def build(kind: type[T] | list[type[T]], values: Any, path: str = "config") -> T
         names = [k.__name__ for k in kinds]
         of = f" of {nearest.__name__}, the nearest of {names}" if len(names) > 1 else ""
         _fail(path, f"unknown keys {unknown}, missing keys {missing}{of}{hint}")
-    hints = typing.get_type_hints(nearest)
+    hints = typing.get_type_hints(nearest, include_extras=True)
     built = {k: _value(hints[k], values[k], f"{path}.{k}") for k in known}
     try:
         return nearest(**built)

@@ -7,6 +7,7 @@ error shows at trace time on any machine; without a mesh everything here is a no
 import contextlib
 import dataclasses
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from r1jax.types import GrpoBatch, PackedBatch, Sequences, TrainState, Tree, Wei
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each mesh axis; their product must be the number of devices.
+    """Devices along each mesh axis. One axis may be -1, for the devices that the others leave.
 
     Attributes:
       data: share the rows of a batch, and the weights along the residual stream.
@@ -31,6 +32,17 @@ class MeshConfig:
     data: int
     expert: int
     model: int
+
+    def __post_init__(self):
+        axes = dataclasses.asdict(self)
+        free = [axis for axis, size in axes.items() if size == -1]
+        if len(free) > 1 or any(size < 1 for axis, size in axes.items() if axis not in free):
+            raise UserError(f"got {axes}, wanted at least 1 each, or one -1: the devices left")
+        if free:
+            taken, devices = -math.prod(axes.values()), jax.device_count()
+            if devices % taken:
+                raise UserError(f"{axes}: {devices} devices do not divide by {taken}")
+            object.__setattr__(self, free[0], devices // taken)
 
 
 AnyBatch = TypeVar("AnyBatch", GrpoBatch, PackedBatch, Sequences)
@@ -55,24 +67,32 @@ AXIS_RULES: dict[str, str | tuple[str, ...] | None] = {
 
 
 def make_mesh(*, data: int, expert: int, model: int) -> Mesh:
-    """Returns an explicit mesh of data x expert x model devices.
+    """Returns an explicit mesh of data x expert x model devices, the first of those there are.
 
     Raises:
-      UserError: if the product is not the number of devices there are.
+      UserError: if there are fewer, or several processes would not use all of theirs.
     """
-    n = len(jax.devices())
-    if data * expert * model != n:
+    n, wanted = jax.device_count(), data * expert * model
+    if wanted > n or (wanted < n and jax.process_count() > 1):
         raise UserError(
-            f"mesh: data {data} x expert {expert} x model {model} = {data * expert * model}, "
-            f"but there are {n} devices"
+            f"mesh: data {data} x expert {expert} x model {model} = {wanted}, but there are {n} "
+            "devices"
         )
-    return jax.make_mesh((data, expert, model), MESH_AXES, axis_types=(AxisType.Explicit,) * 3)
+    shape, types = (data, expert, model), (AxisType.Explicit,) * 3
+    return jax.make_mesh(shape, MESH_AXES, axis_types=types, devices=jax.devices()[:wanted])
 
 
 @contextlib.contextmanager
 def use(*, data: int, expert: int, model: int) -> Iterator[Mesh | None]:
-    """Sets a run's mesh for a block. One device needs none: everything here stays a no-op."""
-    if data * expert * model == 1:
+    """Sets a run's mesh for a block; warns of devices that it leaves idle.
+
+    One device needs none: everything here stays a no-op.
+    """
+    used, devices = data * expert * model, jax.device_count()
+    if used < devices:
+        text = f"the mesh uses {used} of {devices} devices; one of its axes as -1 takes all"
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+    if used == 1:
         yield None
         return
     mesh = make_mesh(data=data, expert=expert, model=model)

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import re
 from typing import Literal
 
@@ -202,11 +203,48 @@ def test_impossible_attention_raises(models):
         dataclasses.replace(models["gqa_norm"].attention, head_dim=9)
 
 
+@dataclasses.dataclass(frozen=True)
+class Ranged:
+    rate: config.NonNegative
+    share: config.Share
+    within: config.Within
+    count: config.Count
+    seed: config.Seed
+    buckets: config.Counts
+    weights: dict[str, config.Positive]
+    perhaps: config.Decay | None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rate", -1e-9, "config.rate: got -1e-09, wanted at least 0"),
+        ("share", 1.5, "config.share: got 1.5, wanted at least 0 and at most 1"),
+        ("within", 0, "config.within: got 0.0, wanted above 0 and below 1"),
+        ("within", 1.0, "config.within: got 1.0, wanted above 0 and below 1"),
+        ("count", 0, "config.count: got 0, wanted at least 1"),
+        ("seed", -1, "config.seed: got -1, wanted at least 0 and at most 4294967295"),
+        ("seed", 2**32, "config.seed: got 4294967296, wanted at least 0 and at most"),
+        ("buckets", (), "config.buckets: got (), wanted at least 1 of them"),
+        ("buckets", (8, 0), "config.buckets[1]: got 0, wanted at least 1"),
+        ("weights", {"a": 1.0, "b": 0.0}, "config.weights.b: got 0.0, wanted above 0"),
+        ("perhaps", 1.0, "config.perhaps: got 1.0, wanted at least 0 and below 1"),
+        ("rate", math.inf, "config.rate: got inf, wanted a finite number"),
+    ],
+)
+def test_a_value_outside_its_range_is_told(key, value, message):
+    values = dict(rate=0.0, share=1, within=0.5, count=1, seed=0, buckets=(1,), weights={})
+    values["perhaps"] = None
+    assert config.build(Ranged, values) == Ranged(0.0, 1.0, 0.5, 1, 0, (1,), {}, None)
+    with pytest.raises(config.UserError, match=f"^{re.escape(message)}"):
+        config.build(Ranged, {**values, key: value})
+
+
 @pytest.mark.parametrize(
     "changes", [{"temperature": -1.0}, {"top_p": 0.0}, {"min_p": 1.5}, {"top_k": -1}]
 )
 def test_an_impossible_sampler_raises(changes, sampler: SamplerConfig):
-    with pytest.raises(ValueError, match=r"negative|out of range"):
+    with pytest.raises(ValueError, match=r"got .*, wanted"):
         dataclasses.replace(sampler, **changes)
 
 

@@ -153,9 +153,41 @@ def test_without_a_mesh_nothing_moves():
         sharding.constrain(x, "bacth", "seq")
 
 
-def test_a_mesh_needs_all_devices():
-    with pytest.raises(ValueError, match="2 x expert 1 x model 1 = 2, but there are 4 devices"):
-        sharding.make_mesh(data=2, expert=1, model=1)
+def test_a_mesh_needs_as_many_devices():
+    with pytest.raises(ValueError, match="8 x expert 1 x model 1 = 8, but there are 4 devices"):
+        sharding.make_mesh(data=8, expert=1, model=1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "filled"),
+    [((-1, 1, 1), (4, 1, 1)), ((2, -1, 1), (2, 2, 1)), ((2, 2, -1), (2, 2, 1))],
+)
+def test_an_axis_of_minus_1_takes_the_devices_left(shape, filled):
+    assert dataclasses.astuple(sharding.MeshConfig(*shape)) == filled
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((-1, -1, 1), "wanted at least 1 each, or one -1"),
+        ((0, 1, 1), "wanted at least 1 each, or one -1"),
+        ((-2, 1, 1), "wanted at least 1 each, or one -1"),
+        ((3, -1, 1), "4 devices do not divide by 3"),
+    ],
+)
+def test_a_mesh_without_sense_is_refused(shape, message):
+    with pytest.raises(ValueError, match=message):
+        sharding.MeshConfig(*shape)
+
+
+def test_devices_that_a_mesh_leaves_idle_are_told(capsys):
+    with sharding.use(data=2, expert=1, model=1) as mesh:
+        assert mesh is not None and mesh.size == 2
+    assert capsys.readouterr().err == (
+        "warning: the mesh uses 2 of 4 devices; one of its axes as -1 takes all\n"
+    )
+    with sharding.use(data=2, expert=2, model=1):
+        assert capsys.readouterr().err == ""
 
 
 def test_place_names_the_leaf_that_does_not_divide():

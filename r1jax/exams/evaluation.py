@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from r1jax import keys
-from r1jax.config import UserError
+from r1jax.config import Count, Size, UserError, Within
 from r1jax.data.tasks.problems import ProblemSource
 from r1jax.exams import results
 from r1jax.exams.examiner import (
@@ -48,24 +48,17 @@ class EvalConfig:
       level: nominal coverage of the intervals.
     """
 
-    every_updates: int
-    validation: int
-    test: int
-    ood: int
-    samples: int
-    consensus: int
-    batch: int
+    every_updates: Size
+    validation: Size
+    test: Size
+    ood: Size
+    samples: Count
+    consensus: Count
+    batch: Count
     sampler: SamplerConfig
-    level: float
+    level: Within
 
     def __post_init__(self):
-        if not 0 < self.level < 1:
-            raise UserError(f"level {self.level} is not within 0 and 1")
-        if min(self.samples, self.consensus, self.batch) < 1 or self.every_updates < 0:
-            raise UserError(
-                f"samples {self.samples}, consensus {self.consensus}, batch {self.batch}, "
-                f"every_updates {self.every_updates}: need at least 1, 1, 1 and 0"
-            )
         if self.samples % self.consensus:
             raise UserError(f"samples {self.samples} are no multiple of consensus {self.consensus}")
         for split in ("validation", "test", "ood"):

@@ -13,7 +13,7 @@ from typing import Literal
 import jax
 from jax.sharding import Mesh
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, UserError
 from r1jax.exams.reward_scorer import RewardScorer
 from r1jax.model.config import ExecutionConfig
 from r1jax.rewards.combine import Completion
@@ -35,8 +35,8 @@ class PreferenceConfig:
     model: str
     judges: Literal["helpful", "harmless"]
     scale: Literal["sigmoid", "raw"]
-    buckets: tuple[int, ...]
-    batch: int
+    buckets: Counts
+    batch: Count
 
 
 class Preference:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from r1jax.config import UserError
+from r1jax.config import Count, Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,14 +17,10 @@ class CheckpointConfig:
       allow_config_change: resume although the config differs from the checkpoint's.
     """
 
-    every_updates: int
-    keep_last: int
-    keep_best: int
+    every_updates: Count
+    keep_last: Count
+    keep_best: Size
     allow_config_change: bool
-
-    def __post_init__(self):
-        if self.every_updates < 1:
-            raise UserError(f"every_updates {self.every_updates}: need at least 1")
 
 
 class NewestAndBest:

@@ -3,11 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError, flatten
-
-AT_LEAST_1 = {"vocab_size", "n_tokens", "d_model", "n_layers", "attention.n_heads"} | {
-    f"moe.{name}" for name in ("n_experts", "experts_per_token", "hidden_dim")
-}  # other sizes may be 0
+from r1jax.config import Count, NonNegative, Positive, Size, UserError, check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +23,16 @@ class RopeConfig:
       high_freq_factor: llama3: wavelengths below original_length / high_freq_factor stay.
     """
 
-    theta: float
+    theta: Positive
     kind: Literal["none", "yarn", "llama3"]
-    factor: float
-    original_length: int
-    beta_fast: float
-    beta_slow: float
-    mscale: float
-    mscale_all_dim: float
-    low_freq_factor: float
-    high_freq_factor: float
+    factor: NonNegative
+    original_length: Size
+    beta_fast: NonNegative
+    beta_slow: NonNegative
+    mscale: NonNegative
+    mscale_all_dim: NonNegative
+    low_freq_factor: NonNegative
+    high_freq_factor: NonNegative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +48,12 @@ class Mla:
       v_dim: width of a head's value.
     """
 
-    n_heads: int
-    q_lora_rank: int
-    kv_lora_rank: int
-    nope_dim: int
-    rope_dim: int
-    v_dim: int
+    n_heads: Count
+    q_lora_rank: Size
+    kv_lora_rank: Count
+    nope_dim: Size
+    rope_dim: Size
+    v_dim: Count
 
     def __post_init__(self):
         if self.rope_dim % 2:
@@ -80,9 +76,9 @@ class Gqa:
       qk_norm: whether queries and keys are normed per head (Qwen3).
     """
 
-    n_heads: int
-    n_kv_heads: int
-    head_dim: int
+    n_heads: Count
+    n_kv_heads: Count
+    head_dim: Count
     qkv_bias: bool
     qk_norm: bool
 
@@ -126,31 +122,28 @@ class MoeConfig:
         (decoding) take the dense way.
     """
 
-    n_experts: int
-    n_shared_experts: int
-    experts_per_token: int
-    hidden_dim: int
-    n_groups: int
-    top_groups: int
+    n_experts: Count
+    n_shared_experts: Size
+    experts_per_token: Count
+    hidden_dim: Count
+    n_groups: Count
+    top_groups: Count
     score: Literal["sigmoid", "softmax"]
     group_score: Literal["top2", "max"]
     normalise: bool
-    route_scale: float
+    route_scale: Positive
     dispatch: Literal["blocks", "ragged", "dense"]
-    block_size: int
+    block_size: Size
 
     def __post_init__(self):
-        if self.n_groups < 1 or self.n_experts % self.n_groups:
+        if self.n_experts % self.n_groups:
             raise UserError(
                 f"n_experts {self.n_experts} is no multiple of n_groups {self.n_groups}"
             )
         per_group = self.n_experts // self.n_groups
         if self.group_score == "top2" and per_group < 2:
             raise UserError(f"{per_group} expert per group, but the group score sums the best two")
-        if (
-            not 1 <= self.top_groups <= self.n_groups
-            or self.top_groups * per_group < self.experts_per_token
-        ):
+        if self.top_groups > self.n_groups or self.top_groups * per_group < self.experts_per_token:
             raise UserError(
                 f"{self.top_groups} of {self.n_groups} groups of {per_group} experts cannot give "
                 f"{self.experts_per_token} experts per token"
@@ -184,30 +177,28 @@ class ModelConfig:
       moe: the experts; None for a dense model.
     """
 
-    vocab_size: int
-    n_tokens: int
-    d_model: int
-    n_layers: int
-    n_dense_layers: int
-    mlp_dim: int
-    norm_eps: float
+    vocab_size: Count
+    n_tokens: Count
+    d_model: Count
+    n_layers: Count
+    n_dense_layers: Size
+    mlp_dim: Size
+    norm_eps: NonNegative
     tie_embeddings: bool
     mtp: bool
-    init_std: float
+    init_std: NonNegative
     param_dtype: Literal["float32", "bfloat16"]
     compute_dtype: Literal["float32", "bfloat16"]
     scan_layers: bool
     remat: bool
-    attention_block: int
+    attention_block: Size
     rope: RopeConfig
     attention: Mla | Gqa
     moe: MoeConfig | None
 
     def __post_init__(self):
-        sizes = {k: v for k, v in flatten(self).items() if isinstance(v, int)}
-        if small := {k: v for k, v in sizes.items() if v < (k in AT_LEAST_1)}:
-            wanted = ", ".join(f"{k} at least {int(k in AT_LEAST_1)}" for k in small)
-            raise UserError(f"model: got {small}, wanted {wanted}")
+        for part in filter(None, (self, self.rope, self.attention, self.moe)):
+            check(part)
         if not 0 <= self.n_dense_layers <= self.n_layers:
             raise UserError(
                 f"n_dense_layers {self.n_dense_layers} is not within n_layers {self.n_layers}"
@@ -251,9 +242,9 @@ class ExecutionConfig:
     compute_dtype: Literal["float32", "bfloat16"]
     scan_layers: bool
     remat: bool
-    attention_block: int
+    attention_block: Size
     dispatch: Literal["blocks", "ragged", "dense"]
-    block_size: int
+    block_size: Size
 
 
 def check_trained(param_dtype: str, where: str) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Seed, UserError
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.world import replies, requests
 from r1jax.data.world.replies import ReplyRates
@@ -30,16 +30,13 @@ class WriterConfig:
       replies: how the writer replies.
     """
 
-    rows: int
+    rows: Count
     kinds: tuple[str, ...]
     replies: ReplyRates
 
     def __post_init__(self):
-        if self.rows < 1 or not self.kinds or not set(self.kinds) <= set(requests.KINDS):
-            raise UserError(
-                f"rows {self.rows}, kinds {self.kinds}: wanted at least 1, and some of "
-                f"{requests.KINDS}"
-            )
+        if not self.kinds or not set(self.kinds) <= set(requests.KINDS):
+            raise UserError(f"kinds: got {self.kinds}, wanted some of {requests.KINDS}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +51,7 @@ class AssistantDataConfig:
     """
 
     pipeline: Literal["assistant_data"]
-    seed: int
+    seed: Seed
     source: str
     writer: WriterConfig | None
     file: FileSource | None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Size, UserError
 from r1jax.data.files.files import read_rows
 from r1jax.data.rows.preferences import pair_of, turns_of_user
 from r1jax.data.rows.training_rows import questions_of
@@ -33,7 +33,7 @@ class ExamConfig:
 
     source: SourceConfig
     split: Literal["validation", "test", "ood"]
-    first: int
+    first: Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +53,15 @@ class ContaminationConfig:
     training: dict[str, str]
     tasks: dict[str, TaskConfig]
     exams: dict[str, ExamConfig]
-    n: int | None
+    n: Count | None
 
     def __post_init__(self):
         twice = self.training.keys() & self.tasks.keys()
         if twice:
             raise UserError(f"training and tasks share the names {sorted(twice)}")
-        if not self.training or not self.exams or (self.n is not None and self.n < 1):
+        if not self.training or not self.exams:
             raise UserError(
-                f"training {list(self.training)}, exams {list(self.exams)}, n {self.n}: wanted "
-                "some of both, and words or None"
+                f"training {list(self.training)}, exams {list(self.exams)}: wanted some of both"
             )
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError, flatten
+from r1jax.config import Count, UserError, flatten
 from r1jax.data.files.jsonl import numbered_jsonl, read_jsonl
 from r1jax.data.tasks.problems import Problem
 from r1jax.exams.job import Job, batches_of
@@ -37,13 +37,11 @@ class JudgeRunConfig:
     pipeline: Literal["judge"]
     input: str
     questions: str
-    batch: int
-    cap: int
+    batch: Count
+    cap: Count
     reward: RewardConfig
 
     def __post_init__(self):
-        if self.batch < 1 or self.cap < 1:
-            raise UserError(f"batch {self.batch}, cap {self.cap}: need at least 1")
         self.reward.check(cap=self.cap, learned=())
         if self.reward.kind == "random":
             raise UserError("reward.kind 'random' judges nothing")

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import keys, sharding
-from r1jax.config import UserError
+from r1jax.config import Count, Seed, UserError
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows import packing
 from r1jax.data.world import corpus as assistant
@@ -49,9 +49,9 @@ class CorpusConfig:
       jsonl: file with a "text" field to read instead of the world; "" for the world.
     """
 
-    documents: int
-    held_out: int
-    seed: int
+    documents: Count
+    held_out: Count
+    seed: Seed
     rates: writing.Rates
     assistant: assistant.AssistantRates | None
     template: str
@@ -67,8 +67,8 @@ class TokenizerConfig:
       documents: of the corpus that it is trained on, from the first.
     """
 
-    vocab_size: int
-    documents: int
+    vocab_size: Count
+    documents: Count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,12 +86,12 @@ class PretrainConfig:
     """
 
     pipeline: Literal["pretrain"]
-    seed: int
-    updates: int
-    batch: int
-    length: int
-    packing_bins: int
-    evaluate_every: int
+    seed: Seed
+    updates: Count
+    batch: Count
+    length: Count
+    packing_bins: Count
+    evaluate_every: Count
     corpus: CorpusConfig
     tokenizer: TokenizerConfig
     model: ModelConfig
@@ -102,8 +102,6 @@ class PretrainConfig:
 
     def __post_init__(self):
         check_trained(self.model.param_dtype, "model")
-        if self.evaluate_every < 1:
-            raise UserError(f"evaluate_every {self.evaluate_every}: need at least 1")
         shards = self.mesh.data * self.mesh.expert
         if self.batch % shards:
             raise UserError(f"batch {self.batch} does not divide by mesh data x expert {shards}")

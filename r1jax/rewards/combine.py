@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from r1jax.config import UserError
+from r1jax.config import Count, NonNegative, UserError
 from r1jax.rewards.judge import Judge, JudgeConfig, Judged, Question
 from r1jax.rewards.parts import format, language, length, repetition
 from r1jax.rewards.score import Score
@@ -36,7 +36,7 @@ class OverlongConfig:
       buffer: last tokens before the cap, over which it falls from 0 to -1.
     """
 
-    buffer: int
+    buffer: Count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +73,12 @@ class RewardConfig:
     """
 
     kind: Literal["rule", "format_only", "random"]
-    weights: dict[str, float]
+    weights: dict[str, NonNegative]
     format: str
     language: LanguageConfig
     overlong: OverlongConfig | None
     cosine: CosineConfig | None
-    repetition_n: int
+    repetition_n: Count
     judge: JudgeConfig
 
     def __post_init__(self):
@@ -93,8 +93,6 @@ class RewardConfig:
                 f"weights.length {self.weights['length']}: neither overlong nor cosine says what "
                 "is paid"
             )
-        if self.repetition_n < 1:
-            raise UserError(f"repetition_n {self.repetition_n}: need at least 1")
 
     def check(self, *, cap: int, learned: Collection[str]) -> None:
         """Raises ValueError unless each weight's part can be told.

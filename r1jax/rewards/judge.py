@@ -4,9 +4,9 @@ import dataclasses
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from r1jax.config import UserError
+from r1jax.config import Count, Positive, Range, UserError
 from r1jax.rewards.answers import choice, countdown, logic, maths, plain
 from r1jax.rewards.answers.extract import ENDLESS, PLACES, Extracted, extract_answer
 from r1jax.rewards.sandbox import clock, code, references
@@ -90,25 +90,21 @@ class JudgeConfig:
     """
 
     places: tuple[str, ...]
-    workers: int
-    memory_mb: int
-    cpu_seconds: float
-    wall_seconds: float
-    batch_seconds: float
+    workers: Count
+    memory_mb: Annotated[int, Range(256)]
+    cpu_seconds: Positive
+    wall_seconds: Positive
+    batch_seconds: Positive
     tests: Literal["all", "fraction"]
     sandbox: SandboxConfig
 
     def __post_init__(self):
         if not self.places or not set(self.places) <= set(PLACES):
             raise UserError(f"places: got {self.places}, wanted one or more of {PLACES}")
-        if self.workers < 1 or self.memory_mb < 256:
-            raise UserError(
-                f"workers {self.workers}, memory_mb {self.memory_mb}: need at least 1 and 256"
-            )
-        if not 0 < self.cpu_seconds <= self.wall_seconds <= self.batch_seconds:
+        if not self.cpu_seconds <= self.wall_seconds <= self.batch_seconds:
             raise UserError(
                 f"cpu_seconds {self.cpu_seconds}, wall_seconds {self.wall_seconds}, batch_seconds "
-                f"{self.batch_seconds}: wanted each above 0 and none above the next"
+                f"{self.batch_seconds}: wanted none above the next"
             )
 
 

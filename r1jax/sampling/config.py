@@ -1,8 +1,9 @@
 """How tokens are drawn."""
 
 import dataclasses
+from typing import Annotated
 
-from r1jax.config import UserError
+from r1jax.config import Count, NonNegative, Positive, Range, Share, Size, check
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,24 +22,13 @@ class SamplerConfig:
         gives its slot to the next. 0 takes 32 on CPU, else 256. It changes no draw.
     """
 
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    cache_segments: int
-    slots: int
+    temperature: NonNegative
+    top_k: Size
+    top_p: Annotated[float, Range(0, 1, inside="low")]
+    min_p: Share
+    repetition_penalty: Positive
+    cache_segments: Count
+    slots: Size
 
     def __post_init__(self):
-        if self.repetition_penalty <= 0:
-            raise UserError(f"repetition_penalty {self.repetition_penalty}: wanted more than 0")
-        if self.cache_segments < 1:
-            raise UserError(f"cache_segments {self.cache_segments}: need at least 1")
-        if self.slots < 0:
-            raise UserError(f"slots {self.slots}: need at least 1, or 0 to choose")
-        if self.temperature < 0:
-            raise UserError(f"temperature {self.temperature} is negative")
-        if not 0 < self.top_p <= 1 or not 0 <= self.min_p <= 1 or self.top_k < 0:
-            raise UserError(
-                f"top_p {self.top_p}, min_p {self.min_p}, top_k {self.top_k} are out of range"
-            )
+        check(self)

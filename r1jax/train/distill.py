@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from r1jax.config import UserError
+from r1jax.config import Count, NonNegative, Positive, Share, Size, UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.divergence import compare, sampled_loss
@@ -40,15 +40,15 @@ class DistillLossConfig:
     """
 
     divergence: Literal["forward", "reverse", "jsd"]
-    beta: float
+    beta: Share
     estimator: Literal["full", "sampled"]
-    temperature: float
+    temperature: Positive
     reduction: Literal["seq_mean_token_mean", "token_mean", "seq_sum_const"]
-    constant: int
-    micro_batches: int
-    balance: float
-    bias_rate: float
-    logit_chunk: int
+    constant: Size
+    micro_batches: Count
+    balance: NonNegative
+    bias_rate: NonNegative
+    logit_chunk: Count
 
     def __post_init__(self):
         if self.divergence == "jsd" and not 0 < self.beta < 1:
@@ -59,13 +59,6 @@ class DistillLossConfig:
         if self.estimator == "sampled" and self.divergence != "reverse":
             raise UserError(
                 f"estimator 'sampled' is one of the divergence 'reverse', got {self.divergence!r}"
-            )
-        if self.temperature <= 0:
-            raise UserError(f"temperature {self.temperature}: wanted above 0")
-        if self.micro_batches < 1 or self.logit_chunk < 1:
-            raise UserError(
-                f"micro_batches {self.micro_batches}, logit_chunk {self.logit_chunk}: need at "
-                "least 1"
             )
 
     @property

@@ -2,13 +2,13 @@
 
 import dataclasses
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from r1jax.config import UserError
+from r1jax.config import Count, NonNegative, Range, Size, UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.grpo import grpo_loss
@@ -65,33 +65,29 @@ class GrpoConfig:
       logit_chunk: positions whose logits live at a time.
     """
 
-    group_size: int
-    prompts_per_rollout: int
-    minibatches: int
-    epochs: int
-    micro_batches: int
+    group_size: Annotated[int, Range(2)]
+    prompts_per_rollout: Count
+    minibatches: Count
+    epochs: Count
+    micro_batches: Count
     ratio: Literal["token", "sequence", "sequence_geomean"]
-    clip_low: float
-    clip_high: float
-    kl_coef: float
+    clip_low: NonNegative
+    clip_high: NonNegative
+    kl_coef: NonNegative
     reduction: Literal["seq_mean_token_mean", "token_mean", "seq_sum_const"]
-    constant: int
-    advantage_ddof: int
-    advantage_eps: float
+    constant: Size
+    advantage_ddof: Annotated[int, Range(0, 1)]
+    advantage_eps: NonNegative
     divide_by_std: bool
     mask_truncated: bool
-    reference_every: int
+    reference_every: Size
     old_logps: Literal["sampler", "trainer"]
     replay_routes: bool
-    balance: float
-    bias_rate: float
-    logit_chunk: int
+    balance: NonNegative
+    bias_rate: NonNegative
+    logit_chunk: Count
 
     def __post_init__(self):
-        if self.group_size < 2:
-            raise UserError(
-                f"group_size {self.group_size}: a group of one says nothing, need at least 2"
-            )
         if self.prompts_per_rollout % self.minibatches:
             raise UserError(
                 f"prompts_per_rollout {self.prompts_per_rollout} do not split into "

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from r1jax.config import Count, NonNegative
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.logprobs import token_logps
@@ -29,10 +30,10 @@ class NextTokenLossConfig:
       logit_chunk: positions whose logits live at a time.
     """
 
-    balance: float
-    mtp: float
-    bias_rate: float
-    logit_chunk: int
+    balance: NonNegative
+    mtp: NonNegative
+    bias_rate: NonNegative
+    logit_chunk: Count
 
 
 class _Whole(NamedTuple):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from r1jax.config import UserError
+from r1jax.config import Count, Decay, NonNegative, Positive, Share, Size
 from r1jax.types import Mean, TrainState, Tree
 
 
@@ -33,21 +33,17 @@ class OptimizerConfig:
         the run stops.
     """
 
-    lr: float
+    lr: NonNegative
     schedule: Literal["constant", "cosine"]
-    warmup_updates: int
-    total_updates: int
-    final_lr_ratio: float
-    b1: float
-    b2: float
-    eps: float
-    weight_decay: float
-    clip_norm: float
-    max_skipped_in_a_row: int
-
-    def __post_init__(self):
-        if self.max_skipped_in_a_row < 1:
-            raise UserError(f"max_skipped_in_a_row {self.max_skipped_in_a_row}: need at least 1")
+    warmup_updates: Size
+    total_updates: Size
+    final_lr_ratio: Share
+    b1: Decay
+    b2: Decay
+    eps: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive
+    max_skipped_in_a_row: Count
 
 
 def schedule(config: OptimizerConfig) -> optax.Schedule:

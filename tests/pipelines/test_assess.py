@@ -174,8 +174,6 @@ PREFERENCE = {
         ({"exams": PREFERENCE}, "measure 'preference' wants preferences"),
         ({"samples_at_once": 3}, "no multiple of samples_at_once 3"),
         ({"batch": 3, "mesh": MeshConfig(1, 2, 1)}, "batch 3 does not divide by mesh data x"),
-        ({"samples_at_once": 0}, "got {'samples_at_once': 0}: need at least 1"),
-        ({"level": 95.0}, "level 95.0: wanted between 0 and 1"),
         ({"own_format": "prose"}, "own_format: got 'prose', wanted one of"),
     ],
 )

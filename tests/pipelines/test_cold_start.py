@@ -206,11 +206,11 @@ def test_only_right_rewrites_are_kept_after_a_kill_too(by_nano, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"per_question": 0}, "per_question 0"),
-        ({"near": {"threshold": 0.0}}, "threshold 0.0: wanted"),
+        ({"per_question": 0}, "per_question: got 0"),
+        ({"near": {"threshold": 0.0}}, "threshold: got 0.0, wanted"),
         ({"rewriter": {"kind": "model"}}, "kind 'model' with model None: wanted both or neither"),
         ({"rewriter": {"summaries": {"en": "It is {answer}."}}}, "wanted en and zh, each with a b"),
-        ({"inputs": {"zero": cold_config.given("x", limit=-1)}}, "limit -1"),
+        ({"inputs": {"zero": cold_config.given("x", limit=-1)}}, "limit: got -1"),
         ({"inputs": {}}, "inputs: got none"),
     ],
 )

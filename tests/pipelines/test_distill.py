@@ -215,7 +215,6 @@ def test_a_fixed_row_longer_than_every_bucket_is_named(config, paths, tmp_path):
         ({"data": ""}, "way 'mixed': data is empty"),
         ({"way": "on_policy"}, "way 'on_policy' does not read data"),
         ({"lam": 1.0}, "lam 1.0: wanted above 0 and below 1"),
-        ({"samples_per_prompt": 0}, "samples_per_prompt 0: need at least 1"),
         ({"prompts_per_update": 1, "samples_per_prompt": 1}, "1 rows do not divide by 2 micro"),
         ({"stages": ()}, "stages must start at 0"),
         ({"length_buckets": (64,)}, "are 70 tokens, the largest length bucket 64"),

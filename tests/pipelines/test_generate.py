@@ -152,7 +152,7 @@ def test_a_conversation_is_shown_and_kept(nano_base, tmp_path, monkeypatch, caps
     [
         ({"batch": 3, "input": "x", "mesh": {"data": 2}}, "batch 3 does not divide by mesh data x"),
         ({"mesh": {"expert": 4}}, "1 prompt of a conversation does not split over the 4"),
-        ({"samples": 0}, "samples 0"),
+        ({"samples": 0}, "samples: got 0, wanted at least 1"),
     ],
 )
 def test_bad_settings_are_refused_before_the_model_is_read(changes, message):

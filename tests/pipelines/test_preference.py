@@ -197,8 +197,7 @@ def test_replies_are_labelled_by_the_rules(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"margin": 2.0}, "margin 2.0: wanted 0 to below 2"),
-        ({"least_verdicts": 5}, "least_verdicts 5: wanted 1 to judgements 4"),
+        ({"least_verdicts": 5}, "least_verdicts 5: wanted at most judgements 4"),
         ({"task": "labels"}, r"task 'labels' wants neither judge, got \['rules'\]"),
         ({"rules": None}, "wants exactly one of rules, model"),
     ],

@@ -222,13 +222,13 @@ def test_a_run_that_keeps_nothing_says_which_filters_it_was(nano_base, tmp_path)
     [
         ({"prompts": {"two": 3}}, r"prompts: no sources \['two'\], there are \['one', 'zero'\]"),
         ({"prompts": {"zero": 0, "one": 0}}, "wanted counts, and some above 0"),
-        ({"keep": 0}, r"got {'keep': 0}: need at least 1"),
+        ({"keep": 0}, "keep: got 0, wanted at least 1"),
         ({"samples_at_once": 3}, "samples 4 are no multiple of samples_at_once 3"),
         ({"mixture": {"zero": sample_config.mixed("x", share=0.1)}}, "are sources of the task too"),
-        ({"mixture": mixed("x", share=1.0)}, "share 1.0: wanted more than 0 and less than 1"),
+        ({"mixture": mixed("x", share=1.0)}, "share: got 1.0, wanted above 0 and below 1"),
         ({"reward": {"kind": "random"}}, "answers are judged by rules"),
         ({"batch": 3, "mesh": {"data": 2}}, "batch 3 does not divide by mesh data x expert = 2"),
-        ({"level": 1.0}, "level 1.0"),
+        ({"level": 1.0}, "level: got 1.0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, message):

@@ -133,7 +133,6 @@ def test_weights_and_learned_parts_must_match(learned, extra):
         ({"weights": {"accuracy": 1.0}}, r"\['format', 'language', 'length', 'repetition'\]"),
         ({"format": "thinks"}, "format: got 'thinks', wanted one of"),
         ({"weights": CONFIG.weights | {"length": 1.0}}, "neither overlong nor cosine"),
-        ({"repetition_n": 0}, "repetition_n 0"),
         (
             {"overlong": OverlongConfig(5), "cosine": CosineConfig(1.0, 1.0, 0.0, 0.0, 0.0)},
             "overlong or cosine or neither",

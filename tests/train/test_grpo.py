@@ -179,7 +179,6 @@ def test_replayed_routes_are_the_ones_used(logps, run, weights, grpo_batch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"group_size": 1}, "group_size 1: a group of one says nothing"),
         ({"minibatches": 4}, "prompts_per_rollout 2 do not split into 4 minibatches"),
         ({"micro_batches": 3}, "8 sequences per update do not split into 3 micro_batches"),
     ],

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from r1jax.config import UserError
+from r1jax.config import Size, UserError
 from r1jax.data.files import choices
 from r1jax.data.files.example_rows import REFERENCES, passing, put, with_fields
 from r1jax.data.files.fields import Filter, compiled
@@ -84,7 +84,7 @@ class FileSource:
     reference: dict[str, str]
     constants: dict[str, object]
     filters: tuple[Filter, ...]
-    limit: int
+    limit: Size
 
     def __post_init__(self):
         for pattern in self.question_cut:
@@ -114,8 +114,6 @@ class FileSource:
             )
         if twice := sorted(self.reference.keys() & self.constants.keys()):
             raise UserError(f"reference and constants share the names {twice}")
-        if self.limit < 0:
-            raise UserError(f"limit {self.limit}: wanted rows, or 0 for all")
 
     @property
     def place(self) -> Path:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from r1jax.config import UserError
+from r1jax.config import Count, Share, UserError
 from r1jax.text.thought import split_completion
 
 Row = Mapping[str, Any]
@@ -41,22 +41,12 @@ class FilterConfig:
     finished: bool
     correct: bool
     format: bool
-    language: float | None
-    repetition: float | None
-    paragraph: int | None
+    language: Share | None
+    repetition: Share | None
+    paragraph: Count | None
     no_code: bool
-    tokens: int | None
-    thought: int | None
-
-    def __post_init__(self):
-        shares = {"language": self.language, "repetition": self.repetition}
-        counts = {"paragraph": self.paragraph, "tokens": self.tokens, "thought": self.thought}
-        for name, share in shares.items():
-            if share is not None and not 0 <= share <= 1:
-                raise UserError(f"{name}: got {share}, wanted 0 to 1, or None")
-        for name, count in counts.items():
-            if count is not None and count < 1:
-                raise UserError(f"{name}: got {count}, wanted at least 1, or None")
+    tokens: Count | None
+    thought: Count | None
 
 
 def _thought(row: Row) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from r1jax.config import UserError
+from r1jax.config import Share, UserError
 from r1jax.data.files.jsonl import numbered_jsonl
 from r1jax.data.tasks.problems import Problem, question_digest
 
@@ -28,16 +28,13 @@ class CurriculumConfig:
     """
 
     pass_rates: str
-    lowest: float
-    highest: float
+    lowest: Share
+    highest: Share
     unmeasured: Literal["keep", "drop", "error"]
 
     def __post_init__(self):
-        if not 0 <= self.lowest <= self.highest <= 1:
-            raise UserError(
-                f"got lowest {self.lowest}, highest {self.highest}, wanted 0 <= lowest <= highest "
-                "<= 1"
-            )
+        if self.lowest > self.highest:
+            raise UserError(f"lowest {self.lowest} is above highest {self.highest}")
 
 
 class PassRate(NamedTuple):

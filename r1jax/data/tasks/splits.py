@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from r1jax.config import UserError
+from r1jax.config import Positive, Seed, Share, Size, UserError
 from r1jax.data.files.mapping import FileSource, load_problems
 from r1jax.data.tasks.problems import Problem, ProblemSource
 from r1jax.data.tasks.reasoning_gym import ReasoningGymSource
@@ -26,12 +26,12 @@ class WorldTask:
       search_share: share of search problems; the others are chains.
     """
 
-    train: int
-    validation: int
-    test: int
-    ood: int
-    seed: int
-    search_share: float
+    train: Size
+    validation: Size
+    test: Size
+    ood: Size
+    seed: Seed
+    search_share: Share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FilesTask:
 
     train: FileSource
     test: FileSource | None
-    validation: int
+    validation: Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +64,10 @@ class GymTask:
     """
 
     task: str
-    train: int
-    validation: int
-    test: int
-    seed: int
+    train: Size
+    validation: Size
+    test: Size
+    seed: Seed
     options: dict[str, object]
 
 
@@ -81,10 +81,10 @@ class RequestsTask:
       kinds: some of `requests.KINDS`.
     """
 
-    train: int
-    validation: int
-    test: int
-    seed: int
+    train: Size
+    validation: Size
+    test: Size
+    seed: Seed
     kinds: tuple[str, ...]
 
 
@@ -96,7 +96,7 @@ class SourceConfig:
       weight: share relative to the other sources, above 0; alone it says nothing.
     """
 
-    weight: float
+    weight: Positive
     world: WorldTask | None
     files: FilesTask | None
     gym: GymTask | None
@@ -107,8 +107,6 @@ class SourceConfig:
         given = [k for k in kinds if getattr(self, k) is not None]
         if len(given) != 1:
             raise UserError(f"wanted exactly one of {', '.join(kinds)}, got {given}")
-        if self.weight <= 0:
-            raise UserError(f"weight {self.weight}: wanted more than 0")
 
 
 def each(source: ProblemSource) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ obeyed (`data.world.replies`).
 import dataclasses
 import random
 
-from r1jax.config import UserError
+from r1jax.config import Share
 from r1jax.data.world import replies, requests, sums, writing
 from r1jax.data.world.language import translate_thought
 from r1jax.data.world.replies import ReplyRates
@@ -36,17 +36,12 @@ class AssistantRates:
       replies: how requests are answered.
     """
 
-    mixed_en: float
-    mixed_zh: float
-    spelt_slip: float
-    spelt_drill: float
-    boxed: float
+    mixed_en: Share
+    mixed_zh: Share
+    spelt_slip: Share
+    spelt_drill: Share
+    boxed: Share
     replies: ReplyRates
-
-    def __post_init__(self):
-        values = {k: v for k, v in vars(self).items() if k != "replies"}
-        if bad := {k: v for k, v in values.items() if not 0 <= v <= 1}:
-            raise UserError(f"{bad} are no probabilities")
 
 
 def _slipped(rng: random.Random, value: int, slip: float) -> int:

@@ -12,7 +12,7 @@ import random
 import re
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Share, UserError
 from r1jax.data.world.requests import DEEDS, HARMS, THINGS, Request, draw, how, request_of
 from r1jax.text.thought import laid_out, split_completion
 
@@ -61,18 +61,15 @@ class ReplyRates:
       thought: replies behind a short thought, in think tags.
     """
 
-    terse: float
-    sentence: float
-    warm: float
-    wrong: float
-    complies: float
-    refuses: float
-    thought: float
+    terse: Share
+    sentence: Share
+    warm: Share
+    wrong: Share
+    complies: Share
+    refuses: Share
+    thought: Share
 
     def __post_init__(self):
-        values = dataclasses.asdict(self)
-        if bad := {k: v for k, v in values.items() if not 0 <= v <= 1}:
-            raise UserError(f"{bad} are no probabilities")
         if self.terse + self.sentence + self.warm > 1 + 1e-9:
             raise UserError("terse + sentence + warm exceed 1")
 

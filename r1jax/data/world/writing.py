@@ -29,7 +29,7 @@ With `mixed` the words of the thought are in the other language than the questio
 import dataclasses
 import random
 
-from r1jax.config import UserError
+from r1jax.config import Share, UserError
 from r1jax.data.world.general import general
 from r1jax.data.world.sums import Chain, Operation, Search, apply, draw, draw_operation, expression
 from r1jax.text.thought import ANSWER, laid_out
@@ -77,25 +77,22 @@ class Rates:
       mixed: documents whose thought is in the other language.
     """
 
-    chain: float
-    search: float
-    drill: float
-    drill_tries: float
-    drill_fits: float
-    bare: float
-    worked: float
-    search_bare: float
-    bare_right: float
-    slip: float
-    give_up: float
-    full_tags: float
-    answer_tag_only: float
-    mixed: float
+    chain: Share
+    search: Share
+    drill: Share
+    drill_tries: Share
+    drill_fits: Share
+    bare: Share
+    worked: Share
+    search_bare: Share
+    bare_right: Share
+    slip: Share
+    give_up: Share
+    full_tags: Share
+    answer_tag_only: Share
+    mixed: Share
 
     def __post_init__(self):
-        for field, value in dataclasses.asdict(self).items():
-            if not 0 <= value <= 1:
-                raise UserError(f"{field} = {value} is no probability")
         for group in (
             ("chain", "search", "drill"),
             ("bare", "worked"),

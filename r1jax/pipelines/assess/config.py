@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Seed, UserError, Within
 from r1jax.data.tasks.splits import SourceConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
 from r1jax.exams.reward_models import PreferenceConfig
@@ -62,22 +62,22 @@ class AssessConfig:
     """
 
     pipeline: Literal["assess"]
-    seed: int
+    seed: Seed
     name: str
     model: str
     prompt: PromptConfig
     exams: dict[str, AssessExam]
     form: str
-    samples: int
-    samples_at_once: int
-    batch: int
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    samples: Count
+    samples_at_once: Count
+    batch: Count
+    max_new_tokens: Count
+    prompt_buckets: Counts
     sampler: SamplerConfig
     reward: RewardConfig
     own_format: str
     preferences: dict[str, PreferenceConfig]
-    level: float
+    level: Within
     execution: ExecutionConfig
     mesh: MeshConfig
 
@@ -86,7 +86,6 @@ class AssessConfig:
             self.ask,
             samples=self.samples,
             reward=self.reward,
-            level=self.level,
             learned=self.preferences,
         )
         if self.own_format not in FORMATS:

@@ -1,9 +1,9 @@
 """What a cold start is made of; the values are in configs/."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Range, Seed, Size, UserError
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import AskConfig, ask_config
@@ -29,11 +29,7 @@ class InputConfig:
 
     path: str
     questions: str
-    limit: int
-
-    def __post_init__(self):
-        if self.limit < 0:
-            raise UserError(f"limit {self.limit}: wanted rows, or 0 for all")
+    limit: Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,18 +50,16 @@ class ModelRewriterConfig:
     model: str
     prompt: PromptConfig
     request: str
-    tries: int
-    batch: int
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    tries: Count
+    batch: Count
+    max_new_tokens: Count
+    prompt_buckets: Counts
     sampler: SamplerConfig
     reward: RewardConfig
     execution: ExecutionConfig
     mesh: MeshConfig
 
     def __post_init__(self):
-        if self.tries < 1:
-            raise UserError(f"tries {self.tries}: need at least 1")
         if missing := [place for place in PLACES if place not in self.request]:
             raise UserError(f"request: got no {missing}, wanted {list(PLACES)}")
         _ = self.ask(seed=0)
@@ -113,14 +107,8 @@ class NearConfig:
       threshold: share of common n-grams (Jaccard) from which the later reply is dropped, above 0.
     """
 
-    n: int
-    threshold: float
-
-    def __post_init__(self):
-        if self.n < 1 or not 0 < self.threshold <= 1:
-            raise UserError(
-                f"n {self.n}, threshold {self.threshold}: wanted at least 1, above 0 and at most 1"
-            )
+    n: Count
+    threshold: Annotated[float, Range(0, 1, inside="low")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,19 +128,15 @@ class ColdStartConfig:
     """
 
     pipeline: Literal["cold_start"]
-    seed: int
+    seed: Seed
     inputs: dict[str, InputConfig]
     filters: FilterConfig
     rewriter: RewriterConfig
     near: NearConfig | None
-    per_question: int
+    per_question: Count
     task: TaskConfig | None
-    shard_rows: int
+    shard_rows: Count
 
     def __post_init__(self):
         if not self.inputs:
             raise UserError("inputs: got none")
-        if min(self.per_question, self.shard_rows) < 1:
-            raise UserError(
-                f"per_question {self.per_question}, shard_rows {self.shard_rows}: need at least 1"
-            )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from r1jax import sharding
-from r1jax.config import UserError
+from r1jax.config import Count
 from r1jax.hub.artifacts import open_model
 from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
@@ -32,17 +32,10 @@ class ExportConfig:
     model: str
     dtype: Literal["float32", "bfloat16"]
     template: str
-    max_positions: int
-    shard_megabytes: int
+    max_positions: Count
+    shard_megabytes: Count
     execution: ExecutionConfig
     mesh: MeshConfig
-
-    def __post_init__(self):
-        if min(self.max_positions, self.shard_megabytes) < 1:
-            raise UserError(
-                f"max_positions {self.max_positions}, shard_megabytes {self.shard_megabytes}: "
-                "need at least 1"
-            )
 
 
 def run(config: ExportConfig, workdir: Path) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Positive, Seed, Share, Size, UserError
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_stages
 from r1jax.exams.evaluation import EvalConfig
@@ -26,9 +26,9 @@ class SamplingConfig:
       temperature: above 0.
     """
 
-    from_update: int
-    max_new_tokens: int
-    temperature: float
+    from_update: Size
+    max_new_tokens: Count
+    temperature: Positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,25 +61,25 @@ class DistillConfig:
     """
 
     pipeline: Literal["distill"]
-    seed: int
-    updates: int
+    seed: Seed
+    updates: Count
     student: str
     teacher: str
     prompt: PromptConfig
     task: TaskConfig
     data: str
     way: Literal["on_policy", "offline", "mixed"]
-    lam: float
+    lam: Share
     loss: DistillLossConfig
     reward: RewardConfig
     reflective_words: tuple[str, ...]
     stages: tuple[SamplingConfig, ...]
-    prompts_per_update: int
-    samples_per_prompt: int
-    prompt_buckets: tuple[int, ...]
-    length_buckets: tuple[int, ...]
-    cache_segments: int
-    slots: int
+    prompts_per_update: Count
+    samples_per_prompt: Count
+    prompt_buckets: Counts
+    length_buckets: Counts
+    cache_segments: Count
+    slots: Size
     optimizer: OptimizerConfig
     evaluation: EvalConfig
     execution: ExecutionConfig
@@ -89,11 +89,6 @@ class DistillConfig:
 
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
-        if min(self.updates, self.prompts_per_update, self.samples_per_prompt) < 1:
-            raise UserError(
-                f"updates {self.updates}, prompts_per_update {self.prompts_per_update}, "
-                f"samples_per_prompt {self.samples_per_prompt}: need at least 1"
-            )
         self._check_way()
         check_stages(self)
         last = self.stages[-1].from_update

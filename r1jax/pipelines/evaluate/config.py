@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Seed, Size, UserError, Within
 from r1jax.data.files.mapping import FileSource
 from r1jax.data.tasks.splits import SourceConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
@@ -40,40 +40,34 @@ class EvaluateConfig:
     """
 
     pipeline: Literal["evaluate"]
-    seed: int
+    seed: Seed
     name: str
     model: str
     prompt: PromptConfig
     file: FileSource | None
     source: SourceConfig | None
     split: Literal["train", "validation", "test", "ood"]
-    first: int
-    samples: int
-    samples_at_once: int
-    ks: tuple[int, ...]
-    batch: int
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    first: Size
+    samples: Count
+    samples_at_once: Count
+    ks: Counts
+    batch: Count
+    max_new_tokens: Count
+    prompt_buckets: Counts
     sampler: SamplerConfig
     reward: RewardConfig
-    level: float
+    level: Within
     compare: str
-    draws: int
+    draws: Count
     execution: ExecutionConfig
     mesh: MeshConfig
 
     def __post_init__(self):
         if (self.file is None) == (self.source is None):
             raise UserError("wanted questions of a file or of a source, got both or neither")
-        check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
-        if not self.ks or not all(1 <= k <= self.samples for k in self.ks):
+        check_exam(self.ask, samples=self.samples, reward=self.reward, learned={})
+        if max(self.ks) > self.samples:
             raise UserError(f"ks: got {self.ks}, wanted some of 1 to {self.samples}")
-        if self.first < 0 or self.draws < 1:
-            raise UserError(
-                f"first {self.first}, draws {self.draws}: wanted at least 0, at least 1"
-            )
-        if self.compare and self.seed < 0:
-            raise UserError(f"seed {self.seed}: comparing needs one of at least 0")
 
     @property
     def ask(self) -> AskConfig:

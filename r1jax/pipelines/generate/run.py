@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from r1jax import sharding
-from r1jax.config import UserError, flatten
+from r1jax.config import Count, Counts, Seed, UserError, flatten
 from r1jax.data.files.jsonl import iter_jsonl, numbered_jsonl
 from r1jax.exams.asking import AskConfig, Asker, ask_config, open_asker
 from r1jax.exams.job import Job, batches_of, model_fingerprint
@@ -49,22 +49,20 @@ class GenerateConfig:
     """
 
     pipeline: Literal["generate"]
-    seed: int
+    seed: Seed
     model: str
     prompt: PromptConfig
     input: str
-    samples: int
-    batch: int
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
-    chunk: int
+    samples: Count
+    batch: Count
+    max_new_tokens: Count
+    prompt_buckets: Counts
+    chunk: Count
     sampler: SamplerConfig
     execution: ExecutionConfig
     mesh: MeshConfig
 
     def __post_init__(self):
-        if min(self.samples, self.chunk) < 1:
-            raise UserError(f"samples {self.samples}, chunk {self.chunk}: need at least 1")
         rows = self.mesh.data * self.mesh.expert
         if rows > 1 and not self.input:
             raise UserError(

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, NonNegative, UserError
 from r1jax.data.rows import verdicts
 from r1jax.data.rows.candidates import CandidatePair
 from r1jax.data.rows.verdicts import Judgement
@@ -28,8 +28,8 @@ class RulesJudge:
       position_bias: levels by which the reply shown first is preferred for that.
     """
 
-    scale: float
-    noise: float
+    scale: NonNegative
+    noise: NonNegative
     position_bias: float
 
 
@@ -47,8 +47,8 @@ class ModelJudge:
     model: str
     prompt: PromptConfig
     sampler: SamplerConfig
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    max_new_tokens: Count
+    prompt_buckets: Counts
     execution: ExecutionConfig
     mesh: MeshConfig
 

@@ -9,10 +9,10 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from r1jax import sharding
-from r1jax.config import UserError, flatten
+from r1jax.config import Count, Range, Seed, UserError, flatten
 from r1jax.data.files.jsonl import read_jsonl
 from r1jax.data.rows.candidates import Candidate, CandidatePair, pairs, read_candidates
 from r1jax.data.rows.verdicts import Judgement
@@ -55,29 +55,23 @@ class PreferenceConfig:
     """
 
     pipeline: Literal["preference"]
-    seed: int
+    seed: Seed
     input: str
     task: Literal["pairs", "labels"]
     kinds: tuple[str, ...]
     sees: Literal["summary", "all"]
-    pairs_per_question: int
-    judgements: int
-    least_verdicts: int
-    margin: float
-    batch: int
+    pairs_per_question: Count
+    judgements: Count
+    least_verdicts: Count
+    margin: Annotated[float, Range(0, 2, inside="high")]
+    batch: Count
     rules: RulesJudge | None
     model: ModelJudge | None
 
     def __post_init__(self):
-        if min(self.pairs_per_question, self.judgements, self.batch) < 1:
+        if self.least_verdicts > self.judgements:
             raise UserError(
-                f"pairs_per_question {self.pairs_per_question}, judgements {self.judgements}, "
-                f"batch {self.batch}: need at least 1"
-            )
-        if not 1 <= self.least_verdicts <= self.judgements or not 0 <= self.margin < 2:
-            raise UserError(
-                f"least_verdicts {self.least_verdicts}: wanted 1 to judgements {self.judgements}; "
-                f"margin {self.margin}: wanted 0 to below 2"
+                f"least_verdicts {self.least_verdicts}: wanted at most judgements {self.judgements}"
             )
         judges = [name for name in ("rules", "model") if getattr(self, name) is not None]
         if len(judges) != (self.task == "pairs"):

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Positive, Seed, Size, UserError
 from r1jax.data.tasks.mixing import mixed_indices
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import check_preferences, check_stages
@@ -30,9 +30,9 @@ class StageConfig:
         prompts in the last 400 of 1,700 updates only (arXiv:2501.12948, section 3.2.2).
     """
 
-    from_update: int
-    max_new_tokens: int
-    temperature: float
+    from_update: Size
+    max_new_tokens: Count
+    temperature: Positive
     sources: tuple[str, ...]
 
 
@@ -63,8 +63,8 @@ class R1ZeroConfig:
     """
 
     pipeline: Literal["r1_zero"]
-    seed: int
-    updates: int
+    seed: Seed
+    updates: Count
     base: str
     prompt: PromptConfig
     task: TaskConfig
@@ -73,12 +73,12 @@ class R1ZeroConfig:
     on_judge_error: Literal["drop", "zero", "stop"]
     reflective_words: tuple[str, ...]
     stages: tuple[StageConfig, ...]
-    prompt_buckets: tuple[int, ...]
-    length_buckets: tuple[int, ...]
-    cache_segments: int
-    slots: int
-    samples_every: int
-    samples_shown: int
+    prompt_buckets: Counts
+    length_buckets: Counts
+    cache_segments: Count
+    slots: Size
+    samples_every: Count
+    samples_shown: Count
     grpo: GrpoConfig
     optimizer: OptimizerConfig
     evaluation: EvalConfig
@@ -111,6 +111,8 @@ class R1ZeroConfig:
         check_preferences(self.preferences, longest=longest)
         shortest = min(s.max_new_tokens for s in self.stages)
         self.reward.check(cap=shortest, learned=self.preferences)
+        if self.reward.kind == "rule" and not any(self.reward.weights.values()):
+            raise UserError("reward.weights: all are 0, wanted one above 0; nothing would be paid")
         shards = self.mesh.data * self.mesh.expert
         if (
             self.grpo.rows_per_update // self.grpo.micro_batches % shards

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ml_collections import ConfigDict
 
 from r1jax import config as configs
-from r1jax.config import UserError
+from r1jax.config import Seed, UserError, Within
 from r1jax.pipelines.recipe import lineage
 from r1jax.pipelines.table import Pipeline
 
@@ -76,12 +76,10 @@ class ReportConfig:
 
     title: str
     models: dict[str, str]
-    level: float
+    level: Within
     claims: tuple[ClaimConfig, ...]
 
     def __post_init__(self):
-        if not 0 < self.level < 1:
-            raise UserError(f"level {self.level} is not within 0 and 1")
         for claim in self.claims:
             for side in [claim.left, *([claim.right] if claim.right else [])]:
                 model, _, measure = side.rpartition(".")
@@ -104,7 +102,7 @@ class R1Config:
     """
 
     pipeline: Literal["r1"]
-    seed: int
+    seed: Seed
     stages: tuple[StageConfig, ...]
     only: str
     report: ReportConfig

@@ -1,9 +1,9 @@
 """The config of a reward model's fit; its values are in configs/."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, NonNegative, Range, Seed, Size, UserError, Within
 from r1jax.io.retention import CheckpointConfig
 from r1jax.model.config import ExecutionConfig, check_trained
 from r1jax.sharding import MeshConfig
@@ -46,46 +46,34 @@ class RewardModelConfig:
     """
 
     pipeline: Literal["reward_model"]
-    seed: int
+    seed: Seed
     base: str
     kind: Literal["pairs", "labels"]
     data: str
-    first: int
-    validation: int
+    first: Size
+    validation: Annotated[int, Range(2)]
     prompt: PromptConfig
     sees: Literal["summary", "all"]
     balance_lengths: bool
     too_long: Literal["error", "drop", "cut_left"]
-    epochs: int
-    batch: int
-    length_buckets: tuple[int, ...]
-    micro_batches: int
-    margin: float
-    centre: float
+    epochs: Count
+    batch: Count
+    length_buckets: Counts
+    micro_batches: Count
+    margin: NonNegative
+    centre: NonNegative
     optimizer: OptimizerConfig
-    evaluate_every: int
-    evaluate_batch: int
-    level: float
+    evaluate_every: Count
+    evaluate_batch: Count
+    level: Within
     execution: ExecutionConfig
     mesh: MeshConfig
     checkpoint: CheckpointConfig
 
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: wanted at least 0")
-        least = min(self.epochs, self.batch, self.micro_batches, self.evaluate_every)
-        if least < 1 or self.evaluate_batch < 1 or min(self.length_buckets, default=0) < 2:
-            raise UserError(
-                f"epochs {self.epochs}, batch {self.batch}, micro_batches {self.micro_batches}, "
-                f"evaluate_every {self.evaluate_every}, evaluate_batch {self.evaluate_batch}: need "
-                f"at least 1; length_buckets {self.length_buckets}: need one of at least 2"
-            )
-        if self.validation < 2 or self.first < 0:
-            raise UserError(
-                f"validation {self.validation}, first {self.first}: need at least 2 (an interval "
-                "takes two questions), and 0"
-            )
+        if min(self.length_buckets) < 2:
+            raise UserError(f"length_buckets {self.length_buckets}: need at least 2 tokens each")
         rows = self.mesh.data * self.mesh.expert
         if self.batch % (self.micro_batches * rows) or self.evaluate_batch % rows:
             raise UserError(
@@ -98,5 +86,3 @@ class RewardModelConfig:
                 f"margin {self.margin}, centre {self.centre}, balance_lengths "
                 f"{self.balance_lengths}: only pairs have them"
             )
-        if not 0 < self.level < 1:
-            raise UserError(f"level {self.level}: wanted between 0 and 1")

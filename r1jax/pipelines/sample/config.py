@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Seed, Size, UserError, Within
 from r1jax.data.rows.filters import FilterConfig
 from r1jax.data.tasks.tasks import TaskConfig
 from r1jax.exams.asking import AskConfig, ask_config, check_exam
@@ -25,12 +25,8 @@ class MixtureConfig:
     """
 
     path: str
-    share: float
+    share: Within
     repeat: bool
-
-    def __post_init__(self):
-        if not 0 < self.share < 1:
-            raise UserError(f"share {self.share}: wanted more than 0 and less than 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,24 +55,24 @@ class SampleConfig:
     """
 
     pipeline: Literal["sample"]
-    seed: int
+    seed: Seed
     model: str
     prompt: PromptConfig
     task: TaskConfig
-    prompts: dict[str, int]
-    samples: int
-    samples_at_once: int
-    batch: int
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    prompts: dict[str, Size]
+    samples: Count
+    samples_at_once: Count
+    batch: Count
+    max_new_tokens: Count
+    prompt_buckets: Counts
     sampler: SamplerConfig
     reward: RewardConfig
     filters: FilterConfig
-    keep: int
+    keep: Count
     prefer: Literal["first", "shortest"]
     mixture: dict[str, MixtureConfig]
-    shard_rows: int
-    level: float
+    shard_rows: Count
+    level: Within
     execution: ExecutionConfig
     mesh: MeshConfig
 
@@ -86,12 +82,10 @@ class SampleConfig:
         return ask_config(self)
 
     def __post_init__(self):
-        check_exam(self.ask, samples=self.samples, reward=self.reward, level=self.level, learned={})
-        if low := {k: n for k in ("keep", "shard_rows") if (n := getattr(self, k)) < 1}:
-            raise UserError(f"got {low}: need at least 1")
+        check_exam(self.ask, samples=self.samples, reward=self.reward, learned={})
         if unknown := sorted(set(self.prompts) - set(self.task.sources)):
             raise UserError(f"prompts: no sources {unknown}, there are {sorted(self.task.sources)}")
-        if min(self.prompts.values(), default=0) < 0 or not any(self.prompts.values()):
+        if not any(self.prompts.values()):
             raise UserError(f"prompts: got {self.prompts}, wanted counts, and some above 0")
         if both := sorted(set(self.mixture) & set(self.task.sources)):
             raise UserError(f"mixture: {both} are sources of the task too")

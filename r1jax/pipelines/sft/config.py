@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from r1jax.config import UserError
+from r1jax.config import Count, Counts, Seed, Size, UserError
 from r1jax.data.files.files import Format
 from r1jax.data.rows.conversation_fields import ConversationFields
 from r1jax.data.rows.packing import Reduction
@@ -34,14 +34,8 @@ class DataConfig:
     path: str
     format: Format
     fields: ConversationFields | None
-    limit: int
-    repeats: int
-
-    def __post_init__(self):
-        if self.limit < 0 or self.repeats < 1:
-            raise UserError(
-                f"limit {self.limit}, repeats {self.repeats}: need at least 0 and at least 1"
-            )
+    limit: Size
+    repeats: Count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +54,8 @@ class ExamConfig:
     task: TaskConfig
     reward: RewardConfig
     evaluation: EvalConfig
-    max_new_tokens: int
-    prompt_buckets: tuple[int, ...]
+    max_new_tokens: Count
+    prompt_buckets: Counts
     reflective_words: tuple[str, ...]
 
     def __post_init__(self):
@@ -95,21 +89,21 @@ class SftConfig:
     """
 
     pipeline: Literal["sft"]
-    seed: int
+    seed: Seed
     base: str
     prompt: PromptConfig
     data: dict[str, DataConfig]
-    validation: int
-    epochs: int
-    batch: int
-    length: int
-    packing_bins: int
+    validation: Size
+    epochs: Count
+    batch: Count
+    length: Count
+    packing_bins: Count
     too_long: Literal["error", "drop"]
     reduction: Reduction
-    micro_batches: int
+    micro_batches: Count
     loss: NextTokenLossConfig
     optimizer: OptimizerConfig
-    evaluate_every: int
+    evaluate_every: Size
     exam: ExamConfig | None
     execution: ExecutionConfig
     mesh: MeshConfig
@@ -117,24 +111,15 @@ class SftConfig:
 
     def __post_init__(self):
         check_trained(self.execution.param_dtype, "execution")
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: wanted at least 0")
         if not self.data:
             raise UserError("data: got none")
-        if min(self.epochs, self.batch, self.micro_batches, self.packing_bins) < 1:
-            raise UserError(
-                f"epochs {self.epochs}, batch {self.batch}, micro_batches {self.micro_batches}, "
-                f"packing_bins {self.packing_bins}: need at least 1"
-            )
         shards = self.mesh.data * self.mesh.expert
         if self.batch % (self.micro_batches * shards):
             raise UserError(
                 f"batch {self.batch} does not divide by micro_batches {self.micro_batches} x mesh "
                 f"data x expert {shards}"
             )
-        if min(self.validation, self.evaluate_every) < 0 or (
-            bool(self.validation) != bool(self.evaluate_every)
-        ):
+        if bool(self.validation) != bool(self.evaluate_every):
             raise UserError(
                 f"validation {self.validation}, evaluate_every {self.evaluate_every}: wanted both "
                 "above 0, or both 0"

@@ -2,9 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from r1jax.config import UserError
+from r1jax.config import Count, Range, UserError
 
 RISK = "unsandboxed_i_accept_the_risk"
 BACKENDS = ("auto", "bwrap", "limits", RISK)
@@ -39,24 +39,16 @@ class SandboxConfig:
     backend: str
     python: str
     read_only: tuple[str, ...]
-    cpu_seconds: float
-    wall_seconds: float
-    memory_mb: int
-    processes: int
-    files_mb: int
-    output_kb: int
+    cpu_seconds: Annotated[float, Range(0, 3600, inside="low")]
+    wall_seconds: Annotated[float, Range(0, 3600, inside="low")]
+    memory_mb: Annotated[int, Range(64)]
+    processes: Count
+    files_mb: Count
+    output_kb: Count
 
     def __post_init__(self):
         if self.backend not in BACKENDS:
             raise UserError(f"sandbox.backend: got {self.backend!r}, wanted one of {BACKENDS}")
-        for name in ("cpu_seconds", "wall_seconds"):
-            if not 0 < getattr(self, name) <= 3600:
-                raise UserError(f"sandbox.{name}: got {getattr(self, name)}, wanted 0 to 3600")
-        if self.memory_mb < 64:
-            raise UserError(f"sandbox.memory_mb: got {self.memory_mb}, wanted 64 or more")
-        for name in ("processes", "files_mb", "output_kb"):
-            if getattr(self, name) < 1:
-                raise UserError(f"sandbox.{name}: got {getattr(self, name)}, wanted 1 or more")
         for path in (*self.read_only, *filter(None, [self.python])):
             if not os.path.isabs(path):
                 raise UserError(f"sandbox: got the relative path {path!r}, wanted an absolute one")

@@ -1,5 +1,6 @@
 import pytest
 
+from r1jax import config as configs
 from r1jax.data.rows.filters import FILTERS, FilterConfig, active, rejections
 
 OFF = FilterConfig(
@@ -96,4 +97,4 @@ def test_a_row_that_was_never_judged_is_named():
 )
 def test_limits_out_of_range_are_refused(changes):
     with pytest.raises(ValueError, match=f"{next(iter(changes))}: got"):
-        FilterConfig(**{**vars(ALL), **changes})
+        configs.build(FilterConfig, {**vars(ALL), **changes})

@@ -51,7 +51,6 @@ def test_a_rate_counts_for_the_question_that_was_measured_alone(tmp_path):
         select([ask("a", "two?")], rates, plan)
 
 
-@pytest.mark.parametrize(("lowest", "highest"), [(-0.1, 0.5), (0.6, 0.5), (0.5, 1.1)])
-def test_bounds_that_are_no_range_are_refused(lowest, highest):
-    with pytest.raises(ValueError, match="wanted 0 <= lowest <= highest <= 1"):
-        CurriculumConfig("x", lowest, highest, "keep")
+def test_bounds_that_are_no_range_are_refused():
+    with pytest.raises(ValueError, match=r"lowest 0\.6 is above highest 0\.5"):
+        CurriculumConfig("x", 0.6, 0.5, "keep")

@@ -116,10 +116,9 @@ def test_a_report_without_hits_says_so():
     assert summary(report).startswith("decontamination: 0 of 7 training questions share 10 words")
 
 
-@pytest.mark.parametrize(("held_out", "n"), [(False, 10), (True, 0)])
-def test_a_comparison_with_nothing_is_refused(held_out, n):
+def test_a_comparison_with_nothing_is_refused():
     with pytest.raises(ValueError, match="something to compare with"):
-        DecontaminationConfig(against={}, held_out=held_out, n=n)
+        DecontaminationConfig(against={}, held_out=False, n=10)
 
 
 def asking(name: str, *questions: str) -> dict:

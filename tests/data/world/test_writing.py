@@ -207,9 +207,6 @@ def test_general_text_never_reasons(documents):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"slip": 1.2}, "slip = 1.2 is no probability"),
-        ({"mixed": -0.1}, "mixed = -0.1 is no probability"),
-        ({"mixed": float("nan")}, "mixed = nan is no probability"),
         ({"chain": 0.9}, r"chain \+ search \+ drill exceed 1"),
         ({"bare": 0.9}, r"bare \+ worked exceed 1"),
         ({"full_tags": 0.9}, r"full_tags \+ answer_tag_only exceed 1"),

@@ -711,12 +711,6 @@ def test_a_killed_judge_takes_its_sandbox_along(backend):
     "changes, message",
     [
         (dict(backend="docker"), "sandbox.backend: got 'docker', wanted one of"),
-        (dict(cpu_seconds=0.0), "sandbox.cpu_seconds: got 0.0, wanted 0 to 3600"),
-        (dict(wall_seconds=1e9), "sandbox.wall_seconds"),
-        (dict(memory_mb=1), "sandbox.memory_mb: got 1, wanted 64 or more"),
-        (dict(processes=0), "sandbox.processes"),
-        (dict(files_mb=0), "sandbox.files_mb"),
-        (dict(output_kb=0), "sandbox.output_kb"),
         (dict(read_only=("lib",)), "relative path 'lib'"),
         (dict(python="python3"), "relative path 'python3'"),
     ],
