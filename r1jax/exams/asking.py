@@ -175,15 +175,30 @@ def check_stages(config: Any) -> int:
             f"the longest prompt and completion are {longest} tokens, the largest length bucket "
             f"{max(config.length_buckets)}"
         )
-    exams, saves = config.evaluation.every_updates, config.checkpoint.every_updates
-    examined = range(exams, config.updates + 1, exams) if exams else range(0)
-    scored = any(u % saves == 0 or u == config.updates for u in examined)
-    if config.checkpoint.keep_best and not (scored and config.evaluation.validation):
+    exams, questions = config.evaluation.every_updates, config.evaluation.validation
+    if config.checkpoint.keep_best and not (exams and questions):
         raise UserError(
             f"checkpoint.keep_best {config.checkpoint.keep_best}: no checkpoint would have a score "
-            f"(saved every {saves} updates, examined every {exams}, of {config.updates})"
+            f"(evaluation.every_updates {exams}, evaluation.validation {questions})"
         )
     return longest
+
+
+def beyond(config: Any) -> str:
+    """Returns what a run is too short for, in a line; "" if nothing is.
+
+    The last update is examined and saved in any case, so that a run can be cut short by its
+    `updates` alone.
+    """
+    rare = [
+        f"{group}.every_updates {every}"
+        for group in ("evaluation", "checkpoint")
+        if (every := getattr(config, group).every_updates) > config.updates
+    ]
+    late = [stage.from_update for stage in config.stages if stage.from_update >= config.updates]
+    texts = [f"{' and '.join(rare)}: done after the last update alone"] if rare else []
+    texts += [f"stages from update {late} on: not reached"] if late else []
+    return f"{config.updates} updates are fewer than {'; '.join(texts)}" if texts else ""
 
 
 def check_preferences(learned: Mapping[str, PreferenceConfig], *, longest: int) -> None:

@@ -39,7 +39,8 @@ class EvalConfig:
     """How a model is examined.
 
     Attributes:
-      every_updates: updates between evaluations on the validation split; 0 never.
+      every_updates: updates between evaluations on the validation split, and after the last; 0
+        never.
       validation, test, ood: questions of each split; test and ood only before and after the run.
       samples: answers per question, k.
       consensus: answers that vote together, a divisor of `samples`.

@@ -14,7 +14,7 @@ from r1jax import keys, sharding
 from r1jax.config import UserError
 from r1jax.data.tasks.problems import ProblemSource
 from r1jax.data.tasks.tasks import TaskData
-from r1jax.exams.asking import open_sampler
+from r1jax.exams.asking import beyond, open_sampler
 from r1jax.exams.evaluation import EvalConfig, evaluate
 from r1jax.exams.examiner import Examiner
 from r1jax.exams.job import tell_task
@@ -105,9 +105,10 @@ class TrainingExam:
         return row, shown
 
     def score_if_due(self, weights: Weights, run: Run, *, cap: int) -> float | None:
-        """pass@1 on the validation split every so many updates; at others None, no score."""
+        """pass@1 on the validation split every so many updates and after the last, else None."""
         e = self.config
-        if not (e.every_updates and e.validation) or run.updates % e.every_updates:
+        due = e.every_updates and (run.updates % e.every_updates == 0 or run.updates == run.total)
+        if not (due and e.validation):
             return None
         run.flush()
         row, _ = self.ask(weights, run, "validation", e.validation, cap=cap)
@@ -259,6 +260,8 @@ def open_trainer(
     check_writable(workdir)
     with sharding.use(**dataclasses.asdict(mesh)) as placed, closing(make(config, placed)) as made:
         made.check()
+        if text := beyond(config):
+            print(text, flush=True)
         tell_task(made.data, workdir)
         yield made
 

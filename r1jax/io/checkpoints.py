@@ -240,6 +240,8 @@ class Checkpointer:
             {k: v for k, v in config.items() if k not in FREE_KEYS}
             for config in (document["config"], self._config)
         )
+        if "updates" in was and was["updates"] <= now.get("updates", 0):
+            was["updates"] = now["updates"]  # a longer run goes on as it began
         change = "\n  ".join([f"{where}: the config has changed:", *differences(was, now)])
         if was != now and not self._allow_config_change:
             raise UserError(f"{change}\nset checkpoint.allow_config_change to resume all the same")

@@ -325,6 +325,20 @@ def test_changed_config_is_refused_with_the_difference(saved, tmp_path):
     checkpointer.close()
 
 
+def test_a_run_may_grow_but_not_shrink_without_leave(tmp_path):
+    checkpointer, _ = opener(tmp_path, config={"updates": 6})
+    checkpointer.save(3, make_state(3), {}, {}, None)
+    checkpointer.close()
+    checkpointer, warned = opener(tmp_path, config={"updates": 9})
+    restored = checkpointer.restore(make_state(0))
+    assert restored is not None and restored.step == 3 and warned == []
+    checkpointer.close()
+    checkpointer, _ = opener(tmp_path, config={"updates": 5})
+    with pytest.raises(ValueError, match="updates: checkpoint 6, now 5"):
+        checkpointer.restore(make_state(0))
+    checkpointer.close()
+
+
 def test_changed_config_is_allowed_by_the_flag_with_a_warning(saved, tmp_path):
     checkpointer, warned = opener(tmp_path, config={}, allow_config_change=True)
     got = checkpointer.restore(make_state(0))

@@ -91,9 +91,6 @@ class DistillConfig:
         check_trained(self.execution.param_dtype, "execution")
         self._check_way()
         check_stages(self)
-        last = self.stages[-1].from_update
-        if last >= self.updates:
-            raise UserError(f"stages: got from_update {last}, but {self.updates} updates")
         self.reward.check(cap=min(s.max_new_tokens for s in self.stages), learned=())
         self._check_sizes()
 

@@ -96,18 +96,14 @@ class R1ZeroConfig:
         longest = check_stages(self)
         per_rollout = self.grpo.updates_per_rollout
         sampled = [self.stage(u) for u in range(0, self.updates, per_rollout)]
-        idle = [s.from_update for s in self.stages if s not in sampled]
+        reached = [s for s in self.stages if s.from_update < self.updates]
+        idle = [s.from_update for s in reached if s not in sampled]
         if idle:
             raise UserError(
                 f"stages: no rollout of the {self.updates} updates ({per_rollout} a rollout) falls "
                 f"into those from update {idle}"
             )
-        self._check_sources(sampled)
-        if self.samples_every < 1 or self.samples_shown < 1:
-            raise UserError(
-                f"samples_every {self.samples_every}, samples_shown {self.samples_shown}: need at "
-                "least 1"
-            )
+        self._check_sources(reached)
         check_preferences(self.preferences, longest=longest)
         shortest = min(s.max_new_tokens for s in self.stages)
         self.reward.check(cap=shortest, learned=self.preferences)
@@ -125,13 +121,13 @@ class R1ZeroConfig:
                 f"{shards}"
             )
 
-    def _check_sources(self, sampled: list[StageConfig]) -> None:
-        known, named = set(self.task.sources), {name for s in sampled for name in s.sources}
+    def _check_sources(self, reached: list[StageConfig]) -> None:
+        known, named = set(self.task.sources), {name for s in self.stages for name in s.sources}
         if unknown := sorted(named - known):
             raise UserError(f"stages: unknown sources {unknown}, the task has {sorted(known)}")
-        if all(s.sources for s in sampled) and (idle := sorted(known - named)):
+        if all(s.sources for s in self.stages) and (idle := sorted(known - named)):
             raise UserError(f"stages: no rollout asks the sources {idle}")
-        for stage in self.stages:
+        for stage in reached:
             if idle := sorted(set(stage.sources) - self._drawn_sources(stage)):
                 raise UserError(
                     f"stages: from update {stage.from_update} on none of the rollouts, of "
