@@ -201,7 +201,7 @@ def test_gen_kwargs_mean_what_they_mean_elsewhere_in_lm_eval(kwargs, want):
         ({"until": [3]}, r"\['until'\] in"),
         ({"do_sample": True, "temperature": 0.0}, r"\['do_sample'\] in"),
         ({"do_sample": "yes"}, r"\['do_sample'\] in"),
-        ({"temperature": 0.5, "top_p": 2.0}, "gen_kwargs: top_p 2.0"),
+        ({"temperature": 0.5, "top_p": 2.0}, "gen_kwargs.top_p: got 2.0"),
         ({"temperature": 0.5, "top_k": 1.5}, "gen_kwargs.top_k: got 1.5"),
     ],
 )

@@ -207,10 +207,9 @@ def test_labels_are_fitted_too(config, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"validation": 1}, "validation 1"),
         ({"micro_batches": 3}, "batch 8 does not split into 3 micro_batches"),
         ({"kind": "labels", "margin": 1.0}, "only pairs have them"),
-        ({"length_buckets": ()}, r"length_buckets \(\): need one"),
+        ({"length_buckets": (1, 8)}, r"length_buckets \(1, 8\): need at least 2 tokens"),
     ],
 )
 def test_configs_that_cannot_run_are_refused(config, changes, message):
