@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 .PHONY: demo test quick newest slow reference smollm2 lm_eval reasoning_gym lint bench constraints clean
 
-$(VENV)/.installed: setup.cfg pyproject.toml $(CONSTRAINTS)
+$(VENV)/.installed: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e .
 	touch $@
@@ -29,7 +29,7 @@ $(VENV)/.lint: $(VENV)/.tasks
 	touch $@
 
 demo: $(VENV)/.installed  ## R1-Zero on the synthetic world, from the shipped base to a report
-	$(BIN)/python -m r1jax.main --config=configs/r1_zero_tiny.py --workdir=runs/demo
+	$(BIN)/r1jax --config=r1_zero_tiny --workdir=runs/demo
 
 test: $(VENV)/.test  ## a file is one worker's; they begin in order, the long ones early
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

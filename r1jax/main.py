@@ -1,7 +1,20 @@
-"""python -m r1jax.main --config=configs/NAME.py --workdir=runs/NAME [--config.grpo.lr=...]"""
+"""r1jax --config=NAME --workdir=runs/NAME [--config.KEY=VALUE ...]
+
+  --config=list                       names the configs that ship with r1jax, with a line each
+  --config=r1_zero_tiny               one of these
+  --config=PATH.py                    a file of yours
+  --config.optimizer.lr=1e-4          sets a key
+  --workdir=runs/mine                 everything that the run writes; the same command resumes it
+
+  r1jax --config=r1_zero_tiny --workdir=runs/demo
+  r1jax --config=generate --workdir=runs/talk --config.model=runs/demo/model
+
+python -m r1jax.main is the same command.
+"""
 
 import difflib
 import errno
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -12,6 +25,7 @@ from ml_collections import config_flags
 
 from r1jax import config as configs
 from r1jax.config import UserError
+from r1jax.io import config_files
 from r1jax.io.compiled import keep_compiled
 from r1jax.io.disk import quiet_orbax
 from r1jax.io.lock import held
@@ -45,7 +59,7 @@ FAILED, INPUT, STOPPED = 1, 2, 3  # exit codes: cannot go on; wrong input; saved
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)  # what no other input would mend
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The run: a file of configs/.", lock_config=True
+    "config", None, "The run: a shipped config's name, or a file.", lock_config=True
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory for everything the run writes.", required=True
@@ -99,11 +113,30 @@ def main(argv: list[str]) -> None:
         _fail(error, FAILED if failed else INPUT)
 
 
+def _with_paths(argv: list[str]) -> list[str]:
+    """The arguments with the path of a config where its name stood."""
+    paths = list(argv)
+    for i, (before, argument) in enumerate(itertools.pairwise(argv), start=1):
+        if before == "--config":
+            paths[i] = config_files.resolve(argument)
+        elif argument.startswith("--config="):
+            paths[i] = f"--config={config_files.resolve(argument.partition('=')[2])}"
+    return paths
+
+
 def parse_flags(argv: list[str]) -> list[str]:
     """Parses the flags; wrong ones end in one line, an unknown key with the nearest."""
+    config_files.share()
+    if {"-h", "--help"} & set(argv[1:]):
+        print(__doc__)
+        sys.exit(0)
+    if "--config=list" in argv:
+        lines = config_files.shipped().items()
+        print("\n".join(f"{name:28}{line}" for name, line in lines))
+        sys.exit(0)
     try:
-        return flags.FLAGS(argv)
-    except OSError as error:
+        return flags.FLAGS(_with_paths(argv))
+    except (OSError, UserError) as error:
         _fail(error, INPUT)
     except flags.Error as error:
         missing = re.match(r"flag --(\w+)=None", str(error))
@@ -117,6 +150,11 @@ def parse_flags(argv: list[str]) -> list[str]:
         _fail(f"{asked[0]}: the config has no key {key!r}. {hint.strip()}", INPUT)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command `r1jax`."""
     flags.mark_flag_as_required("config")
     app.run(main, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    cli()

@@ -3,8 +3,10 @@ import fcntl
 import importlib
 import json
 import logging
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,6 +85,36 @@ def test_an_unknown_pipeline_is_told_with_the_known(fails):
 
 def test_a_config_file_that_is_not_there_is_named(fails):
     assert "configs/nope.py" in fails(config=Path("configs/nope.py"))
+
+
+def test_the_nearest_config_is_told(fails):
+    error = fails(config=Path("r1_zero_tny"))
+    assert "no such file or config; did you mean --config=r1_zero_tiny?" in error
+
+
+@pytest.mark.parametrize("folder", ["checkout", "another"])
+def test_the_command_runs_from_any_folder(folder, tmp_path):
+    """A shipped config is named without a path; the list and the help exit with 0."""
+    cwd = ROOT if folder == "checkout" else tmp_path
+    command = [sys.executable, "-c", "from r1jax.main import cli; cli()"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+        return subprocess.run(
+            [*command, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+        )
+
+    named, helped = run("--config=list"), run("--help")
+    assert named.returncode == helped.returncode == 0
+    assert "r1jax --config=r1_zero_tiny --workdir=runs/demo" in helped.stdout
+    runs = [line.split()[0] for line in named.stdout.splitlines()]
+    assert sorted(runs) == sorted(path.stem for path in FILES)
+    refused = run(
+        "--config=r1_zero_tiny", f"--workdir={tmp_path / 'x'}", "--config.grpo.kl_coef=-1"
+    )
+    error = "error: config.grpo.kl_coef: got -1.0, wanted at least 0\n"
+    assert (refused.returncode, refused.stderr) == (2, error)
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(
