@@ -338,3 +338,69 @@ def test_flags_that_are_missing_or_unknown_are_told(arguments, want, capsys, mon
         flagsaver.restore_flag_values(saved)
     said = capsys.readouterr().err
     assert stop.value.code == 2 and said.startswith("error: ") and want in said
+
+
+WRONG = {
+    "r1_zero_tiny": (
+        *("updates=0", "seed=-1", "cache_segments=0", "samples_every=0", "samples_shown=0"),
+        *("optimizer.lr=-0.01", "optimizer.lr=inf", "optimizer.b1=1", "optimizer.b2=-0.1"),
+        *("optimizer.eps=0", "optimizer.weight_decay=-1", "optimizer.clip_norm=0"),
+        *("optimizer.warmup_updates=-1", "optimizer.total_updates=-1"),
+        *("optimizer.final_lr_ratio=2", "optimizer.max_skipped_in_a_row=0"),
+        *("grpo.kl_coef=-1", "grpo.kl_coef=nan", "grpo.clip_low=-1", "grpo.clip_high=-0.1"),
+        *("grpo.group_size=1", "grpo.prompts_per_rollout=0", "grpo.minibatches=0"),
+        *("grpo.epochs=0", "grpo.micro_batches=0", "grpo.constant=-1", "grpo.advantage_ddof=2"),
+        *("grpo.advantage_eps=-1", "grpo.reference_every=-1", "grpo.balance=-1"),
+        *("grpo.bias_rate=-1", "grpo.logit_chunk=0", "grpo.ratio=tokens"),
+        *("mesh.data=0", "mesh.expert=-2", "mesh.model=0", "prompt_buckets=()"),
+        *("length_buckets=(0,)", "reward.weights.accuracy=-1", "reward.repetition_n=0"),
+        *("reward.kind=rules", "reward.format=xml", "reward.judge.workers=0"),
+        *("reward.judge.memory_mb=1", "reward.judge.cpu_seconds=0", "reward.judge.places=()"),
+        *("reward.judge.sandbox.memory_mb=1", "reward.judge.sandbox.wall_seconds=9999"),
+        *("evaluation.samples=0", "evaluation.level=1", "evaluation.validation=-1"),
+        *("evaluation.batch=0", "evaluation.consensus=3", "evaluation.every_updates=-1"),
+        *("evaluation.sampler.temperature=-1", "evaluation.sampler.top_p=0"),
+        *("evaluation.sampler.min_p=2", "evaluation.sampler.top_k=-1", "evaluation.test=1"),
+        *("checkpoint.every_updates=0", "checkpoint.keep_last=0", "checkpoint.keep_best=-1"),
+        *("execution.attention_block=-1", "execution.param_dtype=bfloat16", "base=nowhere"),
+        *("task.sources.world.weight=0", "task.sources.world.world.search_share=2"),
+        *("prompt.template=zero", "on_judge_error=ignore", "pipeline=r1", "optimzer.lr=1"),
+    ),
+    "sft": (
+        *("epochs=0", "batch=0", "length=0", "packing_bins=0", "micro_batches=0"),
+        *("validation=-1", "evaluate_every=-1", "loss.mtp=-1", "loss.logit_chunk=0"),
+        *("reduction=mean", "too_long=cut", "optimizer.lr=-1", "base=nowhere"),
+    ),
+    "pretrain_tiny": (
+        *("updates=0", "batch=0", "length=0", "corpus.documents=0", "tokenizer.vocab_size=0"),
+        *("model.n_layers=0", "model.norm_eps=-1", "model.rope.theta=0", "evaluate_every=0"),
+    ),
+    "distill_tiny": (
+        *("updates=0", "lam=2", "loss.temperature=0", "loss.beta=2", "samples_per_prompt=0"),
+        *("way=online", "student=nowhere"),
+    ),
+    "generate": ("samples=0", "batch=0", "max_new_tokens=0", "prompt_buckets=()", "chunk=0"),
+    "eval_tiny": ("samples=0", "ks=(0,)", "first=-1", "draws=0", "level=0", "model=nowhere"),
+    "sample": ("keep=0", "shard_rows=0", "samples=0", "level=2"),
+    "reward_model": ("validation=1", "margin=-1", "centre=-1", "epochs=0", "length_buckets=()"),
+    "preference": ("margin=2.0", "judgements=0", "least_verdicts=0", "pairs_per_question=0"),
+    "cold_start": ("per_question=0", "shard_rows=0", "seed=-1"),
+    "judge": ("batch=0", "cap=0", "input=nowhere.jsonl"),
+    "export": ("max_positions=0", "shard_megabytes=0", "model=nowhere"),
+    "import_checkpoint": ("model=nowhere", "mesh.data=0"),
+    "r1_tiny": ("seed=-1", "only=nothing", "report.level=1"),
+    "lineage": ("path=nowhere", "pth=x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, changes in WRONG.items() for change in changes]
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(name, change, fails, tmp_path):
+    error = fails(f"--config.{change}", config=ROOT / "configs" / f"{name}.py")
+    assert error.count("\n") == 1 and error.endswith("\n")
+    assert {path.name for path in (tmp_path / "run").rglob("*")} <= {LOCK}
+
+
+def test_there_are_at_least_111_kinds_of_wrong_input():
+    assert sum(map(len, WRONG.values())) >= 111
