@@ -404,3 +404,14 @@ def test_wrong_input_is_one_line_and_leaves_nothing(name, change, fails, tmp_pat
 
 def test_there_are_at_least_111_kinds_of_wrong_input():
     assert sum(map(len, WRONG.values())) >= 111
+
+
+def test_the_commands_of_readme_name_configs_and_keys_that_are_there():
+    text = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^r1jax --config=(\w+)(.*?)(?: #|$)", text, re.MULTILINE)
+    assert len(commands) >= 4
+    for name, arguments in commands:
+        values = importlib.import_module(f"configs.{name}").get_config().to_dict()
+        for key in re.findall(r"--config\.([\w.]+)=", arguments):
+            assert key in configs.flatten(values), key
+        assert "--workdir=" in arguments
