@@ -58,18 +58,28 @@ def test_unknown_names_are_refused():
         ("d_model", "", -1),
         ("d_model", "", 0),
         ("mlp_dim", "", -1),
+        ("mlp_dim", "", 0),
         ("n_heads", "attention", 0),
         ("n_kv_heads", "attention", -1),
         ("v_dim", "attention", -1),
+        ("v_dim", "attention", 0),
+        ("kv_lora_rank", "attention", 0),
+        ("rope_dim", "attention", 0),
+        ("head_dim", "attention", 0),
         ("n_groups", "moe", 0),
         ("hidden_dim", "moe", 0),
         ("experts_per_token", "moe", -1),
     ],
 )
 def test_a_size_that_no_network_has_is_named(name, group, size):
-    grouped = name == "n_kv_heads"
+    grouped = name in ("n_kv_heads", "head_dim")
     model = dense.get_model("smollm2_135m") if grouped else deepseek.get_model("tiny_a")
     values = model.to_dict()
     (values[group] if group else values)[name] = size
     with pytest.raises(UserError, match=rf"{name}\D* {size}\b"):
         configs.build(ModelConfig, values)
+
+
+def test_a_model_without_dense_layers_needs_no_width_of_them():
+    values = deepseek.get_model("tiny_a").to_dict() | {"n_dense_layers": 0, "mlp_dim": 0}
+    assert forward.count_params(configs.build(ModelConfig, values)) > 0

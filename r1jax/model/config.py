@@ -52,7 +52,7 @@ class Mla:
     q_lora_rank: Size
     kv_lora_rank: Count
     nope_dim: Size
-    rope_dim: Size
+    rope_dim: Count
     v_dim: Count
 
     def __post_init__(self):
@@ -199,6 +199,8 @@ class ModelConfig:
     def __post_init__(self):
         for part in filter(None, (self, self.rope, self.attention, self.moe)):
             check(part)
+        if self.n_dense_layers and not self.mlp_dim:
+            raise UserError("mlp_dim: got 0, wanted at least 1 for dense layers")
         if not 0 <= self.n_dense_layers <= self.n_layers:
             raise UserError(
                 f"n_dense_layers {self.n_dense_layers} is not within n_layers {self.n_layers}"

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from r1jax.hub import documents, families
+from r1jax.hub import documents, families, fields
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 
@@ -157,6 +157,21 @@ def test_a_wide_head_and_the_new_place_of_theta_are_read():
     model = build(QWEN3)
     assert (model.attention.head_dim, model.rope.theta, model.rope.kind) == (128, 1e6, "none")
     assert model.attention.qk_norm and not model.attention.qkv_bias and model.tie_embeddings
+
+
+@pytest.mark.parametrize("value", [0, -1, "7", 7.0, True, [7]], ids=repr)
+@pytest.mark.parametrize(
+    "document", [R1, V2_LITE, LLAMA, QWEN2], ids=["R1", "V2", "Llama", "Qwen2"]
+)
+def test_every_count_of_a_family_is_checked(document, value):
+    """Where 0 does mean something (no compression, no shared expert), only the type is wrong."""
+    names = {k for k, v in document.items() if type(v) is int} - {*fields.POSITIVE}
+    assert len(names) >= 6
+    for name in names:
+        if value == 0 and name in fields.WHOLE:
+            continue
+        with pytest.raises(ValueError, match=rf"{name} is .*, wanted an integer of at least"):
+            build(document, **{name: value})
 
 
 def test_yarn_is_read_under_either_name():
