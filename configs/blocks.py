@@ -11,6 +11,7 @@ def training() -> dict[str, Any]:
         scan_layers=True,
         remat=True,
         attention_block=512,
+        numerics="fast",
         dispatch="ragged",
         block_size=0,
     )
@@ -29,6 +30,7 @@ def on_cpu() -> dict[str, Any]:
         scan_layers=False,
         remat=False,
         attention_block=64,
+        numerics="fast",
         dispatch="blocks",
         block_size=0,
     )

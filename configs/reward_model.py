@@ -50,5 +50,6 @@ def on_cpu(c: ml_collections.ConfigDict) -> None:
         compute_dtype="float32",
         remat=False,
         attention_block=64,
+        numerics="fast",
         dispatch="blocks",
     )

@@ -37,6 +37,7 @@ def get_config() -> ml_collections.ConfigDict:
         scan_layers=False,
         remat=False,
         attention_block=64,
+        numerics="fast",
         dispatch="blocks",
     )
     c.checkpoint.update(every_updates=20)

@@ -26,7 +26,7 @@ from ml_collections import config_flags
 from r1jax import config as configs
 from r1jax.config import UserError
 from r1jax.io import config_files
-from r1jax.io.compiled import keep_compiled
+from r1jax.io.compiled import choose_numerics, keep_compiled
 from r1jax.io.disk import quiet_orbax
 from r1jax.io.lock import held
 from r1jax.io.loop import Stopped
@@ -78,6 +78,7 @@ def _run(argv: list[str]) -> None:
     pipeline = PIPELINES[name]
     keep_compiled()
     built = configs.build(pipeline.config, values.to_dict())
+    choose_numerics(built)
     with held(_WORKDIR.value):
         pipeline.run(built, Path(_WORKDIR.value))
 

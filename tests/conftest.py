@@ -125,6 +125,7 @@ MLA_MOE = ModelConfig(
     scan_layers=False,
     remat=False,
     attention_block=64,
+    numerics="fast",
     rope=PLAIN_ROPE,
     attention=MLA,
     moe=V3_MOE,

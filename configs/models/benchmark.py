@@ -16,6 +16,7 @@ def _common(*, vocab_size: int, theta: float) -> ml_collections.ConfigDict:
     m.scan_layers = False  # unrolled is faster on CPU, once compiled
     m.remat = False
     m.attention_block = 64
+    m.numerics = "fast"
     m.rope = tiny_moe.no_rope_scaling(theta)
     return m
 

@@ -79,6 +79,7 @@ def get_model(name: str) -> ml_collections.ConfigDict:
     m.init_std = 0.0 if tiny else 0.006  # 0.006 is too small for small widths: 1/sqrt(fan_in)
     m.param_dtype, m.compute_dtype, m.scan_layers, m.remat = "float32", "bfloat16", True, True
     m.attention_block = 512
+    m.numerics = "fast"
     m.rope = tiny_moe.no_rope_scaling(10000.0)
     if not tiny:
         scales = 0.707 if name == "v2_lite" else 1.0

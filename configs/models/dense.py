@@ -37,6 +37,7 @@ def get_model(name: str) -> ml_collections.ConfigDict:
     m.norm_eps, m.tie_embeddings, m.mtp, m.init_std = eps, tied, False, 0.02
     m.param_dtype, m.compute_dtype, m.scan_layers, m.remat = "float32", "bfloat16", True, True
     m.attention_block = 512
+    m.numerics = "fast"
     m.rope = tiny_moe.no_rope_scaling(theta)
     if name.startswith("llama"):
         m.rope.update(

@@ -39,6 +39,7 @@ def get_model() -> ml_collections.ConfigDict:
     m.scan_layers = False
     m.remat = False
     m.attention_block = 64
+    m.numerics = "fast"
     m.rope = no_rope_scaling(10000.0)
     m.attention = dict(
         n_heads=4,

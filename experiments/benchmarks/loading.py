@@ -85,6 +85,7 @@ def measure(path: str, param_dtype: Literal["float32", "bfloat16"]) -> dict[str,
         scan_layers=False,
         remat=False,
         attention_block=64,
+        numerics="fast",
         dispatch="blocks",
         block_size=0,
     )

@@ -161,7 +161,7 @@ def _moe(f: _Fields, how: ExecutionConfig) -> MoeConfig:
         normalise=v3 and bool(f.get("norm_topk_prob", True)),
         route_scale=float(f.need("routed_scaling_factor")),
         dispatch=how.dispatch,
-        block_size=how.block_size,
+        block_size=how.rows_of_expert,
     )
 
 
@@ -217,6 +217,7 @@ def model_config(
         scan_layers=how.scan_layers,
         remat=how.remat,
         attention_block=how.attention_block,
+        numerics=how.numerics,
         rope=_rope(f),
         attention=_latent(f) if latent else _grouped(f),
         moe=moe,

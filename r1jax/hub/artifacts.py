@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from r1jax.config import UserError
 from r1jax.hub import families, read
 from r1jax.hub.write import write_model
+from r1jax.io.compiled import check_exact
 from r1jax.io.digests import MADE_BY
 from r1jax.model.config import ExecutionConfig, ModelConfig
 from r1jax.text.files import CONFIG, read_tokenizer
@@ -116,6 +117,8 @@ def open_model(
         tokenizer that is not the one that the model was saved with; of a directory in r1jax's old
         format, the command that converts it.
     """
+    if how.numerics == "exact":
+        check_exact()
     path = resolve(name)
     if path.suffix == ".gguf":
         if not path.is_file():

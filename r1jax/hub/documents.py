@@ -141,6 +141,7 @@ def _execution(model: ModelConfig) -> ExecutionConfig:
         scan_layers=model.scan_layers,
         remat=model.remat,
         attention_block=model.attention_block,
+        numerics=model.numerics,
         dispatch=moe.dispatch if moe else "blocks",  # no dense network reads these two
         block_size=moe.block_size if moe else 0,
     )

@@ -48,7 +48,7 @@ def saved_execution(document: Document, where: str) -> ExecutionConfig:
     """
     if OURS not in document:
         raise UserError(f"{where}: lacks {OURS!r}, so the caller must say how to hold the model")
-    execution = _ours(document, where, "execution")
+    execution = {"numerics": "fast", **_ours(document, where, "execution")}  # once the only ones
     return configs.build(ExecutionConfig, execution, f"{where}: {OURS}.execution")
 
 
@@ -56,6 +56,7 @@ def execution_fields(how: ExecutionConfig, *, has_experts: bool) -> dict[str, An
     """The fields of a ModelConfig, nested, that say how it is held and run."""
     fields = dataclasses.asdict(how)
     experts = {name: fields.pop(name) for name in ("dispatch", "block_size")}
+    experts["block_size"] = how.rows_of_expert
     return {**fields, "moe": experts} if has_experts else fields
 
 

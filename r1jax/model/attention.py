@@ -25,6 +25,7 @@ def attend(
     *,
     scale: float,
     block: int,
+    exact: bool = False,
 ) -> Float[Array, "B T M J U"]:
     """Causal softmax attention over whole sequences; J query heads share each key-value head.
 
@@ -34,14 +35,15 @@ def attend(
       scale: factor on the scores.
       block: more than twice as many positions are attended in blocks of at most so many, and no
         array of T x T is made (`blockwise`); 0 never does that.
+      exact: in blocks of just so many whatever the length, as `blockwise.attend_cached` does.
 
     Returns:
       Attended values; on padding finite, and of no meaning.
     """
-    if not block or q_BTMJH.shape[1] <= 2 * block:
+    if not exact and (not block or q_BTMJH.shape[1] <= 2 * block):
         mask_BTT = causal_mask(segments_BT)
         return attend_grouped(q_BTMJH, k_BMTH, v_BMTU, mask_BTT, scale=scale)
-    in_blocks = partial(blockwise.attend, scale=scale, block=block)
+    in_blocks = partial(blockwise.attend, scale=scale, block=block, exact=exact)
     if not has_mesh():
         return in_blocks(q_BTMJH, k_BMTH, v_BMTU, segments_BT)
     queries = spec("batch", "seq", "heads", "none", "head_dim")

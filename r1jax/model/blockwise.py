@@ -66,13 +66,32 @@ def _visible(segments_ZBC: Array, i: Array, j: Array) -> Bool[Array, "B 1 1 C C"
 
 def _scores(x: Blocks, i: Array, j: Array, scale: float) -> Float[Array, "B M J C C"]:
     """Scores of block i's queries on block j's keys, float32, masked."""
-    s = jnp.einsum(
-        "bmjth,bmsh->bmjts",
-        x.q_ZBMJCH[i],
-        x.k_ZBMCH[j],
-        preferred_element_type=jnp.float32,
-    )
+    s = _products(x.q_ZBMJCH[i], x.k_ZBMCH[j])
     return jnp.where(_visible(x.segments_ZBC, i, j), s * scale, MASKED)
+
+
+def _products(q_BMJTH: Array, k_BMSH: Array) -> Float[Array, "B M J T S"]:
+    return jnp.einsum("bmjth,bmsh->bmjts", q_BMJTH, k_BMSH, preferred_element_type=jnp.float32)
+
+
+Softmax = tuple[Array, Array, Array]  # of queries: best score, sum of exponentials, their values
+
+
+def _start(rows: tuple[int, ...], width: int) -> Softmax:
+    """Before any key."""
+    zeros = jnp.zeros(rows, jnp.float32)
+    return zeros + MASKED, zeros, jnp.zeros((*rows, width), jnp.float32)
+
+
+def _add(carry: Softmax, s_BMJTS: Array, v_BMSU: Array) -> Softmax:
+    """One block of keys more: online softmax."""
+    best, total, o = carry
+    higher = jnp.maximum(best, s_BMJTS.max(-1))
+    e, kept = jnp.exp(s_BMJTS - higher[..., None]), jnp.exp(best - higher)
+    more = jnp.einsum(
+        "bmjts,bmsu->bmjtu", e.astype(v_BMSU.dtype), v_BMSU, preferred_element_type=jnp.float32
+    )
+    return higher, total * kept + e.sum(-1), o * kept[..., None] + more
 
 
 def _forward(
@@ -83,21 +102,10 @@ def _forward(
     n_blocks, *rows = x.q_ZBMJCH.shape[:-1]
 
     def of_queries(i: Array) -> tuple[Array, Array]:
-        def add(j: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            best, total, o = carry
-            s = _scores(x, i, j, scale)
-            higher = jnp.maximum(best, s.max(-1))
-            e, kept = jnp.exp(s - higher[..., None]), jnp.exp(best - higher)
-            more = jnp.einsum(
-                "bmjts,bmsu->bmjtu",
-                e.astype(x.v_ZBMCU.dtype),
-                x.v_ZBMCU[j],
-                preferred_element_type=jnp.float32,
-            )
-            return higher, total * kept + e.sum(-1), o * kept[..., None] + more
+        def add(j: Array, carry: Softmax) -> Softmax:
+            return _add(carry, _scores(x, i, j, scale), x.v_ZBMCU[j])
 
-        zeros = jnp.zeros(rows, jnp.float32)
-        start = (zeros + MASKED, zeros, jnp.zeros((*rows, x.v_ZBMCU.shape[-1]), jnp.float32))
+        start = _start(tuple(rows), x.v_ZBMCU.shape[-1])
         best, total, o = jax.lax.fori_loop(first_Z[i], i + 1, add, start)
         total = jnp.where(total > 0, total, 1.0)  # padding that saw no block: zeros, not NaN
         return (o / total[..., None]).astype(x.v_ZBMCU.dtype), best + jnp.log(total)
@@ -164,6 +172,7 @@ def attend(
     *,
     scale: float,
     block: int,
+    exact: bool = False,
 ) -> Float[Array, "B T M J U"]:
     """Softmax attention in which J query heads share each of M key-value heads.
 
@@ -175,12 +184,14 @@ def attend(
       scale: factor on the scores.
       block: positions of a block of queries, and of keys, at most; the length is cut into equal
         blocks of a multiple of 8.
+      exact: blocks of just so many, whatever the length: `attend_cached` repeats their bits.
 
     Returns:
       Attended values; zeros, or a mean of any values, on padding.
     """
     length = q_BTMJH.shape[1]
-    block = -(-length // -(-length // block) // 8) * 8
+    if not exact:
+        block = -(-length // -(-length // block) // 8) * 8
     q_BMJTH = q_BTMJH.transpose(0, 2, 3, 1, 4)
     blocks = Blocks(
         _cut(q_BMJTH, 3, block),
@@ -189,3 +200,37 @@ def attend(
         _cut(segments_BT, 1, block),
     )
     return _joined(_attend(blocks, scale), 3, length).transpose(0, 3, 1, 2, 4)
+
+
+def attend_cached(
+    q_B1MJH: Float[Array, "B 1 M J H"],
+    k_BMSH: Float[Array, "B M S H"],
+    v_BMSU: Float[Array, "B M S U"],
+    position_B: Int[Array, " B"],
+    *,
+    scale: float,
+    block: int,
+) -> Float[Array, "B 1 M J U"]:
+    """What `attend(exact=True)` gives the query at a position, bit for bit on CPU.
+
+    The same blocks of keys in the same order. The query stands there twice: XLA:CPU multiplies a
+    single row by another routine, with other bits. Keys behind the position add exact zeros.
+
+    Args:
+      q_B1MJH: one query a row.
+      k_BMSH, v_BMSU: of position 0 on; what they hold behind the row's position is not seen.
+      position_B: of the query; it sees the keys up to its own.
+      scale, block: as of `attend`.
+    """
+    q = jnp.repeat(q_B1MJH, 2, axis=1).transpose(0, 2, 3, 1, 4)
+    k_ZBMCH, v_ZBMCU = _cut(k_BMSH, 2, block), _cut(v_BMSU, 2, block)
+
+    def add(j: Array, carry: Softmax) -> Softmax:
+        seen_BC = jnp.arange(block)[None] + j * block <= position_B[:, None]
+        s = jnp.where(seen_BC[:, None, None, None], _products(q, k_ZBMCH[j]) * scale, MASKED)
+        return _add(carry, s, v_ZBMCU[j])
+
+    start = _start(q.shape[:-1], v_BMSU.shape[-1])
+    _, total, o = jax.lax.fori_loop(0, position_B.max() // block + 1, add, start)
+    o = (o / total[..., None]).astype(v_BMSU.dtype)
+    return o[:, :, :, :1].transpose(0, 3, 1, 2, 4)

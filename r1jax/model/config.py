@@ -173,6 +173,7 @@ class ModelConfig:
       remat: recompute each layer's activations in the backward pass.
       attention_block: positions of a block of attention. Rows longer than two blocks are attended
         in blocks, and their memory grows with the length, not with its square; 0 never does so.
+      numerics: as of `ExecutionConfig`.
       attention: latent or grouped-query attention; its keys say which.
       moe: the experts; None for a dense model.
     """
@@ -192,6 +193,7 @@ class ModelConfig:
     scan_layers: bool
     remat: bool
     attention_block: Size
+    numerics: Literal["fast", "exact"]
     rope: RopeConfig
     attention: Mla | Gqa
     moe: MoeConfig | None
@@ -213,6 +215,11 @@ class ModelConfig:
             raise UserError(f"n_tokens {self.n_tokens} exceeds vocab_size {self.vocab_size}")
 
     @property
+    def exact(self) -> bool:
+        """Whether sampler and trainer compute the same bits."""
+        return self.numerics == "exact"
+
+    @property
     def n_moe_layers(self) -> int:
         """MoE layers of the main model."""
         return self.n_layers - self.n_dense_layers
@@ -221,6 +228,9 @@ class ModelConfig:
     def n_routers(self) -> int:
         """Rows of the router bias: MoE layers, and one for the MTP module if that is MoE too."""
         return self.n_moe_layers + int(self.mtp and self.moe is not None)
+
+
+EXACT_BLOCK = 8  # rows of a block of experts under exact numerics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,6 +245,8 @@ class ExecutionConfig:
       remat: recompute each layer's activations in the backward pass.
       attention_block: positions of a block of attention. Rows longer than two blocks are attended
         in blocks, and their memory grows with the length, not with its square; 0 never does so.
+      numerics: "exact" makes the sampler's log-probabilities and the trainer's the same bits,
+        whatever stands beside a row, on one CPU device; "fast" is faster.
       dispatch: how experts are applied: "blocks" on CPU, "ragged" on GPU and TPU, "dense" (every
         expert on every token) in tests.
       block_size: of "blocks": rows of a block; 0 chooses it by the number of rows per expert.
@@ -245,8 +257,21 @@ class ExecutionConfig:
     scan_layers: bool
     remat: bool
     attention_block: Size
+    numerics: Literal["fast", "exact"]
     dispatch: Literal["blocks", "ragged", "dense"]
     block_size: Size
+
+    def __post_init__(self):
+        if self.numerics == "exact" and not (self.attention_block and self.dispatch == "blocks"):
+            raise UserError(
+                f"numerics 'exact': got attention_block {self.attention_block}, dispatch "
+                f"{self.dispatch!r}, wanted at least 1 and 'blocks'"
+            )
+
+    @property
+    def rows_of_expert(self) -> int:
+        """`block_size`; exact numerics need one that does not depend on the number of rows."""
+        return self.block_size or (EXACT_BLOCK if self.numerics == "exact" else 0)
 
 
 def check_trained(param_dtype: str, where: str) -> None:
@@ -272,5 +297,6 @@ def executed(model: ModelConfig, how: ExecutionConfig) -> ModelConfig:
     """The same network, held and run in another way."""
     fields = dataclasses.asdict(how)
     experts = {name: fields.pop(name) for name in ("dispatch", "block_size")}
+    experts["block_size"] = how.rows_of_expert
     moe = model.moe and dataclasses.replace(model.moe, **experts)
     return dataclasses.replace(model, moe=moe, **fields)

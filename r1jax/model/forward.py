@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from r1jax.model import parameters, rotary, transformer
 from r1jax.model.config import ModelConfig
-from r1jax.model.layers import embed, rms_norm
+from r1jax.model.layers import embed, project, rms_norm
 from r1jax.sharding import constrain, out
 from r1jax.types import ForwardOut, LayerCache, Tree, Weights
 
@@ -58,14 +58,9 @@ def logits(
 
     For decoding only: training never holds an array of these axes.
     """
-    head_DV = head(weights, config=config).astype(hidden_BTD.dtype)
-    logits_BTV = jnp.einsum(
-        "btd,dv->btv",
-        hidden_BTD,
-        head_DV,
-        preferred_element_type=jnp.float32,
-        out_sharding=out("batch", "seq", "vocab"),
-    )
+    head_DV = head(weights, config=config)
+    axes = ("batch", "seq", "vocab")
+    logits_BTV = project(hidden_BTD, head_DV, 1, *axes, exact=config.exact, to=jnp.float32)
     if config.n_tokens == config.vocab_size:
         return logits_BTV
     return jnp.where(used_tokens(config)[None, None], logits_BTV, UNUSED_LOGIT)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from r1jax import sharding
 from r1jax.model.config import MoeConfig
 from r1jax.model.experts import dispatch
+from r1jax.model.layers import project
 
 
 def affinities(logits_BTE: Float[Array, "B T E"], *, score: str) -> Float[Array, "B T E"]:
@@ -99,16 +100,17 @@ def _mixture(
     routes_BTK,
     *,
     config: MoeConfig,
+    exact: bool,
     mapped: bool,
 ):
     """One device's part of `mixture`: its tokens, its experts, its slice of the expert width."""
     n_batch, n_seq, d = x_BTD.shape
-    logits_BTE = jnp.einsum(
-        "btd,de->bte",
-        x_BTD.astype(jnp.float32),
-        gate_DE.astype(jnp.float32),
-        precision=jax.lax.Precision.HIGHEST,  # TPU and GPU would round to bfloat16 or TF32
-    )
+    x32, gate32 = x_BTD.astype(jnp.float32), gate_DE.astype(jnp.float32)
+    if exact:
+        logits_BTE = project(x32, gate32, 1, exact=True)
+    else:  # TPU and GPU would round to bfloat16 or TF32
+        how = jax.lax.Precision.HIGHEST
+        logits_BTE = jnp.einsum("btd,de->bte", x32, gate32, precision=how)
     scores_BTE = affinities(logits_BTE, score=config.score)
     experts_BTK = select(scores_BTE, bias_E, config=config)
     if routes_BTK is not None:
@@ -149,6 +151,7 @@ def mixture(
     routes_BTK: Int[Array, "B T K"] | None,
     *,
     config: MoeConfig,
+    exact: bool = False,
 ) -> tuple[Float[Array, "B T D"], Int[Array, "B T K"], Float[Array, " E"], Float[Array, ""]]:
     """The routed experts' weighted output, without the shared expert.
 
@@ -167,12 +170,13 @@ def mixture(
       routes_BTK: experts to use instead of choosing, -1 where to choose all the same; None chooses
         everywhere.
       config: the mixture's shape.
+      exact: as of `layers.project`, for the router.
 
     Returns:
       Output, experts used, assignments per expert (global), balance loss (mean over the global
       batch).
     """
-    local = partial(_mixture, config=config)
+    local = partial(_mixture, config=config, exact=exact)
     if not sharding.has_mesh():
         return local(x_BTD, gate_DE, bias_E, up_ED2F, down_EFD, mask_BT, routes_BTK, mapped=False)
     layouts = [

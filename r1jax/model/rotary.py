@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from r1jax.model.config import RopeConfig
+from r1jax.model.layers import unfused
 
 
 def frequencies(rope: RopeConfig, width: int) -> np.ndarray:
@@ -85,11 +86,17 @@ def rotate(
     x: Float[Array, "B T *heads X"],
     cos_BTX: Float[Array, "B T X2"],
     sin_BTX: Float[Array, "B T X2"],
+    *,
+    exact: bool = False,
 ) -> Float[Array, "B T *heads X"]:
-    """Turns each pair (x[j], x[j + X/2]) by its angle, in float32; returns x's dtype."""
+    """Turns each pair (x[j], x[j + X/2]) by its angle, in float32; returns x's dtype.
+
+    Of the two products LLVM fuses one with the sum; `exact` says which.
+    """
     heads = tuple(range(2, x.ndim))
     cos, sin = jnp.expand_dims(cos_BTX, heads), jnp.expand_dims(sin_BTX, heads)
     pairs = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, x.shape[-1] // 2)
     signed = jnp.concatenate([-sin, sin], axis=-2)
-    turned = pairs * cos + jax.lax.rev(pairs, (x.ndim - 1,)) * signed
+    first = unfused(pairs * cos) if exact else pairs * cos
+    turned = first + jax.lax.rev(pairs, (x.ndim - 1,)) * signed
     return turned.reshape(x.shape).astype(x.dtype)

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.model import attention, moe, parameters, rotary
+from r1jax.model import attention, blockwise, layers, moe, parameters, rotary
 from r1jax.model.config import Gqa, Mla, ModelConfig
-from r1jax.model.layers import project, rms_norm, swiglu
+from r1jax.model.layers import rms_norm, swiglu
 from r1jax.sharding import constrain, has_mesh, out, spec
 from r1jax.types import LayerCache, Tree
 
@@ -80,21 +80,32 @@ def _cached(past: Past | None, new: LayerCache) -> LayerCache:
     return local(past.cache, new, constrain(first_B, "batch"))
 
 
+def _attend(
+    q: Array, kv: LayerCache, segments_BT, past: Past | None, c: ModelConfig, *, scale: float
+) -> Array:
+    """Attention over keys and values of every head: of whole sequences, or in a cache."""
+    how = {"scale": scale, "block": c.attention_block}
+    if past is None:
+        return attention.attend(q, *kv, segments_BT, **how, exact=c.exact)
+    return blockwise.attend_cached(q, *kv, past.positions_BT[:, 0], **how)
+
+
 def _gqa(
     p: Tree, x_BTD, cos, sin, segments_BT, past: Past | None, c: ModelConfig, *, a: Gqa
 ) -> tuple[Array, LayerCache]:
-    group = a.queries_per_kv
+    group, project = a.queries_per_kv, partial(layers.project, exact=c.exact)
     qkv = project(x_BTD, p["qkv"], 1, "batch", "seq", "heads", "none", "head_dim")
     if a.qkv_bias:
         qkv = qkv + p["qkv_bias"].astype(qkv.dtype)[None, None]
     q, k, v = jnp.split(qkv, (group, group + 1), axis=3)
     if a.qk_norm:
         q, k = rms_norm(q, p["q_norm"], eps=c.norm_eps), rms_norm(k, p["k_norm"], eps=c.norm_eps)
-    q, k = rotary.rotate(q, cos, sin), rotary.rotate(k, cos, sin)[:, :, :, 0]
+    rotate = partial(rotary.rotate, cos_BTX=cos, sin_BTX=sin, exact=c.exact)
+    q, k = rotate(q), rotate(k)[:, :, :, 0]
     new = _cached(past, LayerCache(k.swapaxes(1, 2), v[:, :, :, 0].swapaxes(1, 2)))
     scale = rotary.softmax_scale(c.rope, a.head_dim)
-    if past is None:
-        o = attention.attend(q, *new, segments_BT, scale=scale, block=c.attention_block)
+    if past is None or c.exact:
+        o = _attend(q, new, segments_BT, past, c, scale=scale)
     else:
         o = attention.attend_grouped(q, *new, past.mask_BTS(), scale=scale)
     return project(o, p["out"], 3, "batch", "seq", "act_embed"), new
@@ -103,21 +114,26 @@ def _gqa(
 def _mla(
     p: Tree, x_BTD, cos, sin, segments_BT, past: Past | None, c: ModelConfig, *, a: Mla
 ) -> tuple[Array, LayerCache]:
-    """Expanded without a past (training, prefill), absorbed with one (decoding)."""
+    """Expanded without a past (training, prefill), absorbed with one (decoding).
+
+    Exact numerics expand in decoding too: their cache holds keys and values of every head.
+    """
     # DeepSeek's checkpoints fix 1e-6 for the two latent norms whatever rms_norm_eps says.
-    cq = x_BTD
+    cq, project = x_BTD, partial(layers.project, exact=c.exact)
     if a.q_lora_rank:
         cq = project(x_BTD, p["q_down"], 1, "batch", "seq", "latent")
         cq = rms_norm(cq, p["q_latent_norm"], eps=1e-6)
     per_head = ("batch", "seq", "heads", "head_dim")
     q = project(cq, p["q_up"], 1, *per_head)
-    qn, qr = q[:, :, :, : a.nope_dim], rotary.rotate(q[:, :, :, a.nope_dim :], cos, sin)
+    rotate = partial(rotary.rotate, cos_BTX=cos, sin_BTX=sin, exact=c.exact)
+    qn, qr = q[:, :, :, : a.nope_dim], rotate(q[:, :, :, a.nope_dim :])
     ckv = project(x_BTD, p["kv_down"], 1, "batch", "seq", "latent")
     latent = rms_norm(ckv[:, :, : a.kv_lora_rank], p["kv_norm"], eps=1e-6)
-    kr = rotary.rotate(ckv[:, :, None, a.kv_lora_rank :], cos, sin)[:, :, 0]
-    new, kv_up = _cached(past, LayerCache(latent, kr)), p["kv_up"].astype(x_BTD.dtype)
+    kr = rotate(ckv[:, :, None, a.kv_lora_rank :])[:, :, 0]
+    kv_up = p["kv_up"].astype(x_BTD.dtype)
+    new = LayerCache(latent, kr) if c.exact else _cached(past, LayerCache(latent, kr))
     scale = rotary.softmax_scale(c.rope, a.nope_dim + a.rope_dim)
-    if past is None:
+    if past is None or c.exact:
         kv = project(latent, kv_up, 1, *per_head)
         shared = jnp.broadcast_to(
             kr[:, :, None], (*kv.shape[:3], a.rope_dim), out_sharding=out(*per_head)
@@ -125,8 +141,9 @@ def _mla(
         k = jnp.concatenate([kv[:, :, :, : a.nope_dim], shared], axis=-1).swapaxes(1, 2)
         v = kv[:, :, :, a.nope_dim :].swapaxes(1, 2)
         q = jnp.concatenate([qn, qr], axis=-1)[:, :, :, None]
-        o = attention.attend(q, k, v, segments_BT, scale=scale, block=c.attention_block)
-        o = o[:, :, :, 0]
+        new = _cached(past, LayerCache(k, v)) if c.exact else new
+        of_heads = new if c.exact else LayerCache(k, v)
+        o = _attend(q, of_heads, segments_BT, past, c, scale=scale)[:, :, :, 0]
     else:
         q_latent = jnp.einsum(
             "btnh,rnh->btnr",
@@ -158,14 +175,22 @@ def block(
     x_BTD = x_BTD + a_BTD
     h_BTD = rms_norm(x_BTD, p["norms"]["mlp"], eps=c.norm_eps)
     if "experts" not in p:
-        return x_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"]), cache, None
+        return x_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"], exact=c.exact), cache, None
     assert c.moe is not None and bias_E is not None
     e = p["experts"]
     y_BTD, routes, load_E, balance = moe.mixture(
-        h_BTD, e["gate"], bias_E, e["up"], e["down"], segments_BT > 0, routes_BTK, config=c.moe
+        h_BTD,
+        e["gate"],
+        bias_E,
+        e["up"],
+        e["down"],
+        segments_BT > 0,
+        routes_BTK,
+        config=c.moe,
+        exact=c.exact,
     )
     if "mlp" in p:
-        y_BTD = y_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"])
+        y_BTD = y_BTD + swiglu(h_BTD, p["mlp"]["up"], p["mlp"]["down"], exact=c.exact)
     return x_BTD + y_BTD, cache, Routing(routes, load_E, balance)
 
 

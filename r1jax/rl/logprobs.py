@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.model.layers import project
+from r1jax.model.layers import project, unfused
 from r1jax.rl.chunks import by_chunk
 
 
@@ -16,6 +16,7 @@ def token_logps(
     *,
     temperature: float,
     chunk: int,
+    exact: bool = False,
 ) -> tuple[Float[Array, "B T"], Float[Array, "B T"]]:
     """log p(target) and entropy under softmax(hidden @ head / temperature), in float32.
 
@@ -25,6 +26,7 @@ def token_logps(
       targets_BT: the tokens to score; any valid id where the result is not used.
       used_V: ids that exist; others get no probability.
       temperature: of the distribution that was sampled from; 0 is not a distribution.
+      exact: as of `layers.project`.
       chunk: positions scored at a time; the backward pass recomputes each chunk's logits.
 
     Returns:
@@ -37,7 +39,7 @@ def token_logps(
         raise ValueError(f"log-probabilities need a temperature above 0, got {temperature}")
 
     def score(hidden_BCD: Array, targets_BC: Array) -> tuple[Array, Array]:
-        return _score(hidden_BCD, head_DV, targets_BC, used_V, temperature)
+        return _score(hidden_BCD, head_DV, targets_BC, used_V, temperature, exact)
 
     return by_chunk(score, (hidden_BTD, targets_BT), chunk=chunk)
 
@@ -48,17 +50,30 @@ def _score(
     targets_BC: Int[Array, "B C"],
     used_V: Bool[Array, " V"],
     temperature: float,
+    exact: bool = False,
 ) -> tuple[Float[Array, "B C"], Float[Array, "B C"]]:
     """`token_logps` of one chunk: the only place where logits stand."""
-    logits_BCV = project(hidden_BCD, head_DV, 1, "batch", "seq", "vocab", to=jnp.float32)
-    logits_BCV = jnp.where(used_V[None, None], logits_BCV / temperature, -1e30)
-    best_BC1 = jax.lax.stop_gradient(logits_BCV.max(axis=-1, keepdims=True))
-    e_BCV = jnp.exp(logits_BCV - best_BC1)
-    total_BC = e_BCV.sum(-1)
-    norm_BC = jnp.log(total_BC) + best_BC1[:, :, 0]
+    axes = ("batch", "seq", "vocab")
+    logits_BCV = project(hidden_BCD, head_DV, 1, *axes, exact=exact, to=jnp.float32)
+    logits_BCV = jnp.where(used_V[None, None], unfused(logits_BCV / temperature), -1e30)
+    below_BCV = logits_BCV - jax.lax.stop_gradient(logits_BCV.max(axis=-1, keepdims=True))
+    below_BCV = jnp.maximum(below_BCV, -1e30)
+    e_BCV = jnp.exp(below_BCV)
+    total_BC = ordered_sum(e_BCV)
     hit_BCV = targets_BC[:, :, None] == jnp.arange(used_V.shape[0])[None, None]
-    logp_BC = jnp.where(hit_BCV, logits_BCV, 0.0).sum(-1) - norm_BC
-    # sum p log p = sum e * (logit - norm) / total; an id without probability has e = 0
-    seen_BCV = jax.lax.stop_gradient(e_BCV * jnp.where(used_V[None, None], logits_BCV, 0.0))
-    entropy_BC = jax.lax.stop_gradient(norm_BC) - seen_BCV.sum(-1) / jax.lax.stop_gradient(total_BC)
-    return logp_BC, entropy_BC
+    logp_BC = jnp.where(hit_BCV, below_BCV, 0.0).sum(-1) - jnp.log(total_BC)
+    # - sum p log p = log total - sum e * below / total; an id without probability has e = 0
+    seen_BC = (e_BCV * below_BCV).sum(-1)
+    return logp_BC, jax.lax.stop_gradient(jnp.log(total_BC) - seen_BC / total_BC)
+
+
+def ordered_sum(x: Float[Array, "*batch V"]) -> Float[Array, "*batch"]:
+    """Sum over the last axis by halves, as elementwise additions.
+
+    XLA orders a reduction anew for every program; sampler and trainer shall add up alike.
+    """
+    while (n := x.shape[-1]) > 1:
+        half = (n + 1) // 2
+        last = [(0, 0)] * (x.ndim - 1) + [(0, n % 2)]
+        x = x[..., :half] + jnp.pad(x[..., half:], last)
+    return x[..., 0]

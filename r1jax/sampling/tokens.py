@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
+from r1jax.model.layers import unfused
+from r1jax.rl.logprobs import ordered_sum
 from r1jax.sampling.config import SamplerConfig
 
 FILTERED = -1e30
@@ -92,7 +94,7 @@ def sample_token(
     if config.temperature == 0:
         zeros_B = jnp.zeros_like(logits_BV[:, 0], dtype=jnp.float32)
         return logits_BV.argmax(1).astype(jnp.int32), zeros_B, zeros_B
-    scaled_BV = logits_BV.astype(jnp.float32) / config.temperature
+    scaled_BV = unfused(logits_BV.astype(jnp.float32) / config.temperature)
     scaled_BV = filter_logits(scaled_BV, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
     below_BV = jnp.maximum(scaled_BV - scaled_BV.max(1, keepdims=True), FILTERED)
     widths = ((0, 0), (0, -below_BV.shape[1] % BLOCK))
@@ -104,7 +106,7 @@ def sample_token(
     below_BI = jnp.take_along_axis(below_BAI, block_B1[:, :, None], axis=1)[:, 0]
     id_B1 = pick(jnp.exp(below_BI), bits_B2[:, 1])
     token_B = (block_B1 * BLOCK + id_B1)[:, 0].astype(jnp.int32)
-    total_B = mass_BA.sum(1)
+    total_B = ordered_sum(e_BAI.reshape(below_BV.shape)[:, : logits_BV.shape[1]])
     logp_B = jnp.take_along_axis(below_BI, id_B1, axis=1)[:, 0] - jnp.log(total_B)
     entropy_B = jnp.log(total_B) - (e_BAI * below_BAI).sum((1, 2)) / total_B
     return token_B, logp_B, entropy_B

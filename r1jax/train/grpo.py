@@ -139,6 +139,7 @@ def _score(
         forward.used_tokens(model),
         temperature=temperature,
         chunk=chunk,
+        exact=model.exact,
     )
     return logp_BT, entropy_BT, seen
 
@@ -197,12 +198,14 @@ def loss(
         ratio=config.ratio,
     )
     gap_BT = jnp.where(mask_BT, jnp.abs(jax.lax.stop_gradient(logp_BT) - batch.old_logp_BT), 0.0)
+    differs_BT = (gap_BT != 0).astype(jnp.float32)
     metrics: dict[str, Metric] = {
         **means,
         "loss": Sum(jax.lax.stop_gradient(total)),
         "trainer_entropy": passes.mean_over(mask_BT, entropy_BT),
         "logp_gap_mean": passes.mean_over(mask_BT, gap_BT),
         "logp_gap_max": Max(gap_BT.max()),
+        "differing_logps": passes.mean_over(mask_BT, differs_BT),
     }
     if config.balance and model.moe:
         total = total + config.balance * rows.balance / config.micro_batches

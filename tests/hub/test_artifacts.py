@@ -26,6 +26,7 @@ HOW = ExecutionConfig(
     scan_layers=True,
     remat=True,
     attention_block=64,
+    numerics="fast",
     dispatch="dense",
     block_size=0,
 )

@@ -21,6 +21,7 @@ HOW = ExecutionConfig(
     scan_layers=True,
     remat=True,
     attention_block=64,
+    numerics="fast",
     dispatch="ragged",
     block_size=0,
 )

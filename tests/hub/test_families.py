@@ -12,6 +12,7 @@ HOW = ExecutionConfig(
     scan_layers=True,
     remat=False,
     attention_block=64,
+    numerics="fast",
     dispatch="ragged",
     block_size=0,
 )

@@ -161,6 +161,7 @@ class TextModel:
             scan_layers=False,
             remat=False,
             attention_block=64,
+            numerics="fast",
             dispatch=config.dispatch,
             block_size=0,
         )

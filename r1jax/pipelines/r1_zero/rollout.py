@@ -131,6 +131,7 @@ def rescore(trainer: Trainer, state: TrainState, draw: Draw, run: Run) -> Likeli
             gaps = np.abs(logp_BT - sequences.old_logp_BT)[sequences.mask_BT]
             gap["logp_gap_max"] = float(gaps.max(initial=0.0))
             gap["logp_gap_mean"] = float(gaps.mean()) if gaps.size else 0.0
+            gap["differing_logps"] = float((gaps != 0).mean()) if gaps.size else 0.0
             sequences = sequences._replace(old_logp_BT=logp_BT)
     return Likelihoods(sequences, ref_logp_BT, gap)
 

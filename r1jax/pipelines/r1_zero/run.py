@@ -98,7 +98,8 @@ def _one_update(
         batch = sharding.spread_batch(batch, trainer.mesh)
         state, measured = trainer.step(state, batch, temperature=temperature)
     if g.rescored or step > 0:  # measured already, or not the sampler's policy any more
-        measured = {k: v for k, v in measured.items() if not k.startswith("logp_gap")}
+        gaps = ("logp_gap_max", "logp_gap_mean", "differing_logps")
+        measured = {k: v for k, v in measured.items() if k not in gaps}
     run.updated(measured, metrics)
     if g.reference_every and g.kl_coef and run.updates % g.reference_every == 0:
         state = state._replace(reference=jax.tree.map(jnp.copy, state.weights))

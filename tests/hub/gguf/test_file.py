@@ -28,6 +28,7 @@ HOW = ExecutionConfig(
     dispatch="blocks",
     block_size=0,
     attention_block=64,
+    numerics="fast",
 )
 NAMES = {
     "model.embed_tokens": "token_embd",
