@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from r1jax.config import UserError
 from r1jax.hub import convert, documents, safetensors
 from r1jax.io.digests import host, leaves_by_path
 from r1jax.io.progress import Progress
@@ -23,12 +24,16 @@ from r1jax.text.sentencepiece_export import to_hugging_face
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
 from r1jax.types import Weights
 
-DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+DTYPES = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.float16),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+}
 SHARD_BYTES = 5 * 10**9  # of a saved model's file
 TENSORS = 64  # between two lines of progress on no terminal
 
 
-class _Blocks:
+class Blocks:
     """Our arrays on the host, one layer at a time."""
 
     def __init__(self, weights: Weights):
@@ -50,6 +55,28 @@ class _Blocks:
             array = self._arrays[piece.path]
             self._held[piece.path] = host(array if layer is None else array[layer])
         return self._held[piece.path][piece.at[1:] if stacked else piece.at]
+
+
+def cast(array: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
+    """The array in a dtype.
+
+    Raises:
+      UserError: if a value is too large for it; names the tensor.
+    """
+    with np.errstate(over="ignore"):
+        stored = array.astype(dtype, copy=False)
+    if dtype == np.float16 and not np.isfinite(stored).all():
+        raise UserError(f"{name}: float16 ends at 65504, a value exceeds it; take bfloat16")
+    return stored
+
+
+def check_biases(model: ModelConfig, weights: Weights) -> None:
+    """Checks that no softmax router chooses by a bias, which DeepSeek-V2 has not."""
+    if convert.softmax_biases(model) and np.any(host(weights.router_bias_LE)):
+        raise UserError(
+            "transformers' deepseek_v2, the one with a softmax router, has no bias in the choice "
+            "of experts, which this model has"
+        )
 
 
 def hugging_face_tokenizer(tokenizer: Tokenizer, template: str) -> HfTokenizer:
@@ -88,7 +115,7 @@ def _write(
     """Writes the tensors of a table; `seen` hears after each how many are done."""
     rows = {piece.name: piece for piece in table}
     rows |= {copy: rows[name] for copy, name in copies.items()}
-    blocks = _Blocks(weights)
+    blocks = Blocks(weights)
     done = 0
 
     def kind(piece: convert.Piece) -> np.dtype:
@@ -100,7 +127,7 @@ def _write(
         nonlocal done
         seen(done := done + 1)
         piece = rows[name]
-        return piece.theirs(blocks.read(piece)).astype(kind(piece), copy=False)
+        return cast(piece.theirs(blocks.read(piece)), kind(piece), name)
 
     tensors = {name: (kind(piece), piece.shape) for name, piece in rows.items()}
     safetensors.write(directory, tensors, value, max_bytes=shard_bytes)
@@ -145,6 +172,7 @@ def export_model(
     Raises:
       UserError: if transformers has no such architecture.
     """
+    check_biases(model, weights)
     document = documents.document(model, dtype=dtype, max_positions=max_positions)
     table, copies = convert.pieces(model, interleaved=True), convert.copies(model)
     directory.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,8 @@ def read_tokenizer(directory: Path) -> Tokenizer:
         )
     tokenizer: Tokenizer
     if name == SENTENCEPIECE:
-        tokenizer = SentencePieceTokenizer.load(directory / name)
+        generation = hf_tokenizer.sampling_fields(read_json(directory / hf_tokenizer.GENERATION))
+        tokenizer = SentencePieceTokenizer.load(directory / name, generation)
         if not saved:
             _check_stops(directory, tokenizer)
     else:

@@ -39,6 +39,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+def sampling_fields(generation: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a generation_config.json beside the ids, such as temperature."""
+    return {k: v for k, v in generation.items() if k not in ROLES}
+
+
 class HfTokenizer:
     """A tokenizer of the `tokenizers` library with the roles of its ids.
 
@@ -158,7 +163,7 @@ class HfTokenizer:
                 pad_id=pad_id,
                 tokens=tokens,
                 template=_template(directory, settings),
-                generation={k: v for k, v in generation.items() if k not in ROLES},
+                generation=sampling_fields(generation),
             )
         except UserError as error:
             text = str(error)
@@ -205,6 +210,10 @@ class HfTokenizer:
             template=source,
             generation=self.generation,
         )
+
+    def document(self) -> dict[str, Any]:
+        """The contents of tokenizer.json."""
+        return json.loads(self._core.to_str())
 
     def is_byte(self, token: int) -> bool:
         return BYTE.fullmatch(self._core.id_to_token(token) or "") is not None

@@ -1,16 +1,18 @@
 """A sentencepiece BPE model as a tokenizer.json, for programs that read no other."""
 
+from collections.abc import Sequence
+
 import tokenizers
 from tokenizers import decoders, models, normalizers
 
 from r1jax.text.hf_tokenizer import HfTokenizer
-from r1jax.text.tokenizer import WHOLE, SentencePieceTokenizer
+from r1jax.text.tokenizer import SentencePieceTokenizer, TokenPiece
 
 SPACE = "\u2581"  # sentencepiece's letter for it
 
 
 def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> HfTokenizer:
-    """Returns a tokenizer that gives the same ids for the same text.
+    """Returns a tokenizer that gives the same ids for the same text, and samples as it does.
 
     Except: text that spells a control piece, such as </s>, becomes that piece there.
 
@@ -19,6 +21,22 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
       chat: Jinja text of a chat template, or None.
     """
     pieces = tokenizer.pieces()
+    ids_of_roles = {"bos": tokenizer.bos_id, "eos": tokenizer.eos_id, "pad": tokenizer.pad_id}
+    return HfTokenizer(
+        core(pieces),
+        bos_id=tokenizer.bos_id,
+        add_bos=True,
+        eos_id=tokenizer.eos_id,
+        stop_ids=tokenizer.stop_ids,
+        pad_id=tokenizer.pad_id,
+        tokens={f"{role}_token": pieces[i].text for role, i in ids_of_roles.items()},
+        template=chat,
+        generation=tokenizer.generation,
+    )
+
+
+def core(pieces: Sequence[TokenPiece]) -> tokenizers.Tokenizer:
+    """Returns the tokenizer of the pieces of a sentencepiece model, without roles."""
     ids = {piece.text: i for i, piece in enumerate(pieces)}
     ranks = {p.text: -p.score for p in pieces if p.kind == "normal"}
     merges = sorted(
@@ -27,7 +45,7 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
         for cut in range(1, len(text))
         if text[:cut] in ranks and text[cut:] in ranks
     )
-    core = tokenizers.Tokenizer(
+    made = tokenizers.Tokenizer(
         models.BPE(
             vocab=ids,
             merges=[(left, right) for *_, left, right in merges],
@@ -36,25 +54,18 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
             fuse_unk=False,
         )
     )
-    core.normalizer = normalizers.Replace(" ", SPACE)
-    core.decoder = decoders.Sequence(
+    made.normalizer = normalizers.Replace(" ", SPACE)
+    made.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     )
-    core.add_special_tokens(
+    made.add_special_tokens(
         [tokenizers.AddedToken(p.text, normalized=False) for p in pieces if p.kind == "control"]
     )
-    core.add_tokens(
-        [tokenizers.AddedToken(text, special=False, normalized=False) for text in WHOLE]
+    made.add_tokens(
+        [
+            tokenizers.AddedToken(p.text, special=False, normalized=False)
+            for p in pieces
+            if p.kind == "whole"
+        ]
     )
-    ids_of_roles = {"bos": tokenizer.bos_id, "eos": tokenizer.eos_id, "pad": tokenizer.pad_id}
-    return HfTokenizer(
-        core,
-        bos_id=tokenizer.bos_id,
-        add_bos=True,
-        eos_id=tokenizer.eos_id,
-        stop_ids=tokenizer.stop_ids,
-        pad_id=tokenizer.pad_id,
-        tokens={f"{role}_token": pieces[i].text for role, i in ids_of_roles.items()},
-        template=chat,
-        generation={},
-    )
+    return made

@@ -3,9 +3,9 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import sentencepiece
 
@@ -92,8 +92,9 @@ class SentencePieceTokenizer:
 
     chat = None
 
-    def __init__(self, model: bytes):
-        self.model = model
+    def __init__(self, model: bytes, generation: Mapping[str, Any] | None = None):
+        """Reads a model; `generation` is as of `HfTokenizer`."""
+        self.model, self.generation = model, dict(generation or {})
         self._sp = sentencepiece.SentencePieceProcessor(model_proto=model)
         if min(self.pad_id, self.bos_id, self.eos_id) < 0:
             raise UserError("it lacks a pad, bos or eos id")
@@ -102,8 +103,10 @@ class SentencePieceTokenizer:
             raise UserError(f"{silent} are control pieces, so no reply could show them to a reward")
 
     @classmethod
-    def load(cls, path: str | Path) -> "SentencePieceTokenizer":
-        """Reads a .model file.
+    def load(
+        cls, path: str | Path, generation: Mapping[str, Any] | None = None
+    ) -> "SentencePieceTokenizer":
+        """Reads a .model file; `generation` is as of `HfTokenizer`.
 
         Raises:
           UserError: if the file is no sentencepiece model; names it.
@@ -116,7 +119,7 @@ class SentencePieceTokenizer:
                 f"TikTokenConverter({str(path)!r}).converted().save('tokenizer.json')"
             )
         try:
-            return cls(model)
+            return cls(model, generation)
         except (RuntimeError, ValueError) as error:
             raise UserError(
                 f"tokenizer: {path} is no sentencepiece model that r1jax can use ({error})"

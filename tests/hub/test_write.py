@@ -13,6 +13,7 @@ from r1jax.io.digests import digest
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 from r1jax.text import templates
+from r1jax.text.files import read_tokenizer
 from r1jax.text.hf_tokenizer import HfTokenizer
 
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
@@ -109,6 +110,20 @@ def test_how_to_sample_goes_through_saving_and_export(nano_base, tmp_path, tiny)
     assert written["eos_token_id"] == list(tiny.stop_ids)
 
 
+def test_how_to_sample_is_kept_beside_a_sentencepiece_model(nano_base, tmp_path):
+    """A directory of others with tokenizer.model alone, imported and exported."""
+    sampling = {"do_sample": True, "temperature": 0.6, "top_p": 0.95}
+    weights, model, _ = load_model(str(nano_base))
+    (tmp_path / "tokenizer.model").write_bytes((nano_base / "tokenizer.model").read_bytes())
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, **sampling}))
+    tokenizer = read_tokenizer(tmp_path)
+    save_model(tmp_path / "saved", weights, model=model, tokenizer=tokenizer, made_by={})
+    weights, model, tokenizer = load_model(str(tmp_path / "saved"))
+    export(tmp_path / "exported", weights, model, hugging_face_tokenizer(tokenizer, "plain"))
+    written = json.loads((tmp_path / "exported" / "generation_config.json").read_text())
+    assert sampling.items() <= written.items()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("gqa_moe", "no architecture of grouped-query"), ("mla_dense", "and no MoE")],
@@ -118,6 +133,12 @@ def test_what_transformers_lacks_is_refused_before_writing(
 ):
     with pytest.raises(ValueError, match=message):
         export(tmp_path / "new", weights(name), models[name], tiny)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_bias_that_deepseek_v2_has_no_place_for_is_refused(models, weights, tmp_path, tiny):
+    with pytest.raises(ValueError, match="no bias in the choice of experts"):
+        export(tmp_path / "new", weights("mla_v2"), models["mla_v2"], tiny)
     assert not (tmp_path / "new").exists()
 
 
