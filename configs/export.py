@@ -12,6 +12,7 @@ def get_config() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
     c.pipeline = "export"
     c.model = "package:tiny_base"
+    c.format = "hugging_face"  # a directory; "gguf" for llama.cpp
     c.dtype = "bfloat16"
     c.template = "plain"  # "chat" keeps the chat template that the model came with
     c.max_positions = 4096

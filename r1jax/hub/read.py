@@ -203,7 +203,7 @@ def open_directory(
 def open_gguf(
     path: Path, *, how: ExecutionConfig, mesh: Mesh | None
 ) -> tuple[Weights, ModelConfig, Tokenizer]:
-    """Reads a GGUF file of the Llama architecture; quantised weights become floats.
+    """Reads a GGUF file of an architecture that we have; quantised weights become floats.
 
     Raises:
       ImportError: if the package gguf is not installed.
@@ -215,9 +215,10 @@ def open_gguf(
         tokenizer = gguf_tokenizer.build(gguf_tokenizer.GgufVocabulary(**vocabulary))
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    model = families.model_config(file.config(), str(path), n_tokens=tokenizer.size, how=how)
+    document = file.config()
+    model = families.model_config(document, str(path), n_tokens=tokenizer.size, how=how)
     files.check_depth(model, file.shapes().keys(), path)
-    table = convert.pieces(model, interleaved=False)
+    table = convert.pieces(model, interleaved=families.is_interleaved(document))
 
     def value(name: str) -> np.ndarray:
         tensor = file.read(name)

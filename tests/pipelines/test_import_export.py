@@ -110,3 +110,16 @@ def test_a_template_that_is_none_is_refused_before_the_work(nano_base, tmp_path)
     with pytest.raises(ValueError, match="template: got 'zero'"):
         exported(nano_base, tmp_path, template="zero")
     assert not (tmp_path / "hugging_face").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_gguf_file_is_read_back_as_the_same_model(dtype, nano_base, tmp_path):
+    pytest.importorskip("gguf")
+    exported(nano_base, tmp_path / "export", format="gguf", dtype=dtype)
+    imported(tmp_path / "export" / "model.gguf", tmp_path / "import")
+    weights, model, tokenizer = load_model(str(nano_base))
+    again, same_model, same_tokenizer = load_model(str(tmp_path / "import" / "model"))
+    assert (digest(again) == digest(weights)) is (dtype == "float32")
+    assert forward.count_params(same_model) == forward.count_params(model)
+    for text in ("3 * 4 = 12", "等等\n\n<think>é"):
+        assert same_tokenizer.encode(text) == tokenizer.encode(text)

@@ -1,8 +1,9 @@
-"""A model in one GGUF file of the Llama architecture, as a Hugging Face directory would tell it.
+"""A model in one GGUF file, as a Hugging Face directory would tell it.
 
-GGUF stores the rows of queries and keys with rotary pairs side by side; here they are put back half
-the width apart, as Hugging Face has them. Quantised tensors are read as float32. It takes the
-package gguf (pip install 'r1jax[gguf]').
+The architecture llama stores the rows of queries and keys with rotary pairs side by side; here they
+are put back half the width apart, as Hugging Face has them. deepseek2 stores an expert's matrices
+as slices of one tensor, and the up-projection of keys (transposed) and values in two. Quantised
+tensors are read as float32. It takes the package gguf (pip install 'r1jax[gguf]').
 """
 
 import math
@@ -12,24 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r1jax.config import MissingPackage, UserError
+from r1jax.hub.gguf import names
 
-# GGUF's name of a tensor, without "blk.N.", and ours of Hugging Face's
-OUTER = {
-    "token_embd": "model.embed_tokens",
-    "output_norm": "model.norm",
-    "output": "lm_head",
+# model_type of Hugging Face's config.json, by GGUF's architecture
+KINDS = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "deepseek2": "deepseek_v3"}
+SIGMOID = 2  # value of expert_gating_func
+KEYS, VALUES, BOTH = (f".kv_b_proj.{part}weight" for part in ("keys.", "values.", ""))
+SAMPLING = {  # fields of generation_config.json
+    "temperature": "general.sampling.temp",
+    "top_k": "general.sampling.top_k",
+    "top_p": "general.sampling.top_p",
+    "min_p": "general.sampling.min_p",
 }
-INNER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
+PADDING = "r1jax.padding_layers"  # first layers that do nothing (`gguf.write`)
 
 
 class _Stored(NamedTuple):
@@ -40,17 +36,6 @@ class _Stored(NamedTuple):
     raw_shape: tuple[int, ...]
     begin: int
     kind: Any
-
-
-def _name(name: str) -> str | None:
-    """Hugging Face's name, or None for a tensor that has none."""
-    stem, _, kind = name.rpartition(".")
-    if stem in OUTER:
-        return f"{OUTER[stem]}.{kind}"
-    parts = stem.split(".")
-    if len(parts) == 3 and parts[0] == "blk" and parts[2] in INNER:
-        return f"model.layers.{parts[1]}.{INNER[parts[2]]}.{kind}"
-    return None
 
 
 class GgufFile:
@@ -77,20 +62,32 @@ class GgufFile:
             raise UserError(f"{path}: no whole GGUF file: {error}") from error
         # the reader keeps several arrays for every token: it goes before any tensor is read
         self._fields = {name: field.contents() for name, field in reader.fields.items()}
-        architecture = self.field("general.architecture")
-        if architecture != "llama":
-            raise UserError(f"{path}: architecture {architecture!r}, r1jax reads only 'llama'")
+        self.architecture = self.field("general.architecture")
+        self.padding = self.known(PADDING, 0)
+        if self.architecture not in KINDS:
+            raise UserError(
+                f"{path}: architecture {self.architecture!r}, r1jax reads only {sorted(KINDS)}"
+            )
         self._tensors: dict[str, _Stored] = {}
         unknown = []
         for t in reader.tensors:
-            name = _name(t.name)
+            name = names.to_hugging_face(t.name, padding=self.padding)
             if name is None:
                 unknown.append(t.name)
                 continue
+            if name.startswith("model.layers.-"):  # of a layer that does nothing
+                continue
             shape = tuple(int(n) for n in reversed(t.shape))
-            self._tensors[name] = _Stored(
-                shape, t.data.dtype, t.data.shape, t.data_offset, t.tensor_type
-            )
+            stored = _Stored(shape, t.data.dtype, t.data.shape, t.data_offset, t.tensor_type)
+            if "*" in name:
+                nbytes = t.data.nbytes // shape[0]
+                for e in range(shape[0]):
+                    begin = stored.begin + e * nbytes
+                    self._tensors[name.replace("*", str(e))] = stored._replace(
+                        shape=shape[1:], raw_shape=stored.raw_shape[1:], begin=begin
+                    )
+            else:
+                self._tensors[name] = stored
         if unknown:
             raise UserError(f"{path}: tensors that r1jax has no place for: {unknown}")
 
@@ -114,49 +111,87 @@ class GgufFile:
         Raises:
           UserError: if a field is missing, or asks for what r1jax lacks.
         """
-
-        def number(name: str) -> Any:
-            return self.field(f"llama.{name}")
-
-        def optional(name: str, otherwise: Any) -> Any:
-            return self.known(f"llama.{name}", otherwise)
-
+        kind, number, optional = self.architecture, self._number, self._optional
         heads, width = number("attention.head_count"), number("embedding_length")
         if heads < 1:
-            raise UserError(f"{self.path}: llama.attention.head_count is {heads}, wanted 1 or more")
-        head_dim = optional("attention.key_length", width // heads)
-        for name, wanted in (
-            ("rope.scaling.type", "none"),
-            ("rope.scale_linear", 1.0),
-            ("rope.dimension_count", head_dim),
-            ("attention.value_length", head_dim),
-        ):
-            if (value := optional(name, wanted)) != wanted:
-                raise UserError(
-                    f"{self.path}: llama.{name} is {value!r}, r1jax has only {wanted!r}"
-                )
-        return {
-            "model_type": "llama",
-            "architectures": ["LlamaForCausalLM"],
+            raise UserError(
+                f"{self.path}: {kind}.attention.head_count is {heads}, wanted 1 or more"
+            )
+        common = {
+            "model_type": KINDS[kind],
             "hidden_act": "silu",
             "vocab_size": len(self.field("tokenizer.ggml.tokens")),
             "hidden_size": width,
-            "num_hidden_layers": number("block_count"),
+            "num_hidden_layers": number("block_count") - self.padding,
             "num_attention_heads": heads,
             "intermediate_size": number("feed_forward_length"),
-            "num_key_value_heads": optional("attention.head_count_kv", heads),
-            "head_dim": head_dim,
             "rms_norm_eps": number("attention.layer_norm_rms_epsilon"),
             "rope_theta": optional("rope.freq_base", 10_000.0),
             "max_position_embeddings": number("context_length"),
             "tie_word_embeddings": "lm_head.weight" not in self._tensors,
+        }
+        own = self._latent(heads) if kind == "deepseek2" else self._grouped(heads, width // heads)
+        for name, wanted in (
+            ("rope.scaling.type", "none"),
+            ("rope.scale_linear", 1.0),
+            ("rope.dimension_count", own.get("qk_rope_head_dim", own.get("head_dim"))),
+        ):
+            if (value := optional(name, wanted)) != wanted:
+                raise UserError(
+                    f"{self.path}: {kind}.{name} is {value!r}, r1jax has only {wanted!r}"
+                )
+        return common | own
+
+    def _number(self, name: str) -> Any:
+        return self.field(f"{self.architecture}.{name}")
+
+    def _optional(self, name: str, otherwise: Any) -> Any:
+        return self.known(f"{self.architecture}.{name}", otherwise)
+
+    def _grouped(self, heads: int, share: int) -> dict[str, Any]:
+        """The fields of grouped-query attention; `share` is a head's part of the width."""
+        head_dim = self._optional("attention.key_length", share)
+        if (value := self._optional("attention.value_length", head_dim)) != head_dim:
+            raise UserError(
+                f"{self.path}: {self.architecture}.attention.value_length is {value!r}, r1jax has "
+                f"only {head_dim!r}"
+            )
+        return {
+            "num_key_value_heads": self._optional("attention.head_count_kv", heads),
+            "head_dim": head_dim,
+        }
+
+    def _latent(self, heads: int) -> dict[str, Any]:
+        """The fields of latent attention and of experts."""
+        number, optional = self._number, self._optional
+        sigmoid = optional("expert_gating_func", 1) == SIGMOID
+        groups = optional("expert_group_count", 1)
+        rope = number("rope.dimension_count")
+        return {
+            "model_type": "deepseek_v3" if sigmoid else "deepseek_v2",
+            "num_key_value_heads": heads,
+            "q_lora_rank": optional("attention.q_lora_rank", None),
+            "kv_lora_rank": number("attention.kv_lora_rank"),
+            "qk_rope_head_dim": rope,
+            "qk_nope_head_dim": number("attention.key_length_mla") - rope,
+            "v_head_dim": number("attention.value_length_mla"),
+            "first_k_dense_replace": number("leading_dense_block_count") - self.padding,
+            "n_routed_experts": number("expert_count"),
+            "n_shared_experts": optional("expert_shared_count", 0),
+            "num_experts_per_tok": number("expert_used_count"),
+            "moe_intermediate_size": number("expert_feed_forward_length"),
+            "norm_topk_prob": optional("expert_weights_norm", False),
+            "routed_scaling_factor": optional("expert_weights_scale", 1.0),
+            "n_group": groups,
+            "topk_group": optional("expert_group_used_count", groups),
+            "topk_method": "noaux_tc" if sigmoid else "greedy",
         }
 
     def vocabulary(self) -> dict[str, Any]:
         """The tokenizer's fields as `hub.gguf.tokenizer.GgufVocabulary` names them.
 
         Raises:
-          UserError: if it is no byte-level BPE, or a field is missing.
+          UserError: if it is neither a byte-level BPE nor sentencepiece's, or a field is missing.
         """
 
         def field(name: str) -> Any:
@@ -165,32 +200,52 @@ class GgufFile:
         def known(name: str, otherwise: Any) -> Any:
             return self.known(f"tokenizer.ggml.{name}", otherwise)
 
-        if field("model") != "gpt2":
+        model = field("model")
+        if model not in ("gpt2", "llama"):
             raise UserError(
-                f"{self.path}: tokenizer.ggml.model is {field('model')!r}, r1jax has only 'gpt2' "
-                "(byte-level BPE)"
+                f"{self.path}: tokenizer.ggml.model is {model!r}, r1jax has only 'gpt2' (bytes) "
+                "and 'llama' (sentencepiece)"
             )
-        pre = field("pre")
+        is_bpe = model == "gpt2"
+        if not is_bpe and known("add_space_prefix", True):
+            raise UserError(f"{self.path}: tokenizer.ggml.add_space_prefix: r1jax has only False")
+        pre = field("pre") if is_bpe else ""
         return {
             "pre": pre,
             "tokens": field("tokens"),
             "token_type": field("token_type"),
-            "merges": field("merges"),
+            "merges": field("merges") if is_bpe else [],
+            "scores": [] if is_bpe else field("scores"),
             "bos": known("bos_token_id", None),
             "eos": field("eos_token_id"),
             "turn_end": known("eot_token_id", None),
             "padding": known("padding_token_id", None),
             # where the file is silent llama.cpp goes by the kind
-            "add_bos": known("add_bos_token", pre == "llama-bpe"),
+            "add_bos": known("add_bos_token", pre == "llama-bpe" or not is_bpe),
             "chat_template": self.known("tokenizer.chat_template", None),
+            "generation": {
+                name: self.known(key, None) for name, key in SAMPLING.items() if key in self._fields
+            },
         }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Hugging Face's shape of every tensor."""
-        return {name: stored.shape for name, stored in self._tensors.items()}
+        shapes = {name: stored.shape for name, stored in self._tensors.items()}
+        for keys in [name for name in shapes if name.endswith(KEYS)]:
+            values = keys.replace(KEYS, VALUES)
+            if values in shapes:
+                heads, rank, width = shapes.pop(keys)
+                rows = heads * (width + shapes.pop(values)[1])
+                shapes[keys.replace(KEYS, BOTH)] = (rows, rank)
+        return shapes
 
     def read(self, name: str) -> np.ndarray:
         """A tensor as Hugging Face has it, float32."""
+        if name not in self._tensors and name.endswith(BOTH):
+            keys_HRJ = self.read(name.replace(BOTH, KEYS))
+            values_HJR = self.read(name.replace(BOTH, VALUES))
+            both_HJR = np.concatenate([keys_HRJ.swapaxes(1, 2), values_HJR], axis=1)
+            return both_HJR.reshape(-1, both_HJR.shape[2])
         stored = self._tensors[name]
         count = math.prod(stored.raw_shape)
         raw = np.fromfile(self.path, stored.raw_dtype, count, offset=stored.begin)
@@ -200,10 +255,10 @@ class GgufFile:
             value = self._dequantise(raw.reshape(stored.raw_shape), stored.kind)
         except NotImplementedError as error:
             raise UserError(f"{self.path}: {name}: {error}") from error
-        kind = "head_count" if ".q_proj." in name else "head_count_kv"
-        if ".q_proj." not in name and ".k_proj." not in name:
+        if self.architecture != "llama" or not names.is_rotary(name):
             return value
-        heads = self.known(f"llama.attention.{kind}", self.field("llama.attention.head_count"))
+        kind = "head_count" if ".q_proj." in name else "head_count_kv"
+        heads = self._optional(f"attention.{kind}", self._number("attention.head_count"))
         rows = value.shape[0] // heads
         pairs = value.reshape(heads, rows // 2, 2, *value.shape[1:])
         return pairs.swapaxes(1, 2).reshape(value.shape)

@@ -1,13 +1,15 @@
-"""Writes a model for transformers, vLLM, llama.cpp and Ollama, with nothing that only we read."""
+"""Writes a model for transformers, vLLM and llama.cpp, with nothing that only we read."""
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from r1jax import sharding
 from r1jax.config import Count
 from r1jax.hub.artifacts import open_model
+from r1jax.hub.gguf.write import export_gguf
 from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
 from r1jax.io.summary import check_writable, write_run_summary
@@ -21,6 +23,7 @@ class ExportConfig:
 
     Attributes:
       model: a model directory, a GGUF file, or "package:NAME".
+      format: "hugging_face", a directory; or "gguf", a file for llama.cpp.
       dtype: of the tensors in the files.
       template: of `text.templates`, made the chat template of the directory; "chat" keeps the
         model's own, or none.
@@ -30,7 +33,8 @@ class ExportConfig:
 
     pipeline: Literal["export"]
     model: str
-    dtype: Literal["float32", "bfloat16"]
+    format: Literal["hugging_face", "gguf"]
+    dtype: Literal["float32", "float16", "bfloat16"]
     template: str
     max_positions: Count
     shard_megabytes: Count
@@ -39,22 +43,22 @@ class ExportConfig:
 
 
 def run(config: ExportConfig, workdir: Path) -> None:
-    """Writes workdir/hugging_face and a summary."""
+    """Writes workdir/hugging_face or workdir/model.gguf, and a summary."""
     check_writable(workdir)
-    directory = workdir / "hugging_face"
+    is_gguf = config.format == "gguf"
+    path = workdir / ("model.gguf" if is_gguf else "hugging_face")
     with sharding.use(**dataclasses.asdict(config.mesh)) as mesh:
         weights, model, tokenizer = open_model(config.model, how=config.execution, mesh=mesh)
         start = time.monotonic()
-        export_model(
-            directory,
-            weights,
-            model=model,
-            tokenizer=hugging_face_tokenizer(tokenizer, config.template),
-            dtype=config.dtype,
-            max_positions=config.max_positions,
-            shard_bytes=config.shard_megabytes * 10**6,
+        theirs = hugging_face_tokenizer(tokenizer, config.template)
+        size = config.shard_megabytes * 10**6
+        write = (
+            partial(export_gguf, tokenizer=tokenizer, theirs=theirs)
+            if is_gguf
+            else partial(export_model, tokenizer=theirs, shard_bytes=size)
         )
+        write(path, weights, model=model, dtype=config.dtype, max_positions=config.max_positions)
         seconds = {"write": time.monotonic() - start}
         values = {"weights_sha256": digest(weights), "seconds": seconds}
     write_run_summary(workdir, config, values)
-    print(f"Hugging Face directory in {directory}", flush=True)
+    print(f"{config.format} in {path}", flush=True)

@@ -144,8 +144,9 @@ def test_llama_3s_files_begin_with_bos_though_they_do_not_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"architecture": "mamba"}, r"m\.gguf: architecture 'mamba', r1jax reads only 'llama'"),
-        ({"kind": "llama"}, r"m\.gguf: tokenizer.ggml.model is 'llama'"),
+        ({"architecture": "mamba"}, r"m\.gguf: architecture 'mamba', r1jax reads only"),
+        ({"kind": "bert"}, r"m\.gguf: tokenizer.ggml.model is 'bert'"),
+        ({"kind": "llama"}, r"m\.gguf: tokenizer.ggml.add_space_prefix: r1jax has only False"),
         ({"fields": {"llama.rope.scaling.type": "linear"}}, "rope.scaling.type is 'linear'"),
         (
             {"fields": {"llama.rope.dimension_count": 4}},

@@ -1,7 +1,7 @@
 import pytest
 from tokenizers import pre_tokenizers
 
-from r1jax.hub.gguf.tokenizer import GgufVocabulary, build
+from r1jax.hub.gguf.tokenizer import GgufVocabulary, build, fields
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
 MERGED = ["12", "Ġa", "ab", "12a"]
@@ -11,12 +11,14 @@ SMOLLM = GgufVocabulary(
     tokens=TOKENS,
     token_type=[3, 3, 4] + [1] * (len(TOKENS) - 3),
     merges=["1 2", "Ġ a", "a b", "12 a"],
+    scores=[],
     bos=0,
     eos=1,
     turn_end=None,
     padding=None,
     add_bos=False,
     chat_template="{{ messages[0].content }}{{ eos_token }}",
+    generation={},
 )
 
 
@@ -27,6 +29,39 @@ def pieces(vocabulary: GgufVocabulary, text: str) -> list[str]:
 def test_smollm_splits_digits_before_anything_is_merged():
     assert pieces(SMOLLM, "12 ab") == ["1", "2", "Ġa", "b"]
     assert pieces(SMOLLM, "a 12") == ["a", "Ġ", "1", "2"]
+
+
+def test_qwen_2_splits_digits_and_composes_letters():
+    qwen = SMOLLM._replace(pre="qwen2")
+    assert pieces(qwen, "12 ab") == ["1", "2", "Ġa", "b"]
+    assert pieces(qwen, "e\u0301") == pieces(qwen, "é")
+
+
+@pytest.mark.parametrize("pre", ["smollm", "llama-bpe", "qwen2"])
+def test_a_byte_level_bpe_is_written_as_it_was_read(pre):
+    vocabulary = SMOLLM._replace(pre=pre, turn_end=2, add_bos=True)
+    tokenizer = build(vocabulary)
+    rows = len(TOKENS) + 5
+    written = fields(tokenizer, tokenizer, rows=rows)
+
+    def field(name):
+        return written[f"tokenizer.ggml.{name}"]
+
+    assert field("pre") == pre and field("merges") == vocabulary.merges
+    assert field("tokens")[: len(TOKENS)] == TOKENS and len(set(field("tokens"))) == rows
+    assert field("token_type") == [*vocabulary.token_type, *[5] * 5]
+    roles = [field(f"{role}_token_id") for role in ("bos", "eos", "eot", "eom", "padding")]
+    assert roles == [0, 1, 2, None, 1] and field("add_bos_token") is True
+    again = build(vocabulary._replace(tokens=field("tokens"), token_type=field("token_type")))
+    assert again.size == tokenizer.size == len(TOKENS)
+
+
+def test_a_tokenizer_that_gguf_has_no_name_for_is_refused():
+    """SmolLM2's, but for its digits: llama.cpp would take another splitter in silence."""
+    foreign = build(SMOLLM)
+    foreign._core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    with pytest.raises(ValueError, match="none that GGUF has a name for"):
+        fields(foreign, foreign, rows=len(TOKENS))
 
 
 def test_llama_3_keeps_up_to_3_digits_and_whole_known_words():
@@ -57,7 +92,9 @@ def test_roles_come_from_the_file():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"pre": "qwen2"}, r"ggml\.pre is 'qwen2', r1jax has only 'llama-bpe' and 'smollm'"),
+        ({"pre": "mpt"}, r"ggml\.pre is 'mpt', r1jax has only \['llama-bpe', 'qwen2', 'smollm'\]"),
+        ({"token_type": [9] * len(TOKENS)}, r"ggml\.token_type: \{9\}"),
+        ({"scores": [0.0] * len(TOKENS)}, "0 are unknown ones"),
         ({"merges": ["ab"]}, r"ggml\.merges: 'ab', wanted two tokens that make a third"),
         ({"merges": ["a c"]}, r"ggml\.merges: 'a c', wanted two tokens that make a third"),
         ({"token_type": [1]}, f"{len(TOKENS)} tokens, {len(TOKENS)} of them different, 1 types"),
