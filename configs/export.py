@@ -16,6 +16,8 @@ def get_config() -> ml_collections.ConfigDict:
     c.dtype = "bfloat16"
     c.template = "plain"  # "chat" keeps the chat template that the model came with
     c.max_positions = 4096
+    # for engines: DeepSeek-R1's; nothing but top_p cuts the tail
+    c.sampling = dict(temperature=0.6, top_p=0.95, top_k=0, min_p=0.0)
     c.shard_megabytes = 5_000
     c.execution = blocks.on_cpu()
     c.mesh = dict(data=1, expert=1, model=1)

@@ -114,7 +114,11 @@ def _yarn(f: _Fields, inner: _Fields) -> dict[str, float]:
 def _grouped(f: _Fields) -> Gqa:
     heads = int(f.need("num_attention_heads"))
     f.refuse("use_sliding_window", False)
-    f.refuse("attention_bias", False)
+    biased = f.kind == "qwen2"
+    if f.kind == "llama":  # then the output has one too: zeros, or `tensors` refuses it
+        biased = bool(f.get("attention_bias", False))
+    else:
+        f.refuse("attention_bias", False)
     f.refuse("mlp_bias", False)
     share = int(f.need("hidden_size")) // heads
     width = f.need("head_dim") if f.kind == "qwen3" else f.get("head_dim", share)
@@ -122,7 +126,7 @@ def _grouped(f: _Fields) -> Gqa:
         n_heads=heads,
         n_kv_heads=int(f.get("num_key_value_heads", heads)),
         head_dim=int(width),
-        qkv_bias=f.kind == "qwen2",
+        qkv_bias=biased,
         qk_norm=f.kind == "qwen3",
     )
 

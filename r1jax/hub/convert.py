@@ -242,6 +242,18 @@ def copies(config: ModelConfig) -> dict[str, str]:
     }
 
 
+def output_biases(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Tensors of zeros by name, with their shapes, that a Llama with biases holds.
+
+    Its attention_bias means the output's too, which Qwen2's networks lack.
+    """
+    a = config.attention
+    if not isinstance(a, Gqa) or not a.qkv_bias:
+        return {}
+    names = [f"model.layers.{i}.self_attn.o_proj.bias" for i in range(config.n_layers)]
+    return dict.fromkeys(names, (config.d_model,))
+
+
 def is_buffer(name: str) -> bool:
     """Whether a tensor is a table of rotary frequencies, which old checkpoints hold."""
     return name.endswith(".self_attn.rotary_emb.inv_freq")

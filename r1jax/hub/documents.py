@@ -8,7 +8,7 @@ from typing import Any
 from r1jax.config import UserError
 from r1jax.hub import families
 from r1jax.hub.architectures import FAMILIES
-from r1jax.model.config import ExecutionConfig, Mla, ModelConfig, RopeConfig
+from r1jax.model.config import ExecutionConfig, Gqa, Mla, ModelConfig, RopeConfig
 from r1jax.text.files import OURS, saved_as
 from r1jax.text.tokenizer import Tokenizer
 
@@ -83,11 +83,15 @@ def _latent_document(model: ModelConfig, a: Mla) -> dict[str, Any]:
     }
 
 
-def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> dict[str, Any]:
+def document(
+    model: ModelConfig, *, kind: str, dtype: str, max_positions: int | None
+) -> dict[str, Any]:
     """Returns the config.json of a model, without the ids that its tokenizer names.
 
     Args:
       model: the network.
+      kind: its `family`; or "llama" for a "qwen2", which the former has too (with a bias in the
+        output, of zeros).
       dtype: of the tensors, such as "bfloat16".
       max_positions: longest sequence, in tokens, that readers may expect to work; None leaves that
         to them, but for YaRN's, which is what it stretches to.
@@ -95,7 +99,7 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> di
     Raises:
       UserError: if transformers has no such architecture.
     """
-    kind, a = family(model), model.attention
+    a = model.attention
     if model.rope.kind == "yarn":
         window = round(model.rope.factor * model.rope.original_length)
         max_positions = window if max_positions is None else max_positions
@@ -124,7 +128,7 @@ def document(model: ModelConfig, *, dtype: str, max_positions: int | None) -> di
         **({} if max_positions is None else {"max_position_embeddings": max_positions}),
         "initializer_range": model.init_std or 0.02,
         "tie_word_embeddings": model.tie_embeddings,
-        "attention_bias": False,
+        "attention_bias": kind == "llama" and isinstance(a, Gqa) and a.qkv_bias,
         "attention_dropout": 0.0,
         "use_cache": True,
         **_rope_document(model.rope),
@@ -185,7 +189,8 @@ def saved_document(model: ModelConfig, tokenizer: Tokenizer, *, is_biased: bool)
     known = {**families.execution_fields(how, has_experts=model.moe is not None), **size}
     with contextlib.suppress(ValueError):  # where transformers has no such architecture
         if not is_biased:
-            theirs = document(model, dtype=model.param_dtype, max_positions=None)
+            kind = family(model)
+            theirs = document(model, kind=kind, dtype=model.param_dtype, max_positions=None)
             read = families.model_config(theirs, "", n_tokens=tokenizer.size, how=how)
             said, known = theirs, dataclasses.asdict(read)
     ours = {

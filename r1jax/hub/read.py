@@ -228,5 +228,6 @@ def open_gguf(
     files.check(
         {n: (s, np.dtype(np.float32)) for n, s in file.shapes().items()}, table, model, path
     )
+    files.check_zeros(file.shapes(), value, model, path)
     weights = _with_progress(f"reading {path.name}", table, value, model=model, mesh=mesh)
     return weights, model, tokenizer

@@ -7,7 +7,8 @@ do not bear out is either an error that names both, or what transformers 5 makes
 import dataclasses
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import ml_dtypes
@@ -212,6 +213,7 @@ def check(
     scales = {f"{n}{SCALE}" for n in known if tensors[n][1] == FP8}
     missing += sorted(scales - tensors.keys())
     strangers = tensors.keys() - wanted.keys() - scales - copies(model).keys()
+    strangers -= convert.output_biases(model).keys()
     unexpected = sorted(
         n for n in strangers if not convert.is_buffer(n) and not _is_empty(n, tensors[n][0], model)
     )
@@ -252,11 +254,24 @@ def copies(model: ModelConfig) -> dict[str, str]:
     return convert.copies(model) | ({HEAD: EMBEDDING} if model.tie_embeddings else {})
 
 
+def check_zeros(
+    names: Collection[str], value: Callable[[str], np.ndarray], model: ModelConfig, where: Path
+) -> None:
+    """Checks that attention's output has no bias but zeros.
+
+    Raises:
+      UserError: names the tensor that holds another.
+    """
+    for name in convert.output_biases(model).keys() & set(names):
+        if np.any(value(name)):
+            raise UserError(f"{where}: {name} is not zero, r1jax has no such bias")
+
+
 def check_spares(tensors: Mapping[str, Tensor], model: ModelConfig, where: Path) -> None:
     """Checks that what no weight is read from says nothing of its own.
 
     A copy repeats its original to the bit; an old table of rotary frequencies is that of the
-    config, within the rounding of the dtype it was saved in.
+    config, within the rounding of the dtype it was saved in; a bias of attention's output is zero.
 
     Raises:
       UserError: names the tensor that differs.
@@ -264,6 +279,7 @@ def check_spares(tensors: Mapping[str, Tensor], model: ModelConfig, where: Path)
     for copy, name in copies(model).items():
         if not _is_same(tensors, copy, name):
             raise UserError(f"{where}: {copy} differs from {name}, which r1jax takes for both")
+    check_zeros(tensors, partial(read, tensors), model, where)
     wanted = rotary.frequencies(model.rope, model.attention.rotary_dim)
     for name in filter(convert.is_buffer, tensors):
         buffer = read(tensors, name).astype(np.float32)

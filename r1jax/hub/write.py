@@ -14,13 +14,15 @@ import numpy as np
 
 from r1jax.config import UserError
 from r1jax.hub import convert, documents, safetensors
+from r1jax.hub.gguf.tokenizer import pre_of
 from r1jax.io.digests import host, leaves_by_path
 from r1jax.io.progress import Progress
 from r1jax.model.config import ModelConfig
 from r1jax.text import templates
 from r1jax.text.files import CONFIG, write_tokenizer
-from r1jax.text.hf_tokenizer import HfTokenizer
-from r1jax.text.sentencepiece_export import to_hugging_face
+from r1jax.text.hf_tokenizer import HfTokenizer, read_json
+from r1jax.text.sentencepiece_export import converter_settings, to_hugging_face
+from r1jax.text.special_tokens import SETTINGS
 from r1jax.text.tokenizer import SentencePieceTokenizer, Tokenizer
 from r1jax.types import Weights
 
@@ -84,22 +86,19 @@ def hugging_face_tokenizer(tokenizer: Tokenizer, template: str) -> HfTokenizer:
 
     Args:
       tokenizer: one of Hugging Face's is taken as it is, with its chat template.
-      template: ours, made the chat template of a tokenizer that has none; "chat" keeps to that.
+      template: ours, made the chat template; "chat" keeps to the tokenizer's own, or to none.
 
     Raises:
-      UserError: if the template is unknown.
+      UserError: if the template is unknown, or one whose marks the tokenizer lacks.
     """
-    own = template == templates.CHAT
+    chat = None
+    if template != templates.CHAT:
+        templates.check_marks(tokenizer, template)
+        chat = templates.as_chat(template, bos=tokenizer.bos_id is not None)
     if isinstance(tokenizer, SentencePieceTokenizer):
-        return to_hugging_face(
-            tokenizer, chat=None if own else templates.as_chat(template, bos=True)
-        )
+        return to_hugging_face(tokenizer, chat=chat)
     assert isinstance(tokenizer, HfTokenizer)
-    return (
-        tokenizer
-        if own
-        else tokenizer.with_chat(templates.as_chat(template, bos=tokenizer.bos_id is not None))
-    )
+    return tokenizer if chat is None else tokenizer.with_chat(chat)
 
 
 def _write(
@@ -108,11 +107,15 @@ def _write(
     *,
     table: list[convert.Piece],
     copies: Mapping[str, str],
+    zeros: Mapping[str, tuple[int, ...]],
     dtype: str | None,
     shard_bytes: int,
     seen: Callable[[int], None],
 ) -> None:
-    """Writes the tensors of a table; `seen` hears after each how many are done."""
+    """Writes the tensors of a table, their copies, and zeros of shapes by name.
+
+    `seen` hears after each how many are done.
+    """
     rows = {piece.name: piece for piece in table}
     rows |= {copy: rows[name] for copy, name in copies.items()}
     blocks = Blocks(weights)
@@ -126,10 +129,13 @@ def _write(
     def value(name: str) -> np.ndarray:
         nonlocal done
         seen(done := done + 1)
+        if name in zeros:
+            return np.zeros(zeros[name], tensors[name][0])
         piece = rows[name]
         return cast(piece.theirs(blocks.read(piece)), kind(piece), name)
 
     tensors = {name: (kind(piece), piece.shape) for name, piece in rows.items()}
+    tensors |= {name: (DTYPES[dtype or "float32"], shape) for name, shape in zeros.items()}
     safetensors.write(directory, tensors, value, max_bytes=shard_bytes)
 
 
@@ -152,20 +158,28 @@ def export_model(
     weights: Weights,
     *,
     model: ModelConfig,
-    tokenizer: HfTokenizer,
+    tokenizer: Tokenizer,
+    template: str,
+    sampling: Mapping[str, Any],
     dtype: str,
     max_positions: int,
     shard_bytes: int,
 ) -> None:
     """Writes safetensors (in shards, with their index), config.json and the tokenizer's files.
 
+    transformers 5, and vLLM with it, puts a tokenizer of its own in place of ours wherever
+    `model_type` is "qwen2". Such a network whose tokenizer works otherwise is written as the Llama
+    that it is too.
+
     Args:
       directory: made if missing.
       weights: of the model.
       model: the network.
-      tokenizer: `hugging_face_tokenizer` of the model's.
-      dtype: "float32" or "bfloat16", of all tensors but the router's selection bias, which is
-        float32.
+      tokenizer: the model's.
+      template: as of `hugging_face_tokenizer`.
+      sampling: fields of generation_config.json for what the tokenizer's lacks.
+      dtype: "float32", "float16" or "bfloat16", of all tensors but the router's selection bias,
+        which is float32.
       max_positions: as of `documents.document`.
       shard_bytes: of a file at the most; a larger tensor gets a file of its own.
 
@@ -173,22 +187,39 @@ def export_model(
       UserError: if transformers has no such architecture.
     """
     check_biases(model, weights)
-    document = documents.document(model, dtype=dtype, max_positions=max_positions)
+    theirs = hugging_face_tokenizer(tokenizer, template).with_sampling(sampling)
+    kind = documents.family(model)
+    if kind == "qwen2" and pre_of(theirs) != kind:
+        kind = "llama"
+    zeros = convert.output_biases(model) if kind == "llama" else {}
+    document = documents.document(model, kind=kind, dtype=dtype, max_positions=max_positions)
     table, copies = convert.pieces(model, interleaved=True), convert.copies(model)
     directory.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(directory, tokenizer)
-    title, total = f"writing {directory.name}", len(table) + len(copies)
+    _write_tokenizers(directory, theirs, tokenizer)
+    title, total = f"writing {directory.name}", len(table) + len(copies) + len(zeros)
     with Progress(title, start=0, total=total, every=TENSORS) as progress:
         _write(
             directory,
             weights,
             table=table,
             copies=copies,
+            zeros=zeros,
             dtype=dtype,
             shard_bytes=shard_bytes,
             seen=progress.advance,
         )
-    _write_config(directory, {**document, **_roles(tokenizer)})
+    _write_config(directory, {**document, **_roles(theirs)})
+
+
+def _write_tokenizers(directory: Path, theirs: HfTokenizer, tokenizer: Tokenizer) -> None:
+    """Writes a tokenizer; one of sentencepiece with what llama.cpp's converter reads of it."""
+    if not isinstance(tokenizer, SentencePieceTokenizer):
+        write_tokenizer(directory, theirs)
+        return
+    write_tokenizer(directory, theirs, tokenizer)
+    path = directory / SETTINGS
+    settings = {**read_json(path), **converter_settings(tokenizer)}
+    path.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_model(
@@ -212,6 +243,7 @@ def write_model(
         weights,
         table=convert.pieces(model, interleaved=True) + biases,
         copies=convert.copies(model),
+        zeros={},
         dtype=None,
         shard_bytes=SHARD_BYTES,
         seen=lambda _: None,

@@ -19,16 +19,18 @@ NAMES = (
     hf_tokenizer.TEMPLATE,
     hf_tokenizer.GENERATION,
 )
+OTHERS = f"{hf_tokenizer.OTHERS}/*.jinja"
 # of tiktoken, and of BPE before tokenizer.json
 CONVERTIBLE = ("tiktoken.model", "*.tiktoken", "vocab.json", "merges.txt")
 
 
 def write_tokenizer(directory: Path, *tokenizers: Tokenizer) -> None:
     """Writes the files of each, and removes those of another tokenizer that was here."""
-    for name in NAMES:
-        (directory / name).unlink(missing_ok=True)
+    for path in [directory / name for name in NAMES] + [*directory.glob(OTHERS)]:
+        path.unlink(missing_ok=True)
     for tokenizer in tokenizers:
         for name, content in tokenizer.files().items():
+            (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_bytes(content)
 
 

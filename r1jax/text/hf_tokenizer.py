@@ -1,5 +1,6 @@
 """Hugging Face's tokenizer.json behind our interface."""
 
+import copy
 import hashlib
 import json
 import re
@@ -17,6 +18,8 @@ from r1jax.text.special_tokens import SETTINGS
 from r1jax.text.thought import TAGS
 
 FILE, TEMPLATE = "tokenizer.json", "chat_template.jinja"
+OTHERS = "additional_chat_templates"  # a folder of NAME.jinja
+DEFAULT = "default"
 GENERATION = "generation_config.json"
 ROLES = ("bos_token_id", "eos_token_id", "pad_token_id")  # of GENERATION
 BYTE = re.compile("<0x[0-9A-F]{2}>")
@@ -64,6 +67,7 @@ class HfTokenizer:
         tokens: Mapping[str, str],
         template: str | None,
         generation: Mapping[str, Any],
+        others: Mapping[str, str] | None = None,
     ):
         """Wraps a tokenizer; `named_bos_id` is `bos_id`, added or not.
 
@@ -77,12 +81,14 @@ class HfTokenizer:
           tokens: texts of the special tokens that its files name (`special_tokens.named_tokens`).
           template: Jinja text of its chat template, or None.
           generation: fields of generation_config.json beside the ids, such as temperature: kept.
+          others: Jinja text of further templates by name, such as "tool_use": kept, never used.
 
         Raises:
           UserError: if one of the ids is not in the vocabulary, or the template is no Jinja.
         """
         self._core, self.named_bos_id = core, bos_id
         self.tokens, self.generation = dict(tokens), dict(generation)
+        self.others = dict(others or {})
         self.chat = None if template is None else ChatTemplate(template, tokens=tokens)
         self.bos_id, self.eos_id, self.pad_id = bos_id if add_bos else None, eos_id, pad_id
         self.stop_ids = tuple(dict.fromkeys(stop_ids))
@@ -153,6 +159,7 @@ class HfTokenizer:
             add_bos = bool(settings["add_bos_token"])
         else:
             add_bos = bos_id in core.encode("a").ids
+        template, others = _templates(directory, settings)
         try:
             return cls(
                 core,
@@ -162,8 +169,9 @@ class HfTokenizer:
                 stop_ids=tuple(stops),
                 pad_id=pad_id,
                 tokens=tokens,
-                template=_template(directory, settings),
+                template=template,
                 generation=sampling_fields(generation),
+                others=others,
             )
         except UserError as error:
             text = str(error)
@@ -184,19 +192,23 @@ class HfTokenizer:
         }
         ids = (self.named_bos_id, list(self.stop_ids), self.pad_id)
         roles = {k: v for k, v in zip(ROLES, ids, strict=True) if v is not None}
-        if self.chat:  # in both places: older readers know only the settings
+        named = {DEFAULT: self.chat.source, **self.others} if self.chat else {}
+        if self.others:
+            entries = [{"name": name, "template": text} for name, text in named.items()]
+            settings["chat_template"] = entries
+        elif self.chat:  # in both places: older readers know only the settings
             settings["chat_template"] = self.chat.source
         files = {
             FILE: self._core.to_str(pretty=True),
             SETTINGS: _as_json(settings),
             GENERATION: _as_json({**roles, **self.generation}),
         }
-        if self.chat:
-            files[TEMPLATE] = self.chat.source
+        for name, text in named.items():
+            files[TEMPLATE if name == DEFAULT else f"{OTHERS}/{name}.jinja"] = text
         return {name: text.encode() for name, text in files.items()}
 
     def with_chat(self, source: str) -> "HfTokenizer":
-        """The same tokenizer with another chat template, which sees its bos and eos."""
+        """The same tokenizer with this chat template alone, which sees its bos and eos."""
         ids = {"bos_token": self.named_bos_id, "eos_token": self.eos_id}
         texts = {k: str(self._core.id_to_token(i)) for k, i in ids.items() if i is not None}
         return HfTokenizer(
@@ -210,6 +222,12 @@ class HfTokenizer:
             template=source,
             generation=self.generation,
         )
+
+    def with_sampling(self, fields: Mapping[str, Any]) -> "HfTokenizer":
+        """The same tokenizer; fields of generation_config.json that it lacks are these."""
+        other = copy.copy(self)
+        other.generation = {**fields, **self.generation}
+        return other
 
     def document(self) -> dict[str, Any]:
         """The contents of tokenizer.json."""
@@ -226,24 +244,33 @@ class HfTokenizer:
         return self._core.decode(spoken, skip_special_tokens=False)
 
 
-def _template(directory: Path, settings: Mapping[str, Any]) -> str | None:
-    path, source = directory / TEMPLATE, settings.get("chat_template")
-    if path.is_file():
+def _templates(directory: Path, settings: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+    """The chat template, and others by name, such as one for tools; files go before settings."""
+    paths = {path.stem: path for path in sorted((directory / OTHERS).glob("*.jinja"))}
+    if (directory / TEMPLATE).is_file():
+        paths[DEFAULT] = directory / TEMPLATE
+    source, where = settings.get("chat_template"), directory / SETTINGS
+    listed = isinstance(source, list)
+    entries = source if listed else [{"name": DEFAULT, "template": source}]
+    named = {e.get("name"): e.get("template") for e in entries if isinstance(e, Mapping)}
+    for name, path in paths.items():
         try:
-            return path.read_text(encoding="utf-8")
+            named[name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: no UTF-8: {error}") from error
-    if isinstance(source, list):  # several by name, such as one for tools
-        named = {t.get("name"): t.get("template") for t in source if isinstance(t, Mapping)}
-        if "default" not in named:
-            raise UserError(
-                f"{directory / SETTINGS}: chat_template names {sorted(map(str, named))}, wanted "
-                f"one named 'default'; rename one, or write it to {TEMPLATE}"
-            )
-        source = named["default"]
-    if source is not None and not isinstance(source, str):
-        raise UserError(f"{directory / SETTINGS}: chat_template is {source!r:.40}, wanted Jinja")
-    return source
+    if DEFAULT not in named:
+        raise UserError(
+            f"{where}: chat_template names {sorted(map(str, named))}, wanted one named 'default'; "
+            f"rename one, or write it to {TEMPLATE}"
+        )
+    for name, text in named.items():
+        bad = not isinstance(text, str) and (name != DEFAULT or text is not None or listed)
+        if bad or Path(str(name)).name != name:
+            raise UserError(f"{where}: chat_template {name!r} is {text!r:.40}, wanted Jinja")
+    template = named.pop(DEFAULT)
+    if template is None and named:
+        raise UserError(f"{directory / OTHERS}: {sorted(named)}, but there is no {TEMPLATE}")
+    return template, named
 
 
 def _as_json(document: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """A sentencepiece BPE model as a tokenizer.json, for programs that read no other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tokenizers
 from tokenizers import decoders, models, normalizers
@@ -33,6 +34,27 @@ def to_hugging_face(tokenizer: SentencePieceTokenizer, *, chat: str | None) -> H
         template=chat,
         generation=tokenizer.generation,
     )
+
+
+def converter_settings(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+    """Fields of tokenizer_config.json without which llama.cpp's converter misreads the model.
+
+    It would put a space before a text, and merge pieces such as <think> and line breaks from
+    letters.
+    """
+    added = {
+        str(i): {
+            "content": piece.text,
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+            "special": piece.kind == "control",
+        }
+        for i, piece in enumerate(tokenizer.pieces())
+        if piece.kind in ("control", "whole")
+    }
+    return {"added_tokens_decoder": added, "add_prefix_space": False}
 
 
 def core(pieces: Sequence[TokenPiece]) -> tokenizers.Tokenizer:

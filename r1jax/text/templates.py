@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,33 @@ TEMPLATES = {
     "r1_think": "<｜User｜>{question}<｜Assistant｜><think>\n",
 }
 MARKS = ("<｜User｜>", "<｜Assistant｜>")  # must be tokens of their own
+_OPENS = re.compile(r"(?P<speaker>\s*(?:Assistant:|<｜Assistant｜>))(?P<thought><think>\n)?$")
+_CHAT = """{{- BOS -}}
+{%- for message in messages -%}
+{%- if message['role'] == 'system' and loop.first -%}
+{{- message['content'] + BETWEEN -}}
+{%- elif message['role'] == 'user' -%}
+{{- ('' if loop.first or loop.previtem['role'] == 'system' else BETWEEN) -}}
+{{- BEFORE + message['content'] + CLOSING -}}
+{%- elif message['role'] == 'assistant' and not loop.first -%}
+{%- set answer = message['content'].split('</think>')[-1] -%}
+{%- set thought = message['reasoning_content'] | default('', true) -%}
+{%- if not loop.last -%}
+{{- SPEAKER + answer + END -}}
+{%- elif thought -%}
+{{- SPEAKER + '<think>' + thought + '</think>' + answer + END -}}
+{%- else -%}
+{{- SPEAKER + message['content'] + END -}}
+{%- endif -%}
+{%- else -%}
+{{- raise_exception('got a message of ' + message['role'] + ', wanted one of the user or the \
+assistant in turn, or of the system at the start') -}}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- SPEAKER + THOUGHT -}}
+{%- endif -%}
+"""
 END = "<｜end▁of▁sentence｜>"  # how the end token is shown between the turns of "r1"
 
 
@@ -126,13 +154,8 @@ def prompt(tokenizer: Tokenizer, style: PromptConfig, question: str) -> Prompt:
     turns = [(e.question, e.reply) for e in style.examples]
     shown = [render(style.template, style.asked(q)["content"]) + reply for q, reply in turns]
     text = render(style.template, style.asked(question)["content"])
-    named = [m for m in MARKS if m in TEMPLATES[style.template]]
-    spelt = [m for m in named if len(tokenizer.encode(m)) != 1]
-    if spelt:
-        raise UserError(
-            f"template {style.template!r} needs the tokens {spelt}, which this model lacks"
-        )
-    if not named:
+    check_marks(tokenizer, style.template)
+    if not _marks(style.template):
         return verbatim(tokenizer, "".join(f"{turn}\n" for turn in shown) + text)
     whole = verbatim(tokenizer, "")
     for turn in shown:
@@ -163,10 +186,28 @@ def conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Prompt:
     return Prompt(text, tokenizer.encode(text))
 
 
+def check_marks(tokenizer: Tokenizer, template: str) -> None:
+    """Checks that the marks of a template of ours are tokens of their own.
+
+    Raises:
+      UserError: names those that the tokenizer lacks.
+    """
+    spelt = [m for m in _marks(template) if len(tokenizer.encode(m)) != 1]
+    if spelt:
+        raise UserError(f"template {template!r} needs the tokens {spelt}, which this model lacks")
+
+
+def _marks(template: str) -> list[str]:
+    return [m for m in MARKS if m in render(template, "")]
+
+
 def as_chat(template: str, *, bos: bool) -> str:
     """Returns a template of ours as Jinja, for programs that know only chats.
 
-    It takes one message of the user: the model has seen no second turn.
+    Turns are put as `prompt` puts its examples. A system message stands before the first. The
+    thought of a reply is shown while the reply is the last message, and dropped once another
+    follows, as DeepSeek-R1's own template does; it is `reasoning_content` of the message, or what
+    its content has up to </think>.
 
     Args:
       template: one of TEMPLATES.
@@ -175,9 +216,17 @@ def as_chat(template: str, *, bos: bool) -> str:
     Raises:
       UserError: if the template is unknown, or "chat", which is Jinja already.
     """
-    before, after = (json.dumps(part) for part in render(template, "\0").split("\0"))
-    return (
-        "{%- if messages | length != 1 or messages[0]['role'] != 'user' -%}"
-        "{{ raise_exception('this model takes one message, of the user') }}{%- endif -%}"
-        f"{{{{ {'bos_token + ' if bos else ''}{before} + messages[0]['content'] + {after} }}}}"
-    )
+    before, after = render(template, "\0").split("\0")
+    match = _OPENS.search(after)
+    assert match is not None
+    marked = bool(_marks(template))
+    parts = {
+        "BEFORE": before,
+        "CLOSING": after[: match.start()],
+        "SPEAKER": match["speaker"],
+        "THOUGHT": match["thought"] or "",
+        "BETWEEN": "" if marked else "\n",
+    }
+    values = {name: json.dumps(text, ensure_ascii=False) for name, text in parts.items()}
+    values |= {"BOS": "bos_token" if bos else "''", "END": "eos_token" if marked else "''"}
+    return re.sub("|".join(values), lambda name: values[name[0]], _CHAT)

@@ -197,7 +197,7 @@ def test_the_softmax_router_of_v2_is_told_apart():
         (LLAMA, {"hidden_size": None}, "lacks 'hidden_size'"),
         (LLAMA, {"rms_norm_eps": None}, "lacks 'rms_norm_eps'"),
         (LLAMA, {"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
-        (LLAMA, {"attention_bias": True}, "attention_bias is True"),
+        (QWEN2, {"attention_bias": True}, "attention_bias is True"),
         (LLAMA, {"rope_scaling": {"rope_type": "longrope", "factor": 2}}, "longrope"),
         (LLAMA, {"rope_scaling": {"rope_type": "llama3", "factor": 8}}, "original_max_position"),
         (QWEN2, {"quantization_config": {"quant_method": "awq"}}, "quant_method is 'awq'"),
@@ -265,9 +265,9 @@ def test_what_the_format_cannot_say_is_not_written(document, changes, message):
 
 
 def test_with_yarn_the_window_is_what_it_stretches_to():
-    assert documents.document(build(R1), dtype="bfloat16", max_positions=163840)
+    assert documents.document(build(R1), kind="deepseek_v3", dtype="bfloat16", max_positions=163840)
     with pytest.raises(ValueError, match="YaRN stretches 4096 to 163840"):
-        documents.document(build(R1), dtype="bfloat16", max_positions=4096)
+        documents.document(build(R1), kind="deepseek_v3", dtype="bfloat16", max_positions=4096)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
+import dataclasses
 import json
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from tokenizers import pre_tokenizers
 
 from r1jax import sharding
 from r1jax.hub import families, read, safetensors
 from r1jax.hub.artifacts import load_model, open_model, save_model
+from r1jax.hub.gguf.tokenizer import GgufVocabulary, build
 from r1jax.hub.write import export_model, hugging_face_tokenizer
 from r1jax.io.digests import digest
 from r1jax.model import forward
@@ -15,6 +18,7 @@ from r1jax.model.config import ExecutionConfig
 from r1jax.text import templates
 from r1jax.text.files import read_tokenizer
 from r1jax.text.hf_tokenizer import HfTokenizer
+from r1jax.text.tokenizer import WHOLE
 
 GOLDEN = Path(__file__).parent.parent / "golden/hugging_face"
 HOW = ExecutionConfig(
@@ -40,6 +44,8 @@ def export(directory, weights, model, tokenizer, *, dtype="bfloat16", shard_byte
         weights,
         model=model,
         tokenizer=tokenizer,
+        template="chat",
+        sampling={},
         dtype=dtype,
         max_positions=32,
         shard_bytes=shard_bytes,
@@ -61,7 +67,8 @@ def test_what_was_read_is_written_bit_for_bit(family, tmp_path, tiny):
             safetensors.read(ours[name]), safetensors.read(tensor), err_msg=name
         )
     copies = {n.rsplit(".", 2)[1] for n in ours.keys() - theirs.keys()}
-    assert copies <= ({"embed_tokens", "head"} if model.mtp else set())
+    more = {"o_proj"} if family == "qwen2" else set()  # as a Llama with biases: see below
+    assert copies <= ({"embed_tokens", "head"} if model.mtp else more)
     written = json.loads((tmp_path / "config.json").read_text())
     again = families.model_config(written, family, n_tokens=model.n_tokens, how=HOW)
     assert again == model
@@ -140,6 +147,96 @@ def test_a_bias_that_deepseek_v2_has_no_place_for_is_refused(models, weights, tm
     with pytest.raises(ValueError, match="no bias in the choice of experts"):
         export(tmp_path / "new", weights("mla_v2"), models["mla_v2"], tiny)
     assert not (tmp_path / "new").exists()
+
+
+def qwens_tokenizer() -> HfTokenizer:
+    """A small one that works as Qwen2's."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<|im_end|>", *letters, "Ġa"]
+    vocabulary = GgufVocabulary(
+        pre="qwen2",
+        tokens=tokens,
+        token_type=[3] + [1] * (len(tokens) - 1),
+        merges=["Ġ a"],
+        scores=[],
+        bos=None,
+        eos=0,
+        turn_end=None,
+        padding=None,
+        add_bos=False,
+        chat_template=None,
+        chat_templates={},
+        generation={},
+    )
+    return build(vocabulary)
+
+
+@pytest.mark.parametrize(("is_qwens", "kind"), [(True, "qwen2"), (False, "llama")])
+def test_qwen2_is_written_so_only_with_a_tokenizer_of_qwens(
+    is_qwens, kind, models, weights, tmp_path, tiny
+):
+    """transformers 5 puts Qwen2's tokenizer in the place of any other."""
+    model, own = models["gqa_bias"], weights("gqa_bias")
+    tokenizer = qwens_tokenizer() if is_qwens else tiny
+    export(tmp_path, own, model, tokenizer, dtype="float32")
+    document = json.loads((tmp_path / "config.json").read_text())
+    assert (document["model_type"], document["attention_bias"]) == (kind, not is_qwens)
+    model = dataclasses.replace(model, n_tokens=model.vocab_size)
+    read_as = families.model_config(document, "", n_tokens=model.n_tokens, how=HOW)
+    assert read_as.attention == model.attention
+    tensors = safetensors.find(tmp_path)
+    zeros = [safetensors.read(t) for n, t in tensors.items() if n.endswith("o_proj.bias")]
+    assert len(zeros) == (0 if is_qwens else model.n_layers) and not np.any(zeros)
+    again = read.read_weights(tmp_path, model=model, interleaved=False, mesh=None)
+    assert digest(again) == digest(own)
+
+
+def test_a_bias_of_the_output_that_is_not_zero_is_refused(models, weights, tmp_path, tiny):
+    model, own = models["gqa_bias"], weights("gqa_bias")
+    export(tmp_path, own, model, tiny, dtype="float32", shard_bytes=10**9)
+    tensor = safetensors.find(tmp_path)["model.layers.1.self_attn.o_proj.bias"]
+    with tensor.file.open("r+b") as file:
+        file.seek(tensor.begin)
+        file.write(np.float32(1).tobytes())
+    with pytest.raises(ValueError, match=r"layers\.1\.self_attn\.o_proj\.bias is not zero"):
+        read.read_weights(tmp_path, model=model, interleaved=False, mesh=None)
+
+
+def test_a_sentencepiece_model_goes_out_as_converters_read_it(nano_base, tmp_path):
+    """llama.cpp's adds a space, and merges <think> from letters, unless it is told."""
+    weights, model, tokenizer = load_model(str(nano_base))
+    export(tmp_path, weights, model, tokenizer)
+    assert (tmp_path / "tokenizer.model").read_bytes() == tokenizer.files()["tokenizer.model"]
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings["add_prefix_space"] is False
+    added = {t["content"]: t["special"] for t in settings["added_tokens_decoder"].values()}
+    assert set(WHOLE) == {text for text, special in added.items() if not special}
+    assert added["</s>"] is True
+    assert isinstance(open_model(str(tmp_path), how=HOW, mesh=None)[2], HfTokenizer)
+
+
+def test_defaults_of_sampling_fill_what_the_model_came_without(nano_base, tmp_path, tiny):
+    weights, model, _ = load_model(str(nano_base))
+    export_model(
+        tmp_path,
+        weights,
+        model=model,
+        tokenizer=tiny.with_sampling({"temperature": 0.9}),
+        template="chat",
+        sampling={"temperature": 0.6, "top_k": 0},
+        dtype="float32",
+        max_positions=32,
+        shard_bytes=10**9,
+    )
+    written = json.loads((tmp_path / "generation_config.json").read_text())
+    assert (written["temperature"], written["top_k"]) == (0.9, 0)
+
+
+@pytest.mark.parametrize("template", ["r1", "r1_think"])
+def test_a_template_whose_marks_the_model_lacks_is_refused(template, nano_base):
+    tokenizer = load_model(str(nano_base))[2]
+    with pytest.raises(ValueError, match=r"needs the tokens .*User.*, which this model lacks"):
+        hugging_face_tokenizer(tokenizer, template)
 
 
 def test_from_a_mesh_the_same_bytes_are_written(nano_base, tmp_path, tiny):

@@ -59,7 +59,8 @@ def damage(name: str, change):
         path = directory / name
         document = json.loads(path.read_text()) if name.endswith(".json") else {}
         if change is None:
-            path.unlink()
+            for gone in (path, directory / "tokenizer.model"):  # the same tokenizer
+                gone.unlink(missing_ok=True)
         else:
             path.write_text(json.dumps(change(document)))
 

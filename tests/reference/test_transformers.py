@@ -12,7 +12,7 @@ import pytest
 from r1jax.data.world import sums
 from r1jax.hub import families, read
 from r1jax.hub.artifacts import load_model
-from r1jax.hub.write import export_model, hugging_face_tokenizer
+from r1jax.hub.write import export_model
 from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 from r1jax.text import templates
@@ -46,7 +46,9 @@ def export(directory, weights, model, tokenizer):
         directory,
         weights,
         model=model,
-        tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
+        tokenizer=tokenizer,
+        template="plain",
+        sampling={},
         dtype="float32",
         max_positions=32,
         shard_bytes=50_000,

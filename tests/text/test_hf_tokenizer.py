@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from r1jax.text.files import write_tokenizer
 from r1jax.text.hf_tokenizer import HfTokenizer
 from r1jax.text.tokenizer import Tokenizer
 
@@ -123,6 +124,23 @@ def test_the_chat_template_comes_with_it(given, tmp_path):
     assert later is not None and later.source == "other"
 
 
+def test_templates_by_name_are_kept_beside_the_default(tmp_path):
+    """One of them for tools, in the settings or, as transformers 5 has it, in a folder."""
+    entries = [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]
+    tokenizer = HfTokenizer.load(write(tmp_path, changes={"chat_template": entries}))
+    again = reload(tokenizer, tmp_path / "again")
+    assert (tmp_path / "again/additional_chat_templates/tool_use.jinja").read_text() == "t"
+    settings = json.loads((tmp_path / "again/tokenizer_config.json").read_text())
+    assert settings.pop("chat_template") == entries
+    (tmp_path / "again/tokenizer_config.json").write_text(json.dumps(settings))
+    for kept in (tokenizer, again, HfTokenizer.load(tmp_path / "again")):
+        assert kept.chat and kept.chat.source == "d"
+        assert kept.others == {"tool_use": "t"}
+    assert tokenizer.with_chat("x").others == {}
+    write_tokenizer(tmp_path / "again", tokenizer.with_chat("x"))
+    assert HfTokenizer.load(tmp_path / "again").others == {}  # nothing of the other is left
+
+
 def test_files_that_it_writes_make_the_same_tokenizer(tmp_path):
     changes = {"chat_template": CHAT, "pad_token": "<|pad|>", "add_bos_token": False}
     tokenizer = HfTokenizer.load(
@@ -135,8 +153,7 @@ def test_files_that_it_writes_make_the_same_tokenizer(tmp_path):
 
 def reload(tokenizer: HfTokenizer, directory: Path) -> HfTokenizer:
     directory.mkdir()
-    for name, content in tokenizer.files().items():
-        (directory / name).write_bytes(content)
+    write_tokenizer(directory, tokenizer)
     return HfTokenizer.load(directory)
 
 
@@ -224,7 +241,7 @@ def test_truncation_in_the_file_does_not_cut_texts(tmp_path):
         (
             "tokenizer_config.json",
             '{"eos_token": "<|end|>", "chat_template": 5}',
-            "chat_template is 5, wanted Jinja",
+            "chat_template 'default' is 5, wanted Jinja",
         ),
         (
             "generation_config.json",

@@ -132,7 +132,61 @@ def test_as_a_chat_a_template_says_the_same(template, bos, question):
     assert chat.render(turn, add_generation_prompt=True) == want
 
 
-def test_as_a_chat_it_takes_one_question():
-    chat = ChatTemplate(as_chat("plain", bos=True), tokens={"bos_token": "", "eos_token": ""})
-    with pytest.raises(ValueError, match="one message, of the user"):
-        chat.render([{"role": "user", "content": "a"}] * 2, add_generation_prompt=True)
+def chat_of(template: str, messages, *, generate=True) -> str:
+    chat = ChatTemplate(
+        as_chat(template, bos=True), tokens={"bos_token": "<s>", "eos_token": "</s>"}
+    )
+    return chat.render(messages, add_generation_prompt=generate)
+
+
+TALK = [
+    {"role": "user", "content": "1?"},
+    {"role": "assistant", "content": "<think>hm</think> one"},
+    {"role": "user", "content": "2?"},
+]
+
+
+@pytest.mark.parametrize("template", ["plain", "r1_zero"])
+def test_a_second_turn_is_put_as_behind_an_example(template):
+    shown = (Example("1?", " one"),)
+    want = prompt(Fake(bos=7, chat=None), style(template, examples=shown), "2?").text
+    assert chat_of(template, TALK) == f"<s>{want}"
+
+
+def test_a_second_turn_of_r1_ends_the_first_and_opens_a_thought():
+    first = "<s><｜User｜>1?<｜Assistant｜> one</s><｜User｜>2?<｜Assistant｜>"
+    assert chat_of("r1", TALK) == first
+    assert chat_of("r1_think", TALK) == f"{first}<think>\n"
+
+
+def test_without_a_generation_prompt_the_last_turn_ends_it():
+    assert chat_of("plain", TALK[:1], generate=False) == "<s>User: 1?"
+    assert chat_of("r1_think", TALK[:1], generate=False) == "<s><｜User｜>1?"
+
+
+def test_a_system_message_stands_before_the_first_turn():
+    system = [{"role": "system", "content": "Be brief."}]
+    assert chat_of("plain", system + TALK[:1]) == "<s>Be brief.\nUser: 1?\nAssistant:"
+    assert chat_of("r1", system + TALK[:1]) == "<s>Be brief.<｜User｜>1?<｜Assistant｜>"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"role": "assistant", "content": "<think>hm</think> one"},
+        {"role": "assistant", "content": " one", "reasoning_content": "hm"},
+    ],
+)
+def test_the_last_thought_is_shown_and_an_earlier_one_dropped(reply):
+    shown = chat_of("plain", [TALK[0], reply], generate=False)
+    assert shown == "<s>User: 1?\nAssistant:<think>hm</think> one"
+    assert "hm" not in chat_of("plain", [TALK[0], reply, TALK[2]])
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[*TALK, {"role": "system", "content": "x"}], [{"role": "tool", "content": "x"}], TALK[1:]],
+)
+def test_a_chat_that_the_model_has_no_form_for_is_refused(messages):
+    with pytest.raises(ValueError, match="wanted one of the user or the assistant in turn"):
+        chat_of("plain", messages)

@@ -159,6 +159,8 @@ class GgufFile:
         return {
             "num_key_value_heads": self._optional("attention.head_count_kv", heads),
             "head_dim": head_dim,
+            "attention_bias": self.architecture == "llama"
+            and "model.layers.0.self_attn.v_proj.bias" in self._tensors,
         }
 
     def _latent(self, heads: int) -> dict[str, Any]:
@@ -223,6 +225,11 @@ class GgufFile:
             # where the file is silent llama.cpp goes by the kind
             "add_bos": known("add_bos_token", pre == "llama-bpe" or not is_bpe),
             "chat_template": self.known("tokenizer.chat_template", None),
+            "chat_templates": {
+                name: self.field(f"tokenizer.chat_template.{name}")
+                for name in self.known("tokenizer.chat_templates", [])
+                if name != "default"
+            },
             "generation": {
                 name: self.known(key, None) for name, key in SAMPLING.items() if key in self._fields
             },

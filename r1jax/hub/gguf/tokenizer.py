@@ -40,6 +40,7 @@ class GgufVocabulary(NamedTuple):
       turn_end: id that ends an assistant's turn, if it is not eos.
       add_bos: whether BOS is put before a text.
       chat_template: Jinja, or None.
+      chat_templates: further ones by name.
       generation: how to sample, as of `HfTokenizer`.
     """
 
@@ -54,6 +55,7 @@ class GgufVocabulary(NamedTuple):
     padding: int | None
     add_bos: bool
     chat_template: str | None
+    chat_templates: dict[str, str]
     generation: dict[str, Any]
 
 
@@ -145,6 +147,7 @@ def build(vocabulary: GgufVocabulary) -> HfTokenizer:
         tokens={name: v.tokens[i] for name, i in roles.items() if i is not None},
         template=v.chat_template or None,
         generation=v.generation,
+        others=v.chat_templates,
     )
 
 
@@ -189,25 +192,32 @@ def fields(tokenizer: Tokenizer, theirs: HfTokenizer, *, rows: int) -> dict[str,
         "add_bos_token": theirs.bos_id is not None,
         "add_eos_token": False,
     }
-    chat = theirs.chat.source if theirs.chat else None
+    chat = {"": theirs.chat.source} if theirs.chat else {}
+    chat |= {f".{name}": text for name, text in theirs.others.items()}
     return {
         **{f"tokenizer.ggml.{name}": value for name, value in named.items()},
-        "tokenizer.chat_template": chat,
+        **{f"tokenizer.chat_template{name}": text for name, text in chat.items()},
+        "tokenizer.chat_templates": list(theirs.others) or None,
     }
 
 
-def _byte_level_fields(theirs: HfTokenizer) -> tuple[list[str], list[str], dict[str, Any]]:
-    """Texts and kinds by id of a byte-level BPE, and its other fields."""
-    document = theirs.document()
-    parts = ("normalizer", "pre_tokenizer")
+def pre_of(theirs: HfTokenizer) -> str | None:
+    """Returns GGUF's name for what a byte-level BPE does before it merges, if it is one of PRE."""
+    document, parts = theirs.document(), ("normalizer", "pre_tokenizer")
 
     def is_like(pre: str) -> bool:
         known = json.loads(_empty(pre).to_str())
         ignores = {bool(d["model"].get("ignore_merges")) for d in (known, document)}
         return all(known[p] == document[p] for p in parts) and len(ignores) == 1
 
-    pre = next((name for name in PRE if is_like(name)), None)
-    if document["model"]["type"] != "BPE" or pre is None:
+    names = PRE if document["model"]["type"] == "BPE" else ()
+    return next((name for name in names if is_like(name)), None)
+
+
+def _byte_level_fields(theirs: HfTokenizer) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Texts and kinds by id of a byte-level BPE, and its other fields."""
+    document, pre = theirs.document(), pre_of(theirs)
+    if pre is None:
         raise UserError(
             f"tokenizer: none that GGUF has a name for that r1jax knows ({sorted(PRE)}); "
             "export it as format 'hugging_face' and let llama.cpp's converter try"

@@ -7,7 +7,7 @@ The package gguf writes the bytes (pip install 'r1jax[gguf]').
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,9 @@ from r1jax.hub import convert, documents
 from r1jax.hub.gguf import names
 from r1jax.hub.gguf import tokenizer as vocabulary
 from r1jax.hub.gguf.file import BOTH, KEYS, KINDS, PADDING, SAMPLING, SIGMOID, VALUES
-from r1jax.hub.write import DTYPES, TENSORS, Blocks, cast, check_biases
+from r1jax.hub.write import DTYPES, TENSORS, Blocks, cast, check_biases, hugging_face_tokenizer
 from r1jax.io.progress import Progress
 from r1jax.model.config import Gqa, Mla, ModelConfig
-from r1jax.text.hf_tokenizer import HfTokenizer
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.types import Weights
 
@@ -197,7 +196,8 @@ def export_gguf(
     *,
     model: ModelConfig,
     tokenizer: Tokenizer,
-    theirs: HfTokenizer,
+    template: str,
+    sampling: Mapping[str, Any],
     dtype: str,
     max_positions: int,
 ) -> None:
@@ -210,7 +210,8 @@ def export_gguf(
       weights: of the model.
       model: the network.
       tokenizer: the model's.
-      theirs: `hub.write.hugging_face_tokenizer` of it.
+      template: as of `hub.write.hugging_face_tokenizer`.
+      sampling: as of `hub.write.export_model`.
       dtype: of matrices: "float32", "float16" or "bfloat16"; vectors and routers are float32.
       max_positions: longest sequence, in tokens, that readers may expect to work.
 
@@ -238,10 +239,10 @@ def export_gguf(
     if model.moe and model.moe.score == "softmax" and model.moe.n_groups > 1:
         raise UserError("llama.cpp has no softmax router with groups of experts")
     padding = _padding(model)
+    theirs = hugging_face_tokenizer(tokenizer, template).with_sampling(sampling)
     fields = _fields(model, padding=padding, max_positions=max_positions, dtype=dtype)
     fields |= vocabulary.fields(tokenizer, theirs, rows=model.vocab_size)
-    sampling = theirs.generation
-    fields |= {key: sampling.get(name) for name, key in SAMPLING.items()}
+    fields |= {key: theirs.generation.get(name) for name, key in SAMPLING.items()}
     table = convert.pieces(model, interleaved=True)
     entries, rows = _entries(model, table, padding=padding), {p.name: p for p in table}
     architecture = next(name for name in fields if name.endswith(".block_count")).split(".")[0]

@@ -158,6 +158,7 @@ def test_llama_3s_files_begin_with_bos_though_they_do_not_say_so(tmp_path):
         ({"drop": "model.norm.weight"}, r"m\.gguf: missing \['model.norm.weight'\]"),
         ({"spoil": "model.norm.weight"}, r"m\.gguf: model.norm.weight: 1 of its .* are NaN"),
         ({"extra": "blk.0.attn_q.bias"}, r"unexpected \['model.layers.0.self_attn.q_proj.bias'\]"),
+        ({"extra": "blk.0.attn_v.bias"}, r"missing \['model.layers.0.self_attn.k_proj.bias'"),
         ({"extra": "blk.0.ssm_a.weight"}, r"no place for: \['blk.0.ssm_a.weight'\]"),
     ],
 )

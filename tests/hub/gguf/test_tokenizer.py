@@ -18,6 +18,7 @@ SMOLLM = GgufVocabulary(
     padding=None,
     add_bos=False,
     chat_template="{{ messages[0].content }}{{ eos_token }}",
+    chat_templates={},
     generation={},
 )
 

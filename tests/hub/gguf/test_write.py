@@ -42,7 +42,8 @@ def export(path, weights, model, tokenizer, *, dtype="float32", template="plain"
         weights,
         model=model,
         tokenizer=tokenizer,
-        theirs=hugging_face_tokenizer(tokenizer, template),
+        template=template,
+        sampling={},
         dtype=dtype,
         max_positions=64,
     )
