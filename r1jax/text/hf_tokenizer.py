@@ -252,7 +252,9 @@ def _templates(directory: Path, settings: Mapping[str, Any]) -> tuple[str | None
     source, where = settings.get("chat_template"), directory / SETTINGS
     listed = isinstance(source, list)
     entries = source if listed else [{"name": DEFAULT, "template": source}]
-    named = {e.get("name"): e.get("template") for e in entries if isinstance(e, Mapping)}
+    named: dict[str, Any] = {
+        str(e.get("name")): e.get("template") for e in entries if isinstance(e, Mapping)
+    }
     for name, path in paths.items():
         try:
             named[name] = path.read_text(encoding="utf-8")
@@ -260,12 +262,12 @@ def _templates(directory: Path, settings: Mapping[str, Any]) -> tuple[str | None
             raise UserError(f"{path}: no UTF-8: {error}") from error
     if DEFAULT not in named:
         raise UserError(
-            f"{where}: chat_template names {sorted(map(str, named))}, wanted one named 'default'; "
+            f"{where}: chat_template names {sorted(named)}, wanted one named 'default'; "
             f"rename one, or write it to {TEMPLATE}"
         )
     for name, text in named.items():
         bad = not isinstance(text, str) and (name != DEFAULT or text is not None or listed)
-        if bad or Path(str(name)).name != name:
+        if bad or Path(name).name != name:
             raise UserError(f"{where}: chat_template {name!r} is {text!r:.40}, wanted Jinja")
     template = named.pop(DEFAULT)
     if template is None and named:
