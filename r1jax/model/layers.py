@@ -29,6 +29,21 @@ def unfused(x: Float[Array, "*any"]) -> Float[Array, "*any"]:
 unfused.defjvps(lambda tangent, primal_out, x: tangent)
 
 
+def ordered_sum(x: Float[Array, "*batch V"]) -> Float[Array, "*batch"]:
+    """Sum over the last axis by halves, as elementwise additions.
+
+    XLA orders a reduction anew for every program; sampler and trainer shall add up alike.
+    On a mesh it is XLA's own.
+    """
+    if sharding.has_mesh():
+        return x.sum(-1)
+    while (n := x.shape[-1]) > 1:
+        half = (n + 1) // 2
+        last = [(0, 0)] * (x.ndim - 1) + [(0, n % 2)]
+        x = x[..., :half] + jnp.pad(x[..., half:], last)
+    return x[..., 0]
+
+
 def rms_norm(
     x: Float[Array, "*batch D"], scale_D: Float[Array, " D"], *, eps: float
 ) -> Float[Array, "*batch D"]:

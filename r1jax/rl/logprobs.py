@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from r1jax.model.layers import project, unfused
+from r1jax.model.layers import ordered_sum, project, unfused
 from r1jax.rl.chunks import by_chunk
 
 
@@ -65,15 +65,3 @@ def _score(
     # - sum p log p = log total - sum e * below / total; an id without probability has e = 0
     seen_BC = (e_BCV * below_BCV).sum(-1)
     return logp_BC, jax.lax.stop_gradient(jnp.log(total_BC) - seen_BC / total_BC)
-
-
-def ordered_sum(x: Float[Array, "*batch V"]) -> Float[Array, "*batch"]:
-    """Sum over the last axis by halves, as elementwise additions.
-
-    XLA orders a reduction anew for every program; sampler and trainer shall add up alike.
-    """
-    while (n := x.shape[-1]) > 1:
-        half = (n + 1) // 2
-        last = [(0, 0)] * (x.ndim - 1) + [(0, n % 2)]
-        x = x[..., :half] + jnp.pad(x[..., half:], last)
-    return x[..., 0]

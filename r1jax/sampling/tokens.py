@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from r1jax.model.layers import unfused
-from r1jax.rl.logprobs import ordered_sum
+from r1jax.model.layers import ordered_sum, unfused
 from r1jax.sampling.config import SamplerConfig
 
 FILTERED = -1e30

@@ -89,7 +89,7 @@ def test_a_missing_label_is_an_error(tmp_path, field):
         (dict(kind="choice"), "options '' with kind 'choice'"),
         (dict(kind="magic"), r"config\.kind: got 'magic', wanted one of \['maths'"),
         (dict(format="xls"), r"config\.format: got 'xls'"),
-        (dict(limit=-1), "limit -1"),
+        (dict(limit=-1), "limit: got -1"),
         (dict(filters=(dict(field="a", op="is", value=1),)), r"filters\[0\]\.op: got 'is'"),
         (dict(stratums="x"), "did you mean 'stratum'"),
     ],
