@@ -53,7 +53,7 @@ def get_config() -> ml_collections.ConfigDict:
         prompts_per_rollout=512,  # 8,192 outputs
         minibatches=16,  # of 512 outputs
         epochs=1,
-        micro_batches=64,
+        micro_tokens=0,
         ratio="token",  # the papers print sequence probabilities; not published what the code does
         clip_low=0.2,  # not published for R1-Zero; R1's first RL stage has 10
         clip_high=0.2,

@@ -7,7 +7,7 @@ python -m r1jax.main --config=configs/r1_zero_qwen2_5_1_5b.py --workdir=runs/qwe
 
 The base is a directory as Hugging Face has it. Its window is 4,096 tokens. Sizes are a start, not
 measured here: a device of 80 GB holds weights and AdamW's moments (18 GB in float32) and a
-micro-batch of 16 rows of 4,096 tokens with remat.
+micro-batch of 16,384 tokens with remat.
 """
 
 import ml_collections
@@ -31,7 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
         group_size=16,
         prompts_per_rollout=64,
         minibatches=4,
-        micro_batches=16,
+        micro_tokens=0,
         kl_coef=0.0,
         reference_every=0,
         constant=3_072,

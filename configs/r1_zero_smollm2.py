@@ -24,7 +24,7 @@ def small_groups(cap: int) -> dict:
         group_size=6,
         prompts_per_rollout=4,
         minibatches=1,
-        micro_batches=3,
+        micro_tokens=0,
         kl_coef=0.0,
         reference_every=0,
         constant=cap,

@@ -16,7 +16,7 @@ def small_groups(cap: int, *, longest: int) -> dict:
         group_size=8,
         prompts_per_rollout=16,
         minibatches=1,
-        micro_batches=1,
+        micro_tokens=0,
         reference_every=0,
         kl_coef=1e-3,
         constant=cap,

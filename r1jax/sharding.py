@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from r1jax.config import UserError
-from r1jax.types import GrpoBatch, PackedBatch, Sequences, TrainState, Tree, Weights
+from r1jax.types import GrpoBatch, PackedBatch, PackedRows, TrainState, Tree, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MeshConfig:
             object.__setattr__(self, free[0], devices // taken)
 
 
-AnyBatch = TypeVar("AnyBatch", GrpoBatch, PackedBatch, Sequences)
+AnyBatch = TypeVar("AnyBatch", GrpoBatch, PackedBatch, PackedRows)
 MESH_AXES = ("data", "expert", "model")
 
 # Logical axis -> mesh axis or axes. Weights have embed, heads, head_dim, latent, mlp, vocab,
@@ -199,7 +199,7 @@ def is_axes(node: object) -> bool:
     return type(node) is tuple and all(isinstance(name, str) for name in node)
 
 
-def batch_axes(batch: GrpoBatch | PackedBatch | Sequences) -> Tree:
+def batch_axes(batch: GrpoBatch | PackedBatch | PackedRows) -> Tree:
     """Logical axes of a batch, read off its names: routes_LBTK has layers, batch, seq, none."""
     letters = {"B": "batch", "T": "seq", "L": "layers", "K": "none"}
     names = (field.rsplit("_", 1)[1] for field in batch._fields)

@@ -47,8 +47,8 @@ class ForwardOut(NamedTuple):
       mtp_hidden_BTD: the MTP module's hidden states (position t predicts token t + 2), or None.
       load_LE: number of (token, slot) assignments to each expert, over real tokens of the global
         batch.
-      balance: sum over MoE layers of the sequence-wise balance loss, mean over sequences, without
-        its weight.
+      balance: sum over MoE layers and documents of the sequence-wise balance loss, without its
+        weight.
       routes_LBTK: the experts that each token was sent to; feed it back as `routes` to repeat them.
       cache: one LayerCache per layer, or None when it was not asked for.
     """
@@ -144,17 +144,27 @@ class PackedBatch(NamedTuple):
     weights_BT: Float[Array, "B T"]
 
 
+class PackedRows(NamedTuple):
+    """Sampled sequences packed into rows, to be scored (fields as in `GrpoBatch`)."""
+
+    tokens_BT: Int[Array, "B T"]
+    segments_BT: Int[Array, "B T"]
+    positions_BT: Int[Array, "B T"]
+    routes_LBTK: Int[Array, "L B T K"]
+
+
 class GrpoBatch(NamedTuple):
-    """Sampled sequences with everything the GRPO loss needs as constants.
+    """Sampled sequences packed into rows, with all that the GRPO loss needs as constants.
 
     `weights_BT`, `old_logp_BT`, `ref_logp_BT` at t belong to the prediction of tokens_BT[:, t + 1].
 
     Attributes:
-      tokens_BT: prompt and completion, contiguous from position 0, then padding.
-      segments_BT: 1 on real tokens, 0 on padding.
+      tokens_BT: sequences of prompt and completion one after the other, then padding.
+      segments_BT: 0 on padding, else the number of the sequence within its row, from 1.
+      positions_BT: position of the token within its sequence, from 0.
       weights_BT: token weights that sum the per-token loss to the objective
         (`rl.grpo.token_weights`).
-      advantages_B: one advantage per sequence.
+      advantages_BT: the sequence's advantage on each of its tokens.
       old_logp_BT: log-probabilities under the policy that sampled.
       ref_logp_BT: log-probabilities under the reference policy.
       routes_LBTK: experts to replay, or L = 0 to route afresh.
@@ -162,8 +172,9 @@ class GrpoBatch(NamedTuple):
 
     tokens_BT: Int[Array, "B T"]
     segments_BT: Int[Array, "B T"]
+    positions_BT: Int[Array, "B T"]
     weights_BT: Float[Array, "B T"]
-    advantages_B: Float[Array, " B"]
+    advantages_BT: Float[Array, "B T"]
     old_logp_BT: Float[Array, "B T"]
     ref_logp_BT: Float[Array, "B T"]
     routes_LBTK: Int[Array, "L B T K"]
@@ -192,32 +203,44 @@ class TrainState(NamedTuple):
 class Mean(NamedTuple):
     """A weighted mean in the making: total / weight."""
 
-    total: Float[Array, "*pieces"]
-    weight: Float[Array, "*pieces"]
+    total: Float[Array, ""]
+    weight: Float[Array, ""]
+
+    def plus(self, other: "Mean") -> "Mean":
+        """The mean over the micro-batches of both."""
+        return Mean(self.total + other.total, self.weight + other.weight)
 
     def merged(self) -> "Mean":
-        """The mean over all micro-batches (a leading axis of both fields), or of the only one."""
-        return Mean(self.total.sum(), self.weight.sum())
+        """Itself."""
+        return self
 
 
 class Sum(NamedTuple):
     """A metric that adds up, such as a loss whose weights are shares of the whole batch."""
 
-    total: Float[Array, "*pieces"]
+    total: Float[Array, ""]
+
+    def plus(self, other: "Sum") -> "Sum":
+        """The sum over the micro-batches of both."""
+        return Sum(self.total + other.total)
 
     def merged(self) -> Mean:
-        """The sum over all micro-batches (a leading axis), or of the only one, with weight 1."""
-        return Mean(self.total.sum(), jnp.float32(1))
+        """The sum, with weight 1."""
+        return Mean(self.total, jnp.float32(1))
 
 
 class Max(NamedTuple):
-    """A metric that is a maximum over the batch."""
+    """A metric that is a maximum over the batch, at least 0."""
 
-    value: Float[Array, "*pieces"]
+    value: Float[Array, ""]
+
+    def plus(self, other: "Max") -> "Max":
+        """The larger of both."""
+        return Max(jnp.maximum(self.value, other.value))
 
     def merged(self) -> Mean:
-        """The largest of all micro-batches (a leading axis), or the only one, with weight 1."""
-        return Mean(self.value.max(), jnp.float32(1))
+        """The maximum, with weight 1."""
+        return Mean(self.value, jnp.float32(1))
 
 
 Metric = Mean | Sum | Max

@@ -23,7 +23,7 @@ def steps(models, opt, grpo):
     loss = NextTokenLossConfig(balance=0.01, mtp=0.0, bias_rate=1e-3, logit_chunk=12)
     # unclipped, so that the first moment holds a tenth of the raw gradients
     opt = dataclasses.replace(opt, clip_norm=1e9)
-    pieces = dataclasses.replace(grpo, micro_batches=2, replay_routes=True)
+    pieces = dataclasses.replace(grpo, micro_tokens=48, replay_routes=True)
     mla, gqa = models["mla_moe_mtp"], models["gqa_moe"]
     pretrain = partial(
         next_token_step, labels_BT=None, model=mla, opt=opt, sources=(), micro_batches=2

@@ -52,7 +52,9 @@ def write_synthetic(directory: Path, *, layers: int, vocabulary: int) -> None:
 
     kinds = {name: (BF16, piece.shape) for name, piece in table.items()}
     safetensors.write(directory, kinds, tensor, max_bytes=SHARD_BYTES)
-    document = documents.document(model, dtype="bfloat16", max_positions=4096)
+    document = documents.document(
+        model, kind=documents.family(model), dtype="bfloat16", max_positions=4096
+    )
     (directory / "config.json").write_text(json.dumps(document))
     tokenizer = to_hugging_face(train_sentencepiece(["a b c"] * 9, vocab_size=270), chat=None)
     for name, content in tokenizer.files().items():

@@ -35,7 +35,7 @@ from r1jax.train import optimizer, rollouts
 from r1jax.train.grpo import GrpoConfig, grpo_step, sequence_logps
 from r1jax.train.next_token import NextTokenLossConfig, loss, next_token_step
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.types import GrpoBatch, Judged, PackedBatch, Sequences, TrainState, Weights
+from r1jax.types import GrpoBatch, Judged, PackedBatch, PackedRows, TrainState, Weights
 
 Row = dict[str, Any]
 
@@ -216,7 +216,7 @@ def _grpo(sizes: Workload) -> GrpoConfig:
         prompts_per_rollout=sizes.rows // sizes.group,
         minibatches=1,
         epochs=1,
-        micro_batches=1,
+        micro_tokens=512,  # what is chosen on a CPU
         ratio="token",
         clip_low=0.2,
         clip_high=0.2,
@@ -236,7 +236,7 @@ def _grpo(sizes: Workload) -> GrpoConfig:
     )
 
 
-def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch | Sequences], jax.Array]:
+def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch | PackedRows], jax.Array]:
     return jax.jit(
         partial(
             sequence_logps,
@@ -244,7 +244,7 @@ def _scorer(s: Setup) -> Callable[[Weights, GrpoBatch | Sequences], jax.Array]:
             temperature=TEMPERATURE,
             replay=False,
             chunk=s.sizes.logit_chunk,
-            micro_batches=1,
+            micro_tokens=_grpo(s.sizes).micro_tokens,
         )
     )
 
@@ -264,8 +264,9 @@ def _logprobs(s: Setup) -> Phase:
     arrays = (
         tokens_BT,
         np.ones_like(tokens_BT),
+        np.tile(np.arange(length, dtype=np.int32), (rows, 1)),
         ones_BT,
-        ones_BT[:, 0],
+        ones_BT,
         ones_BT,
         ones_BT,
         routes_LBTK,
@@ -330,9 +331,11 @@ def _grpo_iteration(s: Setup) -> Phase:
         drawn = sampler(state.weights, prompts, jax.random.key(0), group=z.group, cap=z.new)
         sequences = rollouts.contiguous(jax.device_get(drawn), buckets=(z.prompt + z.new,))
         assert state.reference is not None
+        packing = rollouts.packing_of(sequences, micro_tokens=grpo.micro_tokens)
+        scored_BT = np.asarray(score(state.reference, rollouts.rows_of(sequences, packing)))
         constants: dict[str, Any] = {
             "advantages_B": _advantages(rewards_PG, grpo),
-            "ref_logp_BT": np.asarray(score(state.reference, sequences)),
+            "ref_logp_BT": packing.back(scored_BT, sequences.tokens_BT.shape),
         }
         batch = rollouts.minibatch(
             Judged(**sequences._asdict(), **constants),
@@ -340,6 +343,7 @@ def _grpo_iteration(s: Setup) -> Phase:
             group=z.group,
             reduction=grpo.reduction,
             constant=grpo.constant,
+            micro_tokens=grpo.micro_tokens,
         )
         state, metrics = step(state, batch)
         return state, metrics

@@ -53,20 +53,29 @@ def gates(
 
 
 def balance_loss(
-    scores_BTE: Float[Array, "B T E"], experts_BTK: Int[Array, "B T K"], mask_BT: Bool[Array, "B T"]
-) -> Float[Array, " B"]:
-    """Balance loss sum_i f_i P_i of each sequence (equations 17-20), without its weight alpha.
+    scores_BTE: Float[Array, "B T E"],
+    experts_BTK: Int[Array, "B T K"],
+    segments_BT: Int[Array, "B T"],
+) -> Float[Array, ""]:
+    """Balance loss sum_i f_i P_i (equations 17-20), without alpha, summed over documents.
 
-    1 at perfect balance. f counts the experts really selected (with bias and groups); padding
-    counts nowhere, and a sequence of padding alone gives 0.
+    1 for each document at perfect balance. f counts the experts really selected (with bias and
+    groups); padding counts nowhere.
     """
+    n_batch, n_seq = segments_BT.shape
     n_experts, top = scores_BTE.shape[2], experts_BTK.shape[2]
-    mask_BT1 = mask_BT[:, :, None].astype(jnp.float32)
-    length_B1 = jnp.maximum(mask_BT1.sum(1), 1.0)
+    # a document is known by its first token; sums of integers are exact in any order
+    begins_BT = segments_BT != jnp.pad(segments_BT[:, :-1], ((0, 0), (1, 0)))
+    first_BT = jax.lax.cummax(jnp.where(begins_BT, jnp.arange(n_seq)[None], 0), axis=1)
+    document_N = (first_BT + n_seq * jnp.arange(n_batch)[:, None]).reshape(n_batch * n_seq)
     chosen_BTE = jax.nn.one_hot(experts_BTK, n_experts, dtype=bool).any(axis=2)
-    f_BE = (chosen_BTE.astype(jnp.float32) * mask_BT1).sum(1) * n_experts / (top * length_B1)
-    p_BE = (scores_BTE / (scores_BTE.sum(-1, keepdims=True) + 1e-20) * mask_BT1).sum(1) / length_B1
-    return (f_BE * p_BE).sum(1)
+    counted_BTX = jnp.concatenate([chosen_BTE, jnp.ones_like(chosen_BTE[:, :, :1])], axis=2)
+    counted_NX = counted_BTX.reshape(n_batch * n_seq, n_experts + 1).astype(jnp.int32)
+    sums_NX = jax.ops.segment_sum(counted_NX, document_N, num_segments=n_batch * n_seq)
+    sums_BTX = sums_NX[document_N].reshape(counted_BTX.shape).astype(jnp.float32)
+    f_BTE = sums_BTX[:, :, :-1] * n_experts / (top * sums_BTX[:, :, -1:])
+    p_BTE = scores_BTE / (scores_BTE.sum(-1, keepdims=True) + 1e-20) / sums_BTX[:, :, -1:]
+    return jnp.where((segments_BT > 0)[:, :, None], f_BTE * p_BTE, 0.0).sum()
 
 
 def load(
@@ -96,7 +105,7 @@ def _mixture(
     bias_E,
     up_ED2F,
     down_EFD,
-    mask_BT,
+    segments_BT,
     routes_BTK,
     *,
     config: MoeConfig,
@@ -114,11 +123,11 @@ def _mixture(
     scores_BTE = affinities(logits_BTE, score=config.score)
     experts_BTK = select(scores_BTE, bias_E, config=config)
     if routes_BTK is not None:
-        experts_BTK = jnp.where(routes_BTK >= 0, routes_BTK, experts_BTK)
+        experts_BTK = jnp.where(routes_BTK >= 0, routes_BTK.astype(jnp.int32), experts_BTK)
     weights_BTK = gates(scores_BTE, experts_BTK, config=config)
     balance, load_E = (
-        balance_loss(scores_BTE, experts_BTK, mask_BT).mean(),
-        load(experts_BTK, mask_BT, config.n_experts),
+        balance_loss(scores_BTE, experts_BTK, segments_BT),
+        load(experts_BTK, segments_BT > 0, config.n_experts),
     )
 
     rows = (
@@ -128,7 +137,7 @@ def _mixture(
     n_local = up_ED2F.shape[0]
     if mapped:
         balance, load_E = (
-            jax.lax.pmean(balance, ("data", "expert")),
+            jax.lax.psum(balance, ("data", "expert")),
             jax.lax.psum(load_E, ("data", "expert")),
         )
         rows = tuple(jax.lax.all_gather(a, "expert", axis=0, tiled=True) for a in rows)
@@ -147,7 +156,7 @@ def mixture(
     bias_E: Float[Array, " E"],
     up_ED2F: Float[Array, "E D 2 F"],
     down_EFD: Float[Array, "E F D"],
-    mask_BT: Bool[Array, "B T"],
+    segments_BT: Int[Array, "B T"],
     routes_BTK: Int[Array, "B T K"] | None,
     *,
     config: MoeConfig,
@@ -166,19 +175,22 @@ def mixture(
       bias_E: selection bias.
       up_ED2F: gate and up projections of every expert, fused.
       down_EFD: down projections.
-      mask_BT: True on real tokens; others are computed but counted nowhere.
+      segments_BT: number of each token's document within its row; 0 on padding, which is computed
+        but counted nowhere.
       routes_BTK: experts to use instead of choosing, -1 where to choose all the same; None chooses
         everywhere.
       config: the mixture's shape.
       exact: as of `layers.project`, for the router.
 
     Returns:
-      Output, experts used, assignments per expert (global), balance loss (mean over the global
-      batch).
+      Output, experts used, assignments per expert (global), balance loss (sum over the documents of
+      the global batch).
     """
     local = partial(_mixture, config=config, exact=exact)
     if not sharding.has_mesh():
-        return local(x_BTD, gate_DE, bias_E, up_ED2F, down_EFD, mask_BT, routes_BTK, mapped=False)
+        return local(
+            x_BTD, gate_DE, bias_E, up_ED2F, down_EFD, segments_BT, routes_BTK, mapped=False
+        )
     layouts = [
         ("batch", "seq", "act_embed"),
         ("none", "none"),
@@ -188,7 +200,7 @@ def mixture(
         ("batch", "seq"),
         ("batch", "seq", "none"),
     ]
-    arrays = [x_BTD, gate_DE, bias_E, up_ED2F, down_EFD, mask_BT, routes_BTK]
+    arrays = [x_BTD, gate_DE, bias_E, up_ED2F, down_EFD, segments_BT, routes_BTK]
     present = [i for i, a in enumerate(arrays) if a is not None]
     placed = [sharding.constrain(arrays[i], *layouts[i]) for i in present]
 

@@ -184,7 +184,7 @@ def block(
         bias_E,
         e["up"],
         e["down"],
-        segments_BT > 0,
+        segments_BT,
         routes_BTK,
         config=c.moe,
         exact=c.exact,

@@ -7,7 +7,7 @@ loss is one weighted sum, so micro-batches, shards and hosts add up exactly.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from r1jax.types import Mean
 
@@ -50,10 +50,27 @@ def k3(logp: Float[Array, "*batch"], ref_logp: Float[Array, "*batch"]) -> Float[
     return jnp.where(jnp.abs(delta) < 0.03, series, jnp.expm1(delta) - delta)  # no cancellation
 
 
+def sequence_sums(x_BT: Float[Array, "B T"], segments_BT: Int[Array, "B T"]) -> Float[Array, "B T"]:
+    """At every token the sum of x over its sequence, one of those packed into its row.
+
+    Two scans that begin anew with every segment: the sum of one sequence never passes through that
+    of another, and its bits depend on no scatter.
+    """
+
+    def add(left: tuple[Array, Array], right: tuple[Array, Array]) -> tuple[Array, Array]:
+        same = left[1] == right[1]
+        return right[0] + jnp.where(same, left[0], 0.0), right[1]
+
+    up_to_BT, _ = jax.lax.associative_scan(add, (x_BT, segments_BT), axis=1)
+    onwards_BT, _ = jax.lax.associative_scan(add, (x_BT, segments_BT), axis=1, reverse=True)
+    return up_to_BT + onwards_BT - x_BT
+
+
 def log_ratios(
     logp_BT: Float[Array, "B T"],
     old_logp_BT: Float[Array, "B T"],
     mask_BT: Bool[Array, "B T"],
+    segments_BT: Int[Array, "B T"],
     *,
     ratio: str,
 ) -> Float[Array, "B T"]:
@@ -63,6 +80,7 @@ def log_ratios(
       logp_BT: log-probabilities under the policy.
       old_logp_BT: under the policy that sampled.
       mask_BT: sampled tokens.
+      segments_BT: number of each token's sequence within its row.
       ratio: "token" (DeepSeekMath equation 3), "sequence" (the product, as the R1 paper prints it)
         or "sequence_geomean" (GSPO, arXiv:2507.18071).
 
@@ -72,22 +90,23 @@ def log_ratios(
     token_BT = jnp.where(mask_BT, logp_BT - old_logp_BT, 0.0)
     if ratio == "token":
         return jnp.clip(token_BT, -MAX_LOG_RATIO, MAX_LOG_RATIO)
-    total_B1 = token_BT.sum(1, keepdims=True)
+    total_BT = sequence_sums(token_BT, segments_BT)
     if ratio == "sequence_geomean":
-        length_B1 = mask_BT.astype(jnp.float32).sum(1, keepdims=True)
-        total_B1 = total_B1 / jnp.maximum(length_B1, 1.0)
+        length_BT = sequence_sums(mask_BT.astype(jnp.float32), segments_BT)
+        total_BT = total_BT / jnp.maximum(length_BT, 1.0)
     elif ratio != "sequence":
         raise ValueError(f"unknown ratio {ratio!r}: token, sequence or sequence_geomean")
-    total_B1 = jnp.clip(total_B1, -MAX_LOG_RATIO, MAX_LOG_RATIO)
-    return jnp.where(mask_BT, total_B1, 0.0)
+    total_BT = jnp.clip(total_BT, -MAX_LOG_RATIO, MAX_LOG_RATIO)
+    return jnp.where(mask_BT, total_BT, 0.0)
 
 
 def grpo_loss(
     logp_BT: Float[Array, "B T"],
     old_logp_BT: Float[Array, "B T"],
     ref_logp_BT: Float[Array, "B T"],
-    advantages_B: Float[Array, " B"],
+    advantages_BT: Float[Array, "B T"],
     weights_BT: Float[Array, "B T"],
+    segments_BT: Int[Array, "B T"],
     *,
     clip_low: float,
     clip_high: float,
@@ -103,8 +122,9 @@ def grpo_loss(
       old_logp_BT: constants under the policy that sampled; logp_BT with a stopped gradient when
         on-policy.
       ref_logp_BT: constants under the reference; not read where kl_coef is 0.
-      advantages_B: one per sequence.
+      advantages_BT: the sequence's advantage on each of its tokens.
       weights_BT: `token_weights`, or a slice of them.
+      segments_BT: number of each token's sequence within its row.
       clip_low, clip_high: epsilons of the interval; a clip_low of 1 or more (R1 has 10) switches
         the lower clip off, since a ratio is never negative.
       kl_coef: beta.
@@ -116,17 +136,17 @@ def grpo_loss(
     mask_BT = weights_BT > 0
     logp_BT = jnp.where(mask_BT, logp_BT, 0.0)
     old_logp_BT = jax.lax.stop_gradient(jnp.where(mask_BT, old_logp_BT, 0.0))
-    advantages_B1 = jax.lax.stop_gradient(advantages_B)[:, None]
-    ratio_BT = jnp.exp(log_ratios(logp_BT, old_logp_BT, mask_BT, ratio=ratio))
+    advantages_BT = jax.lax.stop_gradient(jnp.where(mask_BT, advantages_BT, 0.0))
+    ratio_BT = jnp.exp(log_ratios(logp_BT, old_logp_BT, mask_BT, segments_BT, ratio=ratio))
     clipped_BT = jnp.clip(ratio_BT, 1.0 - clip_low, 1.0 + clip_high)
-    gain_BT = jnp.minimum(ratio_BT * advantages_B1, clipped_BT * advantages_B1)
+    gain_BT = jnp.minimum(ratio_BT * advantages_BT, clipped_BT * advantages_BT)
     tokens = mask_BT.sum().astype(jnp.float32)
 
     def count(x_BT: Array) -> Mean:
         return Mean(jax.lax.stop_gradient(jnp.where(mask_BT, x_BT, 0.0).sum()), tokens)
 
-    high_BT = (ratio_BT > 1.0 + clip_high) & (advantages_B1 > 0)
-    low_BT = (ratio_BT < 1.0 - clip_low) & (advantages_B1 < 0)
+    high_BT = (ratio_BT > 1.0 + clip_high) & (advantages_BT > 0)
+    low_BT = (ratio_BT < 1.0 - clip_low) & (advantages_BT < 0)
     metrics = {
         "ratio": count(ratio_BT),
         "clip_fraction": count((high_BT | low_BT).astype(jnp.float32)),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from r1jax.model import moe
 from r1jax.sharding import is_axes, out
@@ -48,7 +48,13 @@ def split(batch: Tree, axes: Tree, *, pieces: int) -> Tree:
 
 
 def accumulate(
-    grad: Grad, weights: Weights, batch: Tree, axes: Tree, *, pieces: int
+    grad: Grad,
+    weights: Weights,
+    batch: Tree,
+    axes: Tree,
+    *,
+    pieces: int,
+    used: Int[Array, ""] | None,
 ) -> tuple[Tree, dict[str, Mean], Float[Array, "L E"] | None]:
     """Sums of gradients and expert loads over the micro-batches of a batch, and merged metrics.
 
@@ -56,6 +62,8 @@ def accumulate(
       grad: gradients of a piece's share of the objective, so that all shares add up to it.
       weights: of the network; `params` is differentiated.
       batch, axes, pieces: the batch, and how `split` cuts it; one piece is the batch as it is.
+      used: how many of the pieces are run, the first ones, where the others hold nothing; None for
+        all. It is no constant of the program, so it costs no compilation.
 
     Returns:
       Gradients, metrics, and loads where `grad` gives any.
@@ -63,15 +71,25 @@ def accumulate(
     if pieces == 1:
         grads, (metrics, load_LE) = grad(weights.params, weights, batch)
     else:
-
-        def add(total: Tree, piece: Tree) -> tuple[Tree, Measured]:
-            grads, measured = grad(weights.params, weights, piece)
-            return jax.tree.map(jnp.add, total, grads), measured
-
-        zeros = jax.tree.map(jnp.zeros_like, weights.params)
         dealt = split(batch, axes, pieces=pieces)
-        grads, (metrics, loads) = jax.lax.scan(add, zeros, dealt)
-        load_LE = None if loads is None else loads.sum(0)
+
+        def one(i: Array | int) -> tuple[Tree, Measured]:
+            return grad(weights.params, weights, jax.tree.map(lambda x: x[i], dealt))
+
+        def add(i: Array, total: tuple[Tree, Measured]) -> tuple[Tree, Measured]:
+            grads, (metrics, load_LE) = one(i)
+            summed, (merged, loads_LE) = total
+            summed = jax.tree.map(jnp.add, summed, grads)
+            merged = {n: m.plus(metrics[n]) for n, m in merged.items()}  # type: ignore[arg-type]  # of one kind
+            return summed, (merged, jax.tree.map(jnp.add, loads_LE, load_LE))
+
+        def zeros(like: Tree) -> Tree:
+            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
+
+        _, measured = jax.eval_shape(lambda: one(0))
+        start = (jax.tree.map(jnp.zeros_like, weights.params), zeros(measured))
+        count = pieces if used is None else used
+        grads, (metrics, load_LE) = jax.lax.fori_loop(0, count, add, start)
     return grads, {name: metric.merged() for name, metric in metrics.items()}, load_LE
 
 
@@ -94,12 +112,14 @@ def update(
     pieces: int,
     opt: OptimizerConfig,
     bias_rate: float,
+    used: Int[Array, ""] | None = None,
 ) -> tuple[TrainState, dict[str, Mean]]:
     """One optimizer update on one batch, then the bias rule of every router that ran.
 
     Args:
       state: what is trained.
       grad, batch, axes, pieces: the gradients, and the micro-batches that they are summed over.
+      used: of these, how many are run (`accumulate`).
       opt: the optimizer.
       bias_rate: step of the bias rule; 0 leaves the biases as they are.
 
@@ -110,7 +130,7 @@ def update(
     Raises:
       ValueError: if the rows do not split into the micro-batches.
     """
-    grads, metrics, load_LE = accumulate(grad, state.weights, batch, axes, pieces=pieces)
+    grads, metrics, load_LE = accumulate(grad, state.weights, batch, axes, pieces=pieces, used=used)
     state, applied, more = optimizer.apply(state, grads, config=opt)
     metrics |= more
     if load_LE is not None and load_LE.shape[0]:

@@ -85,6 +85,7 @@ def loss(
     weights: Weights,
     batch: PackedBatch,
     teacher: Weights,
+    documents: Float[Array, ""],
     *,
     model: ModelConfig,
     teacher_model: ModelConfig,
@@ -125,9 +126,10 @@ def loss(
         "teacher_entropy": mean(compared.teacher_entropy_BT),
         "logp": mean(compared.logp_BT),
         "teacher_logp": mean(compared.teacher_logp_BT),
+        "padding": passes.padding(batch.segments_BT),
     }
     if config.balance and model.moe:
-        total = total + config.balance * own.balance / config.micro_batches
+        total = total + config.balance * own.balance / documents
     return total, (metrics, own.load_LE)
 
 
@@ -155,7 +157,9 @@ def distill_step(
       The new state, and metrics: loss, divergence, agreement, entropies, log-probabilities of the
       tokens that stand there, and those of the optimizer.
     """
-    share = partial(loss, teacher=teacher, model=model, teacher_model=teacher_model, config=config)
+    documents = passes.documents(batch.segments_BT, batch.positions_BT)
+    given = {"teacher": teacher, "documents": documents}
+    share = partial(loss, **given, model=model, teacher_model=teacher_model, config=config)
     grad, axes = jax.grad(share, has_aux=True), batch_axes(batch)
     pieces, rate = config.micro_batches, config.bias_rate
     return update(state, grad, batch, axes, pieces=pieces, opt=opt, bias_rate=rate)

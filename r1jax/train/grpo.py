@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from r1jax.config import Count, NonNegative, Range, Size, UserError
 from r1jax.model import forward
 from r1jax.model.config import ModelConfig
 from r1jax.rl.grpo import grpo_loss
 from r1jax.rl.logprobs import token_logps
-from r1jax.sharding import batch_axes, out
-from r1jax.train import passes
+from r1jax.sharding import batch_axes, constrain, out
+from r1jax.train import packing, passes
 from r1jax.train.accumulate import Measured, split, update
 from r1jax.train.optimizer import OptimizerConfig
 from r1jax.types import (
@@ -23,7 +23,7 @@ from r1jax.types import (
     Max,
     Mean,
     Metric,
-    Sequences,
+    PackedRows,
     Sum,
     TrainState,
     Tree,
@@ -40,7 +40,9 @@ class GrpoConfig:
       prompts_per_rollout: questions sampled for at a time.
       minibatches: optimizer updates a rollout is split into, whole groups each.
       epochs: passes over a rollout.
-      micro_batches: pieces of a minibatch whose gradients are summed inside the step.
+      micro_tokens: positions of a micro-batch at most, unless a row on every device has more; the
+        step sums the gradients of a minibatch's micro-batches. 0 chooses by platform and model
+        (`auto_tokens`).
       ratio: "token" (DeepSeekMath, equation 3), "sequence" (the product over a sequence, as the R1
         paper prints it) or "sequence_geomean" (GSPO, arXiv:2507.18071).
       clip_low, clip_high: the ratio is clipped to 1 - clip_low .. 1 + clip_high; a clip_low of 1
@@ -69,7 +71,7 @@ class GrpoConfig:
     prompts_per_rollout: Count
     minibatches: Count
     epochs: Count
-    micro_batches: Count
+    micro_tokens: Size
     ratio: Literal["token", "sequence", "sequence_geomean"]
     clip_low: NonNegative
     clip_high: NonNegative
@@ -93,11 +95,8 @@ class GrpoConfig:
                 f"prompts_per_rollout {self.prompts_per_rollout} do not split into "
                 f"{self.minibatches} minibatches"
             )
-        rows = self.prompts_per_rollout // self.minibatches * self.group_size
-        if rows % self.micro_batches:
-            raise UserError(
-                f"{rows} sequences per update do not split into {self.micro_batches} micro_batches"
-            )
+        if self.micro_tokens < 0:
+            raise UserError(f"micro_tokens {self.micro_tokens}: wanted at least 0")
 
     @property
     def updates_per_rollout(self) -> int:
@@ -108,14 +107,10 @@ class GrpoConfig:
         """Whether the trainer computes the log-probabilities of a rollout again."""
         return self.old_logps == "trainer" and self.updates_per_rollout > 1
 
-    @property
-    def rows_per_update(self) -> int:
-        return self.prompts_per_rollout // self.minibatches * self.group_size
-
 
 def _score(
     weights: Weights,
-    rows: GrpoBatch | Sequences,
+    rows: GrpoBatch | PackedRows,
     *,
     model: ModelConfig,
     temperature: float,
@@ -126,7 +121,7 @@ def _score(
     seen = passes.forward_rows(
         weights,
         rows.tokens_BT,
-        jnp.broadcast_to(jnp.arange(rows.tokens_BT.shape[1]), rows.tokens_BT.shape),
+        rows.positions_BT,
         rows.segments_BT,
         model=model,
         routes_LBTK=rows.routes_LBTK if replay and model.moe else None,
@@ -144,24 +139,38 @@ def _score(
     return logp_BT, entropy_BT, seen
 
 
+def _used(rows: GrpoBatch | PackedRows, pieces: int) -> Int[Array, ""]:
+    """How many of the micro-batches that `split` makes there are up to the last with a token."""
+    number_B = jnp.arange(rows.tokens_BT.shape[0]) % pieces + 1
+    return jnp.where((rows.segments_BT > 0).any(1), number_B, 0).max()
+
+
 def sequence_logps(
     weights: Weights,
-    rows: GrpoBatch | Sequences,
+    rows: GrpoBatch | PackedRows,
     *,
-    micro_batches: int,
+    micro_tokens: int,
     model: ModelConfig,
     temperature: float,
     chunk: int,
     replay: bool,
 ) -> Float[Array, "B T"]:
-    """Log-probability of tokens_BT[:, t + 1] at every t, micro-batch by micro-batch."""
+    """Log-probability of tokens_BT[:, t + 1] at every t; 0 in micro-batches that hold no token."""
     knobs = {"model": model, "temperature": temperature, "chunk": chunk, "replay": replay}
     score = partial(_score, weights, **knobs)
-    if micro_batches == 1:
+    pieces = packing.pieces(rows.tokens_BT.shape, micro_tokens=micro_tokens)
+    if pieces == 1:
         return score(rows)[0]
-    pieces = split(rows, batch_axes(rows), pieces=micro_batches)
-    logp_NBT = jax.lax.map(lambda piece: score(piece)[0], pieces)
+    dealt = split(rows, batch_axes(rows), pieces=pieces)
+
+    def write(i: Array, logp_NBT: Array) -> Array:
+        logp_BT, _, _ = score(jax.tree.map(lambda x: x[i], dealt))
+        return logp_NBT.at[i].set(logp_BT)
+
     layout = out("batch", "seq")
+    zeros = jnp.zeros(dealt.tokens_BT.shape, jnp.float32)
+    zeros_NBT = constrain(zeros, "none", "batch", "seq")
+    logp_NBT = jax.lax.fori_loop(0, _used(rows, pieces), write, zeros_NBT)
     return jnp.reshape(logp_NBT.swapaxes(0, 1), rows.tokens_BT.shape, out_sharding=layout)
 
 
@@ -169,13 +178,17 @@ def loss(
     params: Tree,
     weights: Weights,
     batch: GrpoBatch,
+    sequences: Float[Array, ""],
     *,
     model: ModelConfig,
     config: GrpoConfig,
     temperature: float,
     on_policy: bool,
 ) -> tuple[Float[Array, ""], Measured]:
-    """The GRPO loss of a micro-batch (its share of the minibatch's), metrics and expert loads."""
+    """The GRPO loss of a micro-batch (its share of the minibatch's), metrics and expert loads.
+
+    `sequences` is their number in the whole minibatch.
+    """
     logp_BT, entropy_BT, rows = _score(
         weights._replace(params=params),
         batch,
@@ -190,8 +203,9 @@ def loss(
         logp_BT,
         old_BT,
         batch.ref_logp_BT,
-        batch.advantages_B,
+        batch.advantages_BT,
         batch.weights_BT,
+        batch.segments_BT,
         clip_low=config.clip_low,
         clip_high=config.clip_high,
         kl_coef=config.kl_coef,
@@ -206,9 +220,10 @@ def loss(
         "logp_gap_mean": passes.mean_over(mask_BT, gap_BT),
         "logp_gap_max": Max(gap_BT.max()),
         "differing_logps": passes.mean_over(mask_BT, differs_BT),
+        "padding": passes.padding(batch.segments_BT),
     }
     if config.balance and model.moe:
-        total = total + config.balance * rows.balance / config.micro_batches
+        total = total + config.balance * rows.balance / sequences
     return total, (metrics, rows.load_LE)
 
 
@@ -228,7 +243,17 @@ def grpo_step(
     then the new ones with a stopped gradient, and batch.old_logp_BT serves only to measure the
     sampler-trainer gap.
     """
-    share = partial(loss, model=model, config=config, temperature=temperature, on_policy=on_policy)
-    grad, axes = jax.grad(share, has_aux=True), batch_axes(batch)
-    pieces, rate = config.micro_batches, config.bias_rate
-    return update(state, grad, batch, axes, pieces=pieces, opt=opt, bias_rate=rate)
+    sequences = passes.documents(batch.segments_BT, batch.positions_BT)
+    knobs = {"config": config, "temperature": temperature, "on_policy": on_policy}
+    share = partial(loss, sequences=sequences, model=model, **knobs)
+    pieces = packing.pieces(batch.tokens_BT.shape, micro_tokens=config.micro_tokens)
+    return update(
+        state,
+        jax.grad(share, has_aux=True),
+        batch,
+        batch_axes(batch),
+        pieces=pieces,
+        opt=opt,
+        bias_rate=config.bias_rate,
+        used=_used(batch, pieces),
+    )

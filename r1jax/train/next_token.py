@@ -15,7 +15,7 @@ from r1jax.rl.logprobs import token_logps
 from r1jax.sharding import batch_axes
 from r1jax.train.accumulate import Measured, update
 from r1jax.train.optimizer import OptimizerConfig
-from r1jax.train.passes import ahead, forward_rows
+from r1jax.train.passes import ahead, documents, forward_rows
 from r1jax.types import Mean, Metric, PackedBatch, TrainState, Tree, Weights
 
 
@@ -41,7 +41,7 @@ class _Whole(NamedTuple):
 
     tokens: Float[Array, ""]
     mtp_tokens: Float[Array, ""]
-    pieces: int
+    documents: Float[Array, ""]
 
 
 def _mtp_weights(batch: PackedBatch) -> Float[Array, "B T"]:
@@ -50,9 +50,13 @@ def _mtp_weights(batch: PackedBatch) -> Float[Array, "B T"]:
     return jnp.where(same_BT, ahead(batch.weights_BT, 1), 0)
 
 
-def _whole(batch: PackedBatch, pieces: int) -> _Whole:
+def _whole(batch: PackedBatch) -> _Whole:
     tokens, mtp_tokens = batch.weights_BT.sum(), _mtp_weights(batch).sum()
-    return _Whole(jnp.maximum(tokens, 1.0), jnp.maximum(mtp_tokens, 1.0), pieces)
+    return _Whole(jnp.maximum(tokens, 1.0), jnp.maximum(mtp_tokens, 1.0), _documents(batch))
+
+
+def _documents(batch: PackedBatch) -> Float[Array, ""]:
+    return documents(batch.segments_BT, batch.positions_BT)
 
 
 def _mean(logp_BT: Float[Array, "B T"], weights_BT: Float[Array, "B T"]) -> Mean:
@@ -94,13 +98,13 @@ def _share(
     nats = _mean(logp_BT, batch.weights_BT)
     metrics: dict[str, Metric] = {
         "loss": nats,
-        "balance_loss": Mean(rows.balance, jnp.float32(1)),
+        "balance_loss": Mean(rows.balance, _documents(batch)),
     }
     if labels_BT is not None:
         for label, name in enumerate(sources):
             own_BT = jnp.where(labels_BT == label, batch.weights_BT, 0.0)
             metrics[f"loss_{name}"] = _mean(jax.lax.stop_gradient(logp_BT), own_BT)
-    objective = nats.total / whole.tokens + config.balance * rows.balance / whole.pieces
+    objective = nats.total / whole.tokens + config.balance * rows.balance / whole.documents
     if with_mtp:
         assert rows.mtp_hidden_BTD is not None
         mtp_logp_BT, _ = logps(rows.mtp_hidden_BTD, targets_BT=ahead(batch.tokens_BT, 2))
@@ -138,7 +142,7 @@ def loss(
         weights,
         batch,
         labels_BT,
-        _whole(batch, 1),
+        _whole(batch),
         model=model,
         config=config,
         sources=sources,
@@ -175,7 +179,7 @@ def next_token_step(
       ValueError: if the rows do not split into the micro-batches.
     """
     share = partial(_share, model=model, config=config, sources=sources)
-    whole = _whole(batch, micro_batches)
+    whole = _whole(batch)
 
     def grad(params: Tree, weights: Weights, piece: Tree) -> tuple[Tree, Measured]:
         return jax.grad(share, has_aux=True)(params, weights, *piece, whole)

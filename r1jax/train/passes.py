@@ -43,6 +43,17 @@ def forward_rows(
     )
 
 
+def documents(segments_BT: Int[Array, "B T"], positions_BT: Int[Array, "B T"]) -> Float[Array, ""]:
+    """Number of documents, each counted at its first token; at least 1."""
+    firsts = ((segments_BT > 0) & (positions_BT == 0)).sum().astype(jnp.float32)
+    return jnp.maximum(firsts, 1.0)
+
+
+def padding(segments_BT: Int[Array, "B T"]) -> Mean:
+    """The share of positions that are padding."""
+    return mean_over(jnp.ones_like(segments_BT, bool), (segments_BT == 0).astype(jnp.float32))
+
+
 def ahead(x_BT: Shaped[Array, "B T"], by: int) -> Shaped[Array, "B T"]:
     """At every position t what x_BT has at t + by; 0 where the row ends before."""
     return jnp.pad(x_BT[:, by:], ((0, 0), (0, by)))

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from r1jax.config import UserError
 from r1jax.rl.grpo import token_weights
-from r1jax.types import GrpoBatch, Judged, Rollout, Sequences
+from r1jax.train.packing import Packing, pack
+from r1jax.types import GrpoBatch, Judged, PackedRows, Rollout, Sequences
 
 
 def bucket(length: int, buckets: tuple[int, ...]) -> int:
@@ -67,15 +68,49 @@ def contiguous(rollout: Rollout, *, buckets: tuple[int, ...]) -> Sequences:
         "segments_BT": real_BT.astype(np.int32),
         "mask_BT": predicts_BT,
         "old_logp_BT": np.where(predicts_BT, logp_BT, 0).astype(np.float32),
-        "routes_LBTK": np.where(real_BT[None, :, :, None], routes_LBTK, -1).astype(np.int32),
+        "routes_LBTK": np.where(real_BT[None, :, :, None], routes_LBTK, -1).astype(
+            routes_LBTK.dtype
+        ),
     }
     return Sequences(**arrays)
 
 
+def packing_of(sequences: Sequences, *, micro_tokens: int, align: int = 1) -> Packing:
+    """How sequences are packed into rows of their own array's length."""
+    lengths_B = np.asarray(sequences.segments_BT).sum(1)
+    width = sequences.tokens_BT.shape[1]
+    return pack(lengths_B, width=width, micro_tokens=micro_tokens, align=align)
+
+
+def rows_of(sequences: Sequences, packing: Packing) -> PackedRows:
+    """Sequences in rows, to be scored; host arrays."""
+    arrays: dict[str, Any] = {
+        **_places(packing),
+        "tokens_BT": packing.into(np.asarray(sequences.tokens_BT)),
+        "routes_LBTK": packing.routes(np.asarray(sequences.routes_LBTK)),
+    }
+    return PackedRows(**arrays)
+
+
+def _places(packing: Packing) -> dict[str, Any]:
+    """Segments and positions of packed rows."""
+    segments_BT, positions_BT = (np.zeros(packing.shape, np.int32) for _ in range(2))
+    segments_BT[packing.row_N, packing.column_N] = packing.segment_N
+    positions_BT[packing.row_N, packing.column_N] = packing.offset_N
+    return {"segments_BT": segments_BT, "positions_BT": positions_BT}
+
+
 def minibatch(
-    judged: Judged, prompts_P: Int[np.ndarray, " P"], *, group: int, reduction: str, constant: int
+    judged: Judged,
+    prompts_P: Int[np.ndarray, " P"],
+    *,
+    group: int,
+    reduction: str,
+    constant: int,
+    micro_tokens: int,
+    align: int = 1,
 ) -> GrpoBatch:
-    """The whole groups of some prompts, weighted as one global batch; host arrays."""
+    """The whole groups of some prompts, weighted as one global batch and packed; host arrays."""
     index_B = (prompts_P[:, None] * group + np.arange(group)).reshape(prompts_P.size * group)
     rows: dict[str, Any] = {
         name: np.take(array, index_B, axis=1 if name == "routes_LBTK" else 0)
@@ -84,4 +119,10 @@ def minibatch(
     mask_BT = jnp.asarray(rows.pop("mask_BT"))
     weights_BT = token_weights(mask_BT, reduction=reduction, constant=constant)
     rows["weights_BT"] = np.asarray(weights_BT)
-    return GrpoBatch(**rows)
+    shape = rows["tokens_BT"].shape
+    rows["advantages_BT"] = np.broadcast_to(rows.pop("advantages_B")[:, None], shape)
+    lengths_B = rows.pop("segments_BT").sum(1)
+    packing = pack(lengths_B, width=shape[1], micro_tokens=micro_tokens, align=align)
+    routes_LBTK = packing.routes(rows.pop("routes_LBTK"))
+    packed = {name: packing.into(x_BT) for name, x_BT in rows.items()}
+    return GrpoBatch(**packed, **_places(packing), routes_LBTK=routes_LBTK)  # type: ignore[arg-type]  # of the host

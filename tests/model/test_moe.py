@@ -200,22 +200,25 @@ def test_loads_count_real_tokens(seed):
 def test_perfect_balance_costs_one():
     scores = jnp.full((1, 4, 4), 0.5)
     experts = jnp.array([[[0, 1], [2, 3], [0, 1], [2, 3]]])
-    np.testing.assert_allclose(moe.balance_loss(scores, experts, jnp.ones((1, 4), bool)), 1.0)
+    np.testing.assert_allclose(moe.balance_loss(scores, experts, jnp.ones((1, 4), int)), 1.0)
 
 
 def test_the_balance_loss_by_loops_with_padding_left_out():
     rng = np.random.default_rng(3)
     scores = rng.random((2, 5, 4)).astype(np.float32)
     experts = np.argsort(-scores, axis=2)[:, :, :2]
-    mask = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0]], bool)
-    f, p = np.zeros(4), np.zeros(4)
-    for t in range(3):
-        p += scores[0, t] / scores[0, t].sum() / 3
-        for e in experts[0, t]:
-            f[e] += 4 / (2 * 3)
-    spoilt = np.where(mask[:, :, None], scores, 7.0).astype(np.float32)
-    got = moe.balance_loss(jnp.asarray(spoilt), jnp.asarray(experts), jnp.asarray(mask))
-    np.testing.assert_allclose(got, [(f * p).sum(), 0.0], rtol=1e-5)
+    documents = [(0, [0, 1, 2]), (1, [0]), (1, [1, 2])]
+    segments, want = np.array([[1, 1, 1, 0, 0], [1, 2, 2, 0, 0]]), 0.0
+    for row, places in documents:
+        f, p = np.zeros(4), np.zeros(4)
+        for t in places:
+            p += scores[row, t] / scores[row, t].sum() / len(places)
+            for e in experts[row, t]:
+                f[e] += 4 / (2 * len(places))
+        want += (f * p).sum()
+    spoilt = np.where((segments > 0)[:, :, None], scores, np.nan).astype(np.float32)
+    got = moe.balance_loss(jnp.asarray(spoilt), jnp.asarray(experts), jnp.asarray(segments))
+    np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
 def test_the_bias_goes_down_where_overloaded():
@@ -240,8 +243,8 @@ def mixture(v3):
         return jnp.asarray(rng.normal(size=shape), jnp.float32)
 
     arrays = make(2, 6, 16), make(16, 8), 0.1 * make(8), make(8, 16, 2, 4), make(8, 4, 16)
-    mask = jnp.array([[True] * 6, [True] * 4 + [False] * 2])
-    call = jax.jit(lambda routes: moe.mixture(*arrays, mask, routes, config=v3))
+    segments = jnp.array([[1] * 6, [1] * 4 + [0] * 2])
+    call = jax.jit(lambda routes: moe.mixture(*arrays, segments, routes, config=v3))
     return call, call(jnp.full((2, 6, 2), -1))
 
 
@@ -251,7 +254,7 @@ def test_replayed_routes_reproduce_fresh_ones_and_minus_1_routes(mixture):
         np.testing.assert_allclose(call(again)[0], y, atol=1e-5)
     np.testing.assert_array_equal(call(routes)[1], routes)
     assert load.sum() == 10 * 2
-    assert 0.5 < balance < 4
+    assert 1 < balance < 8
 
 
 def test_other_routes_are_obeyed(mixture):
@@ -267,6 +270,6 @@ def test_router_logits_are_float32_under_bfloat16(v3, strict_dtypes):
     shapes = [(16, 8), (8,), (8, 16, 2, 4), (8, 4, 16)]
     arrays = [jnp.ones(s, jnp.float32) for s in shapes]
     y, _, _, balance = jax.eval_shape(
-        partial(moe.mixture, config=v3), x, *arrays, jnp.ones((1, 2), bool), None
+        partial(moe.mixture, config=v3), x, *arrays, jnp.ones((1, 2), int), None
     )
     assert (y.dtype, balance.dtype) == (jnp.bfloat16, jnp.float32)

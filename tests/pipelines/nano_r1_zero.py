@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
         group_size=16,
         prompts_per_rollout=2,
         minibatches=2,
-        micro_batches=2,
+        micro_tokens=320,
         reference_every=3,
         kl_coef=0.01,
         constant=10,

@@ -230,7 +230,7 @@ def test_an_arm_pays_for_its_parts_alone(config, trainer):
 
 
 def test_a_rollout_used_once_needs_no_second_pass(config, run, tmp_path):
-    grpo = dataclasses.replace(config.grpo, minibatches=1, kl_coef=0.0, micro_batches=1)
+    grpo = dataclasses.replace(config.grpo, minibatches=1, kl_coef=0.0, micro_tokens=0)
     evaluation = dataclasses.replace(
         config.evaluation, every_updates=0, validation=0, test=0, ood=0
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1jax.rl.grpo import grpo_loss, k3, log_ratios, token_weights
+from r1jax.rl.grpo import grpo_loss, k3, log_ratios, sequence_sums, token_weights
 
 REDUCTIONS = ["seq_mean_token_mean", "token_mean", "seq_sum_const"]
 OPEN = {"clip_low": 1e6, "clip_high": 1e6, "kl_coef": 0.0}  # nothing is clipped
@@ -24,6 +24,13 @@ def batch():
     return tuple(jnp.asarray(a) for a in (logp, old, ref, np.array([1.2, -0.7, 0.4]), mask))
 
 
+def loss_of_rows(logp, old, ref, advantages_B, weights, **knobs):
+    """The loss of rows of one sequence each."""
+    advantages = jnp.broadcast_to(advantages_B[:, None], logp.shape)
+    segments = jnp.ones(logp.shape, jnp.int32)
+    return grpo_loss(logp, old, ref, advantages, weights, segments, **knobs)
+
+
 @pytest.fixture(scope="module")
 def loss():
     """Jitted value and gradient of the loss with respect to logp."""
@@ -32,7 +39,7 @@ def loss():
     def of(logp, old, ref, advantages, weights, **knobs):
         key = tuple(sorted(knobs.items()))
         if key not in made:
-            made[key] = jax.jit(jax.value_and_grad(partial(grpo_loss, **knobs), has_aux=True))
+            made[key] = jax.jit(jax.value_and_grad(partial(loss_of_rows, **knobs), has_aux=True))
         (value, metrics), grad = made[key](logp, old, ref, advantages, weights)
         return value, grad, metrics
 
@@ -113,10 +120,20 @@ def test_k3_is_never_negative_and_never_infinite(delta):
 def test_ratios_by_hand():
     logp = jnp.array([[0.3, 0.1, 9.0], [-0.2, 9.0, 9.0]])
     mask = jnp.array([[True, True, False], [True, False, False]])
-    call = partial(log_ratios, logp, jnp.zeros((2, 3)), mask)
+    call = partial(log_ratios, logp, jnp.zeros((2, 3)), mask, jnp.ones((2, 3), jnp.int32))
     np.testing.assert_allclose(call(ratio="token"), [[0.3, 0.1, 0], [-0.2, 0, 0]])
     np.testing.assert_allclose(call(ratio="sequence"), [[0.4, 0.4, 0], [-0.2, 0, 0]])
     np.testing.assert_allclose(call(ratio="sequence_geomean"), [[0.2, 0.2, 0], [-0.2, 0, 0]])
+
+
+def test_sums_stay_within_their_sequence():
+    """By loops, over sequences of 1 to 4 tokens with padding behind; one holds a huge number."""
+    segments = np.array([[1, 2, 2, 2, 3, 3, 3, 3, 0], [1, 1, 2, 3, 3, 4, 0, 0, 0]])
+    x = np.random.default_rng(0).normal(size=segments.shape).astype(np.float32)
+    x[0, 0] = 1e9
+    want = [[x[b][segments[b] == s].sum() for s in segments[b]] for b in range(2)]
+    got = sequence_sums(jnp.asarray(x), jnp.asarray(segments))
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("ratio", ["token", "sequence", "sequence_geomean"])
@@ -124,7 +141,8 @@ def test_ratios_of_far_policies_stay_finite(ratio):
     far = jnp.full((1, 4), -500.0)
 
     def call(x):
-        return jnp.exp(log_ratios(x, jnp.zeros((1, 4)), jnp.ones((1, 4), bool), ratio=ratio)).sum()
+        real, one = jnp.ones((1, 4), bool), jnp.ones((1, 4), jnp.int32)
+        return jnp.exp(log_ratios(x, jnp.zeros((1, 4)), real, one, ratio=ratio)).sum()
 
     for logp in (far, -far):
         value, grad = jax.value_and_grad(call)(logp)
@@ -134,7 +152,8 @@ def test_ratios_of_far_policies_stay_finite(ratio):
 
 def test_an_unknown_ratio_raises():
     with pytest.raises(ValueError, match="unknown ratio 'tokens'"):
-        log_ratios(jnp.ones((1, 1)), jnp.ones((1, 1)), jnp.ones((1, 1), bool), ratio="tokens")
+        one = jnp.ones((1, 1))
+        log_ratios(one, one, one > 0, one.astype(jnp.int32), ratio="tokens")
 
 
 # the loss, against loops
@@ -282,7 +301,7 @@ def test_pieces_order_and_padding_are_without_effect(reduction, ratio, batch, lo
 def test_loss_dtypes_are_not_promoted_silently(batch, strict_dtypes):
     *arrays, mask = batch
     for ratio in ("token", "sequence", "sequence_geomean"):
-        call = partial(grpo_loss, clip_low=0.2, clip_high=0.2, kl_coef=0.1, ratio=ratio)
+        call = partial(loss_of_rows, clip_low=0.2, clip_high=0.2, kl_coef=0.1, ratio=ratio)
         value, _ = jax.eval_shape(call, *arrays, mask.astype(jnp.float32))
         assert value.dtype == jnp.float32
 
@@ -324,7 +343,7 @@ def expected_surrogate_gradient(theta, behaviour, rewards, *, reduction, ratio):
     def surrogate(theta):
         logp, _ = enumerate_policy(theta)
         # the loss is linear in the advantages: they carry the chances
-        return grpo_loss(logp, old, old, rewards * chances, weights, ratio=ratio, **OPEN)[0]
+        return loss_of_rows(logp, old, old, rewards * chances, weights, ratio=ratio, **OPEN)[0]
 
     return jax.grad(surrogate)(theta)
 
@@ -386,7 +405,7 @@ def test_on_policy_a_sequence_gets_the_reinforce_gradient(toy):
 
     def surrogate(theta):
         new, _ = enumerate_policy(theta)
-        return grpo_loss(new, logp, logp, advantages, weights, ratio="token", **OPEN)[0]
+        return loss_of_rows(new, logp, logp, advantages, weights, ratio="token", **OPEN)[0]
 
     def reinforce(theta):
         new, _ = enumerate_policy(theta)

@@ -56,8 +56,9 @@ def as_batch(rollout) -> GrpoBatch:
             for a in (
                 take(tokens),
                 take(real).astype(np.int32),
+                np.tile(np.arange(real.shape[1]), (len(real), 1)),
                 zeros,
-                zeros[:, 0],
+                zeros,
                 zeros,
                 zeros,
                 routes,
@@ -80,7 +81,7 @@ def test_what_the_sampler_records_is_what_the_trainer_computes(name, samplers, m
                 temperature=0.8,
                 chunk=5,
                 replay=replay,
-                micro_batches=1,
+                micro_tokens=1_000,
             )
         )(w, batch)
         for replay in ((False, True) if models[name].moe else (False,))

@@ -52,13 +52,16 @@ def count(name: str, dtype: str) -> dict[str, int]:
         )
         found[f"logps, {slots} slots"] = differing(other.logp_BC, rollout.logp_BC[kept])
     knobs = {"model": model, "temperature": TEMPERATURE, "replay": False}
-    for width, micro_batches, chunk in ((80, 1, 80), (144, 4, 64), (96, 24, 50)):
-        rows = rollouts.contiguous(rollout, buckets=(width,))
-        score = partial(sequence_logps, **knobs, micro_batches=micro_batches, chunk=chunk)
-        logp_BT = np.asarray(jax.jit(score)(weights, jax.tree.map(jnp.asarray, rows)))
-        at = rows.mask_BT
-        found[f"width {width}, {micro_batches} pieces"] = differing(
-            logp_BT[at], rows.old_logp_BT[at]
+    for width, micro_tokens, chunk in ((80, 1 << 20, 80), (144, 864, 64), (192, 1, 50)):
+        sequences = rollouts.contiguous(rollout, buckets=(width,))
+        how = {"micro_tokens": micro_tokens, "align": model.attention_block}
+        packing = rollouts.packing_of(sequences, **how)
+        score = partial(sequence_logps, **knobs, micro_tokens=micro_tokens, chunk=chunk)
+        packed = jax.tree.map(jnp.asarray, rollouts.rows_of(sequences, packing))
+        logp_BT = packing.back(np.asarray(jax.jit(score)(weights, packed)), (24, width))
+        at = sequences.mask_BT
+        found[f"rows of {width}, {micro_tokens} tokens at a time"] = differing(
+            logp_BT[at], sequences.old_logp_BT[at]
         )
     found["scored"] = int(rollout.mask_BC.sum())
     return found

@@ -24,9 +24,9 @@ def grad(params, weights, rows_B):
     return {"w": rows_B.sum()}, (metrics, load_LE)
 
 
-def accumulated(pieces, grad=grad):
+def accumulated(pieces, grad=grad, used=None):
     weights = Weights({"w": jnp.float32(1)}, jnp.zeros((0, 3)))
-    return accumulate(grad, weights, jnp.asarray(ROWS_B), ("batch",), pieces=pieces)
+    return accumulate(grad, weights, jnp.asarray(ROWS_B), ("batch",), pieces=pieces, used=used)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_split_deals_rows_out_in_turn(grpo_batch):
     for piece in range(4):
         np.testing.assert_array_equal(pieces.tokens_BT[piece], batch.tokens_BT[piece::4])
         np.testing.assert_array_equal(pieces.weights_BT[piece], batch.weights_BT[piece::4])
-        np.testing.assert_array_equal(pieces.advantages_B[piece], batch.advantages_B[piece::4])
+        np.testing.assert_array_equal(pieces.advantages_BT[piece], batch.advantages_BT[piece::4])
         np.testing.assert_array_equal(pieces.routes_LBTK[piece], batch.routes_LBTK[:, piece::4])
 
 
@@ -78,6 +78,14 @@ def test_split_passes_over_what_is_absent():
     rows, labels = split((jnp.asarray(ROWS_B), None), (("batch",), None), pieces=3)
     np.testing.assert_array_equal(rows, ROWS_B.reshape(2, 3).T)
     assert labels is None
+
+
+def test_pieces_that_are_not_used_count_nowhere():
+    grads, metrics, load_LE = accumulated(3, used=jnp.int32(2))
+    rows_B = ROWS_B[[0, 3, 1, 4]]  # row b is of piece b % 3
+    np.testing.assert_allclose(grads["w"], rows_B.sum(), rtol=1e-6)
+    np.testing.assert_allclose(metrics["mean"], (rows_B.sum(), 3), rtol=1e-6)
+    np.testing.assert_allclose(load_LE, [[rows_B.sum()] * 3, 2 * np.arange(3.0)], rtol=1e-6)
 
 
 def test_rows_that_do_not_split_are_refused():

@@ -63,9 +63,11 @@ def test_ratios_of_a_fresh_policy_stay_near_1(name, bound, models, weights, samp
     rollout = draw(weights(name), [[5, 6, 7], [8, 9]], jax.random.key(0), group=8, cap=16)
     rows = rollouts.contiguous(jax.tree.map(np.asarray, rollout), buckets=(20,))
     score = partial(
-        sequence_logps, model=model, temperature=1.0, chunk=20, replay=False, micro_batches=1
+        sequence_logps, model=model, temperature=1.0, chunk=20, replay=False, micro_tokens=1_000
     )
-    logp_BT = jax.jit(score)(weights(name), jax.tree.map(jnp.asarray, rows))
-    ratios = np.exp(np.asarray(logp_BT) - rows.old_logp_BT)[rows.mask_BT]
+    packing = rollouts.packing_of(rows, micro_tokens=1_000)
+    packed = jax.tree.map(jnp.asarray, rollouts.rows_of(rows, packing))
+    logp_BT = packing.back(np.asarray(jax.jit(score)(weights(name), packed)), rows.mask_BT.shape)
+    ratios = np.exp(logp_BT - rows.old_logp_BT)[rows.mask_BT]
     assert np.abs(ratios - 1).max() < bound
     assert abs(ratios.mean() - 1) < bound / 10

@@ -61,6 +61,7 @@ def graded(pair, config, weights):
         if key not in made:
             call = partial(
                 loss,
+                documents=jnp.float32(8),
                 model=pair[0],
                 teacher_model=pair[1],
                 config=dataclasses.replace(config, **changes),
@@ -128,7 +129,9 @@ def test_the_student_learns_and_the_teacher_does_not(changes, graded, batch):
 
 
 def test_a_student_that_is_its_teacher_has_nothing_to_learn(pair, config, batch, weights):
-    call = partial(loss, model=pair[1], teacher_model=pair[1], config=config)
+    call = partial(
+        loss, documents=jnp.float32(8), model=pair[1], teacher_model=pair[1], config=config
+    )
     w = weights(TEACHER)
     (value, (metrics, _)), grads = jax.jit(jax.value_and_grad(call, has_aux=True))(
         w.params, w, batch, w
@@ -178,7 +181,9 @@ def test_router_biases_of_a_student_follow_its_loads(
 def test_sharded_equals_one_device(graded, pair, config, batch, weights):
     (want, _), (grads, _) = graded(batch)
     mesh = sharding.make_mesh(data=2, expert=1, model=2)
-    call = partial(loss, model=pair[0], teacher_model=pair[1], config=config)
+    call = partial(
+        loss, documents=jnp.float32(8), model=pair[0], teacher_model=pair[1], config=config
+    )
     with jax.set_mesh(mesh):
         student, teacher = (
             sharding.place(weights(name), mesh, forward.logical_axes(model))
@@ -193,7 +198,9 @@ def test_sharded_equals_one_device(graded, pair, config, batch, weights):
 
 def test_networks_of_other_vocabularies_are_refused(models, config, batch, weights):
     student, teacher = models[STUDENT], models[TEACHER]
-    call = partial(loss, model=student, teacher_model=teacher, config=config)
+    call = partial(
+        loss, documents=jnp.float32(8), model=student, teacher_model=teacher, config=config
+    )
     with pytest.raises(ValueError, match="the student has 64 tokens, the teacher 250"):
         jax.eval_shape(call, weights(STUDENT).params, weights(STUDENT), batch, weights(TEACHER))
 
@@ -215,6 +222,8 @@ def test_nothing_is_promoted_silently(pair, config, batch, strict_dtypes):
     student, teacher = (
         jax.eval_shape(partial(forward.init, config=m), jax.random.key(0)) for m in half
     )
-    call = partial(loss, model=half[0], teacher_model=half[1], config=config)
+    call = partial(
+        loss, documents=jnp.float32(8), model=half[0], teacher_model=half[1], config=config
+    )
     value, _ = jax.eval_shape(call, student.params, student, batch, teacher)
     assert value.dtype == jnp.float32

@@ -18,18 +18,18 @@ def graded(models, grpo):
     call = partial(loss, model=models[NAME], config=grpo, temperature=0.9, on_policy=False)
     return jax.jit(
         lambda weights, batch: jax.value_and_grad(call, has_aux=True)(
-            weights.params, weights, batch
+            weights.params, weights, batch, jnp.float32(8)
         )
     )
 
 
 @pytest.fixture(scope="module")
 def logps(models):
-    """Jitted sequence_logps by the number of micro-batches."""
+    """Jitted sequence_logps by the tokens of a micro-batch."""
     made = {}
 
-    def of(weights, batch, *, micro_batches=1, replay=False):
-        key = (micro_batches, replay)
+    def of(weights, batch, *, micro_tokens=1_000, replay=False):
+        key = (micro_tokens, replay)
         if key not in made:
             made[key] = jax.jit(
                 partial(
@@ -38,7 +38,7 @@ def logps(models):
                     temperature=0.9,
                     chunk=5,
                     replay=replay,
-                    micro_batches=micro_batches,
+                    micro_tokens=micro_tokens,
                 )
             )
         return made[key](weights, batch)
@@ -86,11 +86,11 @@ def test_log_probabilities_are_the_plain_ones(logps, run, models, weights, grpo_
 
 def test_micro_batches_give_log_probabilities_back_in_order(logps, weights, grpo_batch):
     w, batch = weights(NAME), grpo_batch(NAME)
-    np.testing.assert_allclose(logps(w, batch, micro_batches=4), logps(w, batch), atol=1e-5)
+    np.testing.assert_allclose(logps(w, batch, micro_tokens=24), logps(w, batch), atol=1e-5)
 
 
 def test_the_number_of_micro_batches_is_without_effect(stepped):
-    (state, metrics), (pieced, merged) = stepped(), stepped(micro_batches=4)
+    (state, metrics), (pieced, merged) = stepped(), stepped(micro_tokens=24)
     close(pieced, state)
     assert merged.keys() == metrics.keys()
     close({k: m.total for k, m in merged.items()}, {k: m.total for k, m in metrics.items()})
@@ -106,9 +106,7 @@ def test_order_of_sequences_and_padding_are_without_effect(graded, weights, grpo
         **{n: x[order] for n, x in batch._asdict().items() if n != "routes_LBTK"},
     )
     longer = jax.tree.map(
-        lambda x: (
-            x if x.ndim == 1 else jnp.pad(x, [(0, 3) if n == 12 else (0, 0) for n in x.shape])
-        ),
+        lambda x: jnp.pad(x, [(0, 3) if n == 12 else (0, 0) for n in x.shape]),
         batch,
     )
     for other in (turned, longer):
@@ -150,14 +148,14 @@ def test_router_biases_follow_the_loads_of_all_micro_batches(
 ):
     (_, (_, loads)), _ = graded(train_state(NAME).weights, grpo_batch(NAME))
     want = 1e-3 * np.sign(loads.mean(1, keepdims=True) - loads)
-    for after, _ in (stepped(), stepped(micro_batches=4)):
+    for after, _ in (stepped(), stepped(micro_tokens=24)):
         moved = after.weights.router_bias_LE - train_state(NAME).weights.router_bias_LE
         np.testing.assert_allclose(moved, want, atol=1e-7)
 
 
 def test_a_gradient_that_is_not_finite_is_skipped(stepped, train_state, grpo_batch):
     batch = grpo_batch(NAME)
-    spoilt = batch._replace(advantages_B=batch.advantages_B.at[0].set(jnp.nan))
+    spoilt = batch._replace(advantages_BT=batch.advantages_BT.at[0].set(jnp.nan))
     after, metrics = stepped(spoilt)
     jax.tree.map(np.testing.assert_array_equal, after.weights, train_state(NAME).weights)
     assert (after.updates, after.skipped_in_a_row) == (0, 1)
@@ -180,7 +178,7 @@ def test_replayed_routes_are_the_ones_used(logps, run, weights, grpo_batch):
     ("changes", "message"),
     [
         ({"minibatches": 4}, "prompts_per_rollout 2 do not split into 4 minibatches"),
-        ({"micro_batches": 3}, "8 sequences per update do not split into 3 micro_batches"),
+        ({"micro_tokens": -1}, "micro_tokens -1: wanted at least 0"),
     ],
 )
 def test_a_rollout_that_does_not_split_raises(changes, message, grpo):
@@ -188,9 +186,9 @@ def test_a_rollout_that_does_not_split_raises(changes, message, grpo):
         dataclasses.replace(grpo, **changes)
 
 
-def test_rows_and_updates_follow_from_the_rollout(grpo):
+def test_updates_follow_from_the_rollout(grpo):
     config = dataclasses.replace(grpo, prompts_per_rollout=6, minibatches=3, epochs=2)
-    assert (config.updates_per_rollout, config.rows_per_update) == (6, 8)
+    assert config.updates_per_rollout == 6
 
 
 @pytest.mark.parametrize("name", [NAME, "mla_v2", "gqa_bias"])
@@ -198,5 +196,5 @@ def test_nothing_is_promoted_silently(name, models, grpo, grpo_batch, strict_dty
     config = dataclasses.replace(models[name], compute_dtype="bfloat16")
     w = jax.eval_shape(partial(forward.init, config=config), jax.random.key(0))
     call = partial(loss, model=config, config=grpo, temperature=0.9, on_policy=True)
-    value, _ = jax.eval_shape(call, w.params, w, grpo_batch(name))
+    value, _ = jax.eval_shape(call, w.params, w, grpo_batch(name), jnp.float32(8))
     assert value.dtype == jnp.float32

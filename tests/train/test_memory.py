@@ -20,8 +20,7 @@ def batch_of(length: int, config) -> GrpoBatch:
     row, integers = jax.ShapeDtypeStruct((1, length), jnp.float32), (1, length)
     tokens = jax.ShapeDtypeStruct(integers, jnp.int32)
     routes = jax.ShapeDtypeStruct((config.n_moe_layers, *integers, top), jnp.int32)
-    one = jax.ShapeDtypeStruct((1,), jnp.float32)
-    return GrpoBatch(tokens, tokens, row, one, row, row, routes)
+    return GrpoBatch(tokens, tokens, tokens, row, row, row, row, routes)
 
 
 def temporaries(program, *arrays) -> int:
@@ -50,7 +49,7 @@ def test_a_step_needs_memory_for_its_length(config, grpo, opt, train_state, requ
 def test_logps_need_memory_for_their_length(config, weights, request):
     shapes = weights(request.node.callspec.params["config"])
     score = partial(
-        sequence_logps, model=config, temperature=1.0, chunk=64, replay=False, micro_batches=1
+        sequence_logps, model=config, temperature=1.0, chunk=64, replay=False, micro_tokens=1
     )
     grows(lambda length: temporaries(score, shapes, batch_of(length, config)))
 

@@ -125,17 +125,24 @@ def test_the_smallest_bucket_that_holds_is_taken():
         contiguous(drawn([6], [5]), buckets=(10,))
 
 
-@pytest.fixture
-def rows() -> Judged:
-    return judged(contiguous(drawn([6, 1, 3, 4, 2, 2], [5, 1, 2, 5, 1, 4]), buckets=(11,)))
-
-
-def test_a_minibatch_is_the_whole_groups_of_its_prompts(rows):
-    batch = minibatch(rows, np.array([2, 0]), group=2, reduction="seq_mean_token_mean", constant=11)
-    picked = [4, 5, 0, 1]
+def test_a_minibatch_is_the_whole_groups_of_its_prompts():
+    """In rows of one sequence each, as where every sequence fills more than half a row."""
+    long = drawn([6, 6, 6, 6, 6, 6], [1, 5, 2, 4, 3, 1])
+    rows = judged(contiguous(long, buckets=(11,)))
+    batch = minibatch(
+        rows,
+        np.array([2, 0]),
+        group=2,
+        reduction="seq_mean_token_mean",
+        constant=11,
+        micro_tokens=11,
+    )
+    picked = [1, 4, 5, 0]  # of 4, 5, 0 and 1: the longest first
     np.testing.assert_array_equal(batch.tokens_BT, rows.tokens_BT[picked])
     np.testing.assert_array_equal(batch.segments_BT, rows.segments_BT[picked])
-    np.testing.assert_array_equal(batch.advantages_B, picked)
+    np.testing.assert_array_equal(batch.advantages_BT[:, 0], picked)
+    positions_BT = np.where(batch.segments_BT > 0, np.arange(11), 0)
+    np.testing.assert_array_equal(batch.positions_BT, positions_BT)
     np.testing.assert_array_equal(batch.ref_logp_BT[:, 0], [-b for b in picked])
     np.testing.assert_array_equal(batch.routes_LBTK, rows.routes_LBTK[:, picked])
     np.testing.assert_array_equal(batch.old_logp_BT, rows.old_logp_BT[picked])
@@ -149,4 +156,6 @@ def test_what_nobody_judged_makes_no_minibatch():
     with pytest.raises(TypeError, match="advantages_B"):
         Judged(*sequences)
     with pytest.raises(TypeCheckError):
-        minibatch(sequences, np.array([0]), group=2, reduction="token_mean", constant=8)
+        minibatch(
+            sequences, np.array([0]), group=2, reduction="token_mean", constant=8, micro_tokens=8
+        )

@@ -110,10 +110,7 @@ class R1ZeroConfig:
         if self.reward.kind == "rule" and not any(self.reward.weights.values()):
             raise UserError("reward.weights: all are 0, wanted one above 0; nothing would be paid")
         shards = self.mesh.data * self.mesh.expert
-        if (
-            self.grpo.rows_per_update // self.grpo.micro_batches % shards
-            or self.grpo.prompts_per_rollout % shards
-        ):
+        if self.grpo.prompts_per_rollout % shards:
             raise UserError(f"batches do not divide by mesh data x expert = {shards}")
         if self.evaluation.batch % shards:
             raise UserError(

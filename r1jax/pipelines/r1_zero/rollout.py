@@ -17,7 +17,7 @@ from r1jax.reports.samples import SampleRow, write_samples
 from r1jax.rl.advantages import group_advantages
 from r1jax.train import rollouts
 from r1jax.train.grpo import GrpoConfig
-from r1jax.types import Judged, Rollout, Sequences, TrainState
+from r1jax.types import Judged, Rollout, Sequences, TrainState, Weights
 
 
 class Draw(NamedTuple):
@@ -118,16 +118,19 @@ def rescore(trainer: Trainer, state: TrainState, draw: Draw, run: Run) -> Likeli
     sequences = rollouts.contiguous(draw.rollout, buckets=trainer.config.length_buckets)
     ref_logp_BT, gap = np.zeros_like(sequences.old_logp_BT), dict[str, float]()
     with run.phase("logprobs"):
-        rows = sharding.spread_batch(sequences, trainer.mesh)
+        how = {"micro_tokens": trainer.micro_tokens, "align": trainer.align}
+        packing = rollouts.packing_of(sequences, **how)
+        rows = sharding.spread_batch(rollouts.rows_of(sequences, packing), trainer.mesh)
+
+        def logps(weights: Weights, *, replay: bool) -> np.ndarray:
+            logp = np.asarray(trainer.logps(weights, rows, temperature=temperature, replay=replay))
+            return np.where(sequences.mask_BT, packing.back(logp, sequences.mask_BT.shape), 0)
+
         if g.kl_coef:
             assert state.reference is not None
-            ref_logp_BT = np.asarray(
-                trainer.logps(state.reference, rows, temperature=temperature, replay=False)
-            )
+            ref_logp_BT = logps(state.reference, replay=False)
         if g.rescored:
-            logp_BT = np.asarray(
-                trainer.logps(state.weights, rows, temperature=temperature, replay=g.replay_routes)
-            )
+            logp_BT = logps(state.weights, replay=g.replay_routes)
             gaps = np.abs(logp_BT - sequences.old_logp_BT)[sequences.mask_BT]
             gap["logp_gap_max"] = float(gaps.max(initial=0.0))
             gap["logp_gap_mean"] = float(gaps.mean()) if gaps.size else 0.0

@@ -91,9 +91,11 @@ def _one_update(
         group=g.group_size,
         reduction=g.reduction,
         constant=g.constant,
+        micro_tokens=trainer.micro_tokens,
+        align=trainer.align,
     )
     temperature = trainer.config.stage(number * g.updates_per_rollout).temperature
-    run.count("trained", int(batch.segments_BT.sum()))
+    run.count("trained", int((batch.segments_BT > 0).sum()))
     with run.phase("update"):
         batch = sharding.spread_batch(batch, trainer.mesh)
         state, measured = trainer.step(state, batch, temperature=temperature)
@@ -109,7 +111,7 @@ def _one_update(
 def _finish(trainer: Trainer, state: TrainState, run: Run) -> None:
     rows = read_jsonl(run.workdir / "metrics.jsonl")
     gaps = [row["logp_gap_max"] for row in rows if row.get("logp_gap_max") is not None]
-    facts = {"max_logp_gap": max(gaps, default=None)}
+    facts = {"max_logp_gap": max(gaps, default=None), "micro_tokens": trainer.micro_tokens}
     summary = leave_model(trainer, state.weights, run, facts)
     first, last = summary["before"], summary["after"]
     before, after = read_samples(run.workdir)

@@ -1,6 +1,7 @@
 """The parts of a run of RL: model, data, samplers, judge and jitted steps."""
 
 import bisect
+import dataclasses
 import itertools
 from functools import partial
 
@@ -22,6 +23,7 @@ from r1jax.rewards.combine import Rewarder
 from r1jax.rewards.judge import OPEN
 from r1jax.text.tokenizer import Tokenizer
 from r1jax.train.grpo import grpo_step, sequence_logps
+from r1jax.train.packing import auto_tokens
 from r1jax.train.state import initial_state
 from r1jax.types import TrainState, Weights
 
@@ -64,7 +66,13 @@ class Trainer:
             self.splits,
             routes=config.grpo.replay_routes,
         )
-        shared = {"model": self.model, "config": config.grpo, "opt": config.optimizer}
+        # exact numerics: a sequence begins with a block of attention, as in the sampler
+        self.align = self.model.attention_block if self.model.exact else 1
+        self.micro_tokens = config.grpo.micro_tokens or auto_tokens(
+            self.model, jax.default_backend(), devices=config.mesh.data * config.mesh.expert
+        )
+        grpo = dataclasses.replace(config.grpo, micro_tokens=self.micro_tokens)
+        shared = {"model": self.model, "config": grpo, "opt": config.optimizer}
         self.step = jax.jit(
             partial(grpo_step, **shared, on_policy=config.grpo.updates_per_rollout == 1),
             static_argnames="temperature",
@@ -75,7 +83,7 @@ class Trainer:
                 sequence_logps,
                 model=self.model,
                 chunk=config.grpo.logit_chunk,
-                micro_batches=config.grpo.micro_batches * config.grpo.minibatches,
+                micro_tokens=self.micro_tokens,
             ),
             static_argnames=("temperature", "replay"),
         )
