@@ -103,7 +103,7 @@ def test_the_core_can_be_read_in_a_day():
     core = [
         p for p in MODULES if p.parent == ROOT or room(p) in {"model", "rl", "sampling", "train"}
     ]
-    assert sum(len(p.read_text().splitlines()) for p in core) < 5300
+    assert sum(len(p.read_text().splitlines()) for p in core) < 5500
 
 
 def test_every_folder_of_modules_is_a_package():
