@@ -172,7 +172,6 @@ def test_arguments_that_nobody_reads_are_told(fails):
     [
         ("grpo.group_size=1", "config.grpo.group_size: got 1, wanted at least 2"),
         ("grpo.minibatches=3", "prompts_per_rollout 2 do not split into 3 minibatches"),
-        ("grpo.micro_tokens=-1", "micro_tokens -1: wanted at least 0"),
         ("mesh.data=3", "batches do not divide by mesh data x expert = 3"),
         ("updates=5", "updates 5 are no multiple of the 2 per rollout"),
         ("evaluation.batch=3", "validation 2 is no multiple of batch 3"),

@@ -123,7 +123,7 @@ def test_optimizer_moments_lie_where_their_weights_do(models, train_state):
 def test_batch_axes_follow_the_names_of_the_fields(grpo_batch, packed_batch):
     grpo_axes = sharding.batch_axes(grpo_batch("mla_moe"))
     assert grpo_axes.tokens_BT == ("batch", "seq")
-    assert grpo_axes.advantages_B == ("batch",)
+    assert grpo_axes.advantages_BT == ("batch", "seq")
     assert grpo_axes.routes_LBTK == ("layers", "batch", "seq", "none")
     assert set(sharding.batch_axes(packed_batch("mla_moe"))) == {("batch", "seq")}
 

@@ -95,8 +95,6 @@ class GrpoConfig:
                 f"prompts_per_rollout {self.prompts_per_rollout} do not split into "
                 f"{self.minibatches} minibatches"
             )
-        if self.micro_tokens < 0:
-            raise UserError(f"micro_tokens {self.micro_tokens}: wanted at least 0")
 
     @property
     def updates_per_rollout(self) -> int:

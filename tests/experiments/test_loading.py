@@ -5,7 +5,7 @@ import pytest
 
 from experiments.benchmarks import loading
 from r1jax.hub.artifacts import load_model
-from r1jax.hub.write import export_model, hugging_face_tokenizer
+from r1jax.hub.write import export_model
 from r1jax.model import forward
 
 
@@ -16,7 +16,9 @@ def test_a_measurement_counts_the_model_as_it_is_held(dtype, nano_base, tmp_path
         tmp_path,
         weights,
         model=model,
-        tokenizer=hugging_face_tokenizer(tokenizer, "plain"),
+        tokenizer=tokenizer,
+        template="plain",
+        sampling={},
         dtype="bfloat16",
         max_positions=64,
         shard_bytes=10**6,
