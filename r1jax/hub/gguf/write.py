@@ -68,11 +68,24 @@ def _padding(model: ModelConfig) -> int:
     return max(LITE_LAYERS) - model.n_layers
 
 
+def _architecture(model: ModelConfig) -> str:
+    """llama.cpp's; its qwen2 has heads that make up the width, a wider one is a llama with biases.
+
+    Raises:
+      UserError: if there is none.
+    """
+    a, kind = model.attention, documents.family(model)
+    if isinstance(a, Mla):
+        return "deepseek2"
+    if kind == "qwen2" and a.n_heads * a.head_dim != model.d_model:
+        return "llama"
+    return kind
+
+
 def _fields(model: ModelConfig, *, padding: int, max_positions: int, dtype: str) -> dict[str, Any]:
     """The fields of a model without its tokenizer; None where there is none."""
     a, moe = model.attention, model.moe
-    kind = documents.family(model)
-    architecture = "deepseek2" if isinstance(a, Mla) else kind
+    architecture = _architecture(model)
     assert architecture in KINDS
     own: dict[str, Any]
     if isinstance(a, Gqa):
@@ -155,7 +168,7 @@ def _of_piece(piece: convert.Piece, model: ModelConfig, *, padding: int) -> list
             entry(keys, (heads, rank, nope), lambda x: both(x)[:, :nope].swapaxes(1, 2)),
             entry(values, (heads, a.v_dim, rank), lambda x: both(x)[:, nope:]),
         ]
-    if documents.family(model) == "llama" and names.is_rotary(piece.name):
+    if _architecture(model) == "llama" and names.is_rotary(piece.name):
         heads = a.n_heads if ".q_proj." in piece.name else a.n_kv_heads
         return [entry(piece.name, make=partial(_side_by_side, heads=heads))]
     return [entry(piece.name)]

@@ -5,6 +5,7 @@ That llama.cpp reads it so too is tested where it is installed (`tests/reference
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from r1jax.hub.artifacts import load_model, open_model
 from r1jax.hub.gguf.write import export_gguf
 from r1jax.hub.write import hugging_face_tokenizer
 from r1jax.io.digests import leaves_by_path
+from r1jax.model import forward
 from r1jax.model.config import ExecutionConfig
 from r1jax.text.hf_tokenizer import HfTokenizer
 from r1jax.text.tokenizer import SentencePieceTokenizer
@@ -93,6 +95,21 @@ def test_a_network_of_each_family_comes_back(name, models, weights, tokenizer, t
     assert roles[0] == roles[1]
     chat = hugging_face_tokenizer(tokenizer, "plain").chat
     assert theirs.chat and chat and theirs.chat.source == chat.source
+
+
+@pytest.mark.parametrize(("width", "architecture"), [(32, "llama"), (64, "qwen2")])
+def test_a_qwen2_whose_heads_are_not_the_width_is_a_llama(
+    width, architecture, models, tokenizer, tmp_path
+):
+    """llama.cpp refuses it as a qwen2."""
+    model = dataclasses.replace(models["gqa_bias"], d_model=width, vocab_size=tokenizer.size)
+    model = dataclasses.replace(model, n_tokens=tokenizer.size)
+    own = forward.init(jax.random.key(0), config=model)
+    again, same, _ = export(tmp_path / "m.gguf", own, model, tokenizer)
+    assert_same(again, own)
+    assert same.attention == model.attention
+    reader = gguf.GGUFReader(tmp_path / "m.gguf")
+    assert reader.fields["general.architecture"].contents() == architecture
 
 
 def test_layers_without_compressed_queries_are_padded_to_27(nano_base, tmp_path):
