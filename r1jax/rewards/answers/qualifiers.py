@@ -20,7 +20,7 @@ _START = re.compile(
     r"[\s,;]*\(?\s*(?:"
     r"\\text\{\s*,?\s*(?:for|where|with)\b|(?<![A-Za-z\\])(?:for|where|with)\b"
     r"|\\forall(?![A-Za-z])"
-    r"|(?<=[\s,;(])[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\\in\s*\\mathbb\{[NZQRC]\}(?:\^[+*]|_\+)?\s*\)?\s*\Z)"
+    r"|(?:(?<=\s)|(?<=[,;(])\s*(?:[A-Za-z]\s*,\s*)*)[A-Za-z]\s*\\in\s*\\mathbb\{[NZQRC]\}(?:\^[+*]|_\+)?\s*\)?\s*\Z)"
 )
 _MEANT = re.compile(r"\\(?:in|ge|le|ne|forall)(?![A-Za-z])|[<>]|integer|real|natural|positive|all")
 _SET = re.compile(r"\\mathbb\{([NZQRC])\}")

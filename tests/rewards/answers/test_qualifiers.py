@@ -17,6 +17,11 @@ RIGHT = {
     ],
     r"g(x)=3x \text{ for all real } x": ["g(x)=3x", "3x"],
     "x=m\\pi, m\\in\\mathbb{Z}": ["x=m\\pi", "m\\pi"],
+    r"\frac{\pi}{7}+\pi k, k\in\mathbb{Z}": [
+        r"\frac{\pi}{7}+\pi n, n \in \mathbb{Z}",
+        r"\frac{\pi}{7}+k\pi",
+    ],
+    r"\pi k+m, k, m\in\mathbb{Z}": [r"m+k\pi", r"\pi k+m \quad (k, m \in \mathbb{Z})"],
     r"2ak, k\in\mathbb{Z}": [r"2am, m\in\mathbb{Z}"],
 }
 WRONG = {
@@ -24,8 +29,10 @@ WRONG = {
     r"k\pi, k\in\mathbb{Z}": [
         r"k\pi, k\in\mathbb{N}",
         r"2k\pi, k\in\mathbb{Z}",
+        r"\pi, k\in\mathbb{Z}",
         r"k \in \mathbb{Z}",
     ],
+    r"\frac{\pi}{7}+\pi k, k\in\mathbb{Z}": [r"\frac{\pi}{7}+\pi"],
     r"g(x)=3x \text{ for all real } x": ["g(x)=2x", "3"],
 }
 
