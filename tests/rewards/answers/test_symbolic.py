@@ -3,6 +3,7 @@ import re
 import signal
 
 import pytest
+from judging import paid
 
 from r1jax.rewards.answers import maths, symbolic
 from r1jax.rewards.answers.algebra import equality, parser, values, work
@@ -177,3 +178,18 @@ def test_no_module_loads_the_floats_by_itself():
     for module in (symbolic, equality, parser, values, work):
         source = inspect.getsource(module)
         assert not re.search(r"^(?:import|from) (?:mpmath|sympy)", source, re.M)
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "right"),
+    [
+        (r"\frac{\log 5}{\log 3}", r"\log_3 5", True),
+        (r"\frac{2\lg 5}{\lg 3}", r"2\log_3 5", True),
+        (r"\frac{\log_2 5}{\log_2 3}", r"\log_3 5", True),
+        (r"\frac{\log 3}{\log 5}", r"\log_3 5", False),
+        (r"\frac{\log 5}{\ln 3}", r"\log_3 5", False),
+        (r"\lg 2+\lg 3", r"\lg 6", False),
+    ],
+)
+def test_a_quotient_of_logarithms_may_have_any_base(answer, gold, right):
+    assert paid(answer, gold) == right

@@ -96,7 +96,15 @@ def _root(value: Fraction, index: int) -> Fraction | None:
 
 
 def _functions(tree: Tree) -> int:
-    """Functions of numbers; the logarithm to a base counts as two, being a quotient."""
+    """Functions of numbers; the logarithm to a base counts as two, being a quotient.
+
+    A quotient of two to the same base is two in all, whatever that base is.
+    """
+    if tree.head == "divide":
+        above, below = (flat(side, "multiply")[-1] for side in tree.args)
+        logarithms = above.head == below.head == "call" and above.name == below.name == "log"
+        alike = logarithms and not symbols(tree) and above.args[1] == below.args[1]
+        return -2 if alike and above.args[1].head == "number" else 0
     if tree.head != "call" or symbols(tree):
         return 0
     if tree.name == "log":
