@@ -105,6 +105,7 @@ g*s^-2*A^-1 1000: T tesla teslas
 m*s^-1 1609344/3600000: mph
 m*s^-1 1000/3600: kmh kph kmph
 m*s^-1 1852/3600: knot knots
+m*gal^-1 1609344/1000: mpg
 """
 _PREFIXES = {"k": 3, "M": 6, "G": 9, "T": 12, "d": -1, "c": -2, "m": -3, "μ": -6, "u": -6}
 _PREFIXES |= {"n": -9, "p": -12}

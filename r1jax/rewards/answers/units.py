@@ -119,7 +119,8 @@ def _is_unit(tail: str, *, spaced: bool) -> bool:
         (measures.known(word) and len(word) > 1)
         or word in _FREE
         or (spaced and (word in _SHORT or (len(word) > 3 and not _is_product(word))))
-        for word in folded
+        or (spaced and len(word) == 3 and at < len(folded) - 1)  # red marbles
+        for at, word in enumerate(folded)
     )
 
 
