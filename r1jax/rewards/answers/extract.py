@@ -10,7 +10,8 @@ from r1jax.text.thought import ANSWER, cut
 PLACES = ("answer_tag", "boxed", "answer_line")
 ENDLESS = "the thought does not end"  # why such a text gives no answer
 _ANSWER_LINE = re.compile(
-    r"[\s*_#>]*(?:(?:(?:[Ff]inal|FINAL)[ \t]+)?(?:[Aa]nswer|ANSWER)|(?:\u6700\u7ec8)?\u7b54\u6848)"
+    r"[\s*_#>]*(?:(?:(?:[Ff]inal|FINAL)[ \t]+)?(?:[Aa]nswer|ANSWER)"
+    r"|(?:\u6700\u7ec8)?\u7b54\u6848[\u662f\u4e3a]?)"
     r"[ \t]*(?:[*_]{1,3}[ \t]*)?[:\uff1a](.*)"
 )
 _DELIMITERS = re.compile(r"[\s*_]*(?:\$\$|\\\[)?[\s*_]*")  # a line of nothing but these

@@ -93,6 +93,7 @@ _FUNCTIONS = frozenset(_NAMES.split())
 _ABOUT = re.compile(
     r"\A(?:\\approx|\\sim(?![a-z])|=|大?约(?=[\s\d])|(?:about|approximately) (?=\d))\s*"
 )
+_ANGLED = re.compile(r"<([^<>=]+,[^<>=]+)>")
 _ARGUMENT = re.compile(r"\s*[({\\_]")
 _ENDS = " .,;:\u3002\u3001"
 
@@ -118,6 +119,8 @@ def tidy(text: str) -> str:
     if "\\" in text or "$" in text or "{,}" in text or "~" in text:
         text = _unwrapped(_COLOUR.sub("", _COMMAND.sub(_command, text)))
         text = _TEXT.sub(_words, notation.unit_vectors(text))
+    if text.startswith("<"):
+        text = _ANGLED.sub(r"(\1)", text)
     if "..." in text or "\\ldots" in text:
         text = notation.ellipses(text)
     text = _ASCII_NAME.sub(r"\\\1 ", _ASCII_ROOT.sub(r"\\sqrt{\1}", text))

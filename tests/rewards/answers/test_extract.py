@@ -167,6 +167,8 @@ def test_a_megabyte_of_boxes_is_no_answer_to_anything():
         ("**Answer: 58**", "58"),
         ("**\u7b54\u6848**\uff1a58", "58"),
         ("\u6700\u7ec8\u7b54\u6848\uff1a58", "58"),
+        ("\u7b54\u6848\u662f\uff1a58", "58"),
+        ("**\u7b54\u6848\u4e3a**: 58", "58"),
         ("Answer:\n58", "58"),
         ("**Answer:**\n\n**58**", "58"),
         ("Answer:\n$$\n58\n$$", "58"),

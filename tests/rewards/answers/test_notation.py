@@ -6,6 +6,7 @@ from r1jax.rewards.answers import latex
 SAME = {
     r"5\sqrt{7}": ["5√7", r"5\sqrt(7)", "5sqrt(7)", "5 √ 7", r"\\sqrt{7} \\cdot 5"],
     r"\frac{\sqrt{5}}{4}": ["√5/4", "sqrt(5)/4", "(√5)/4"],
+    "(2, -1, 4)": [r"\langle 2, -1, 4\rangle", "<2, -1, 4>", "⟨2,-1,4⟩"],
     "e^{7}": ["exp(7)", r"\exp(7)", r"\mathrm{e}^7"],
     r"\frac{5}{11}": [r"0.\overline{45}", r".\overline{45}", "0.(45)", r"0.\dot{4}\dot{5}"],
     r"-\frac{3}{7}": [r"\frac{3}{-7}", "3/(-7)", "-3/7"],
