@@ -193,3 +193,19 @@ def test_no_module_loads_the_floats_by_itself():
 )
 def test_a_quotient_of_logarithms_may_have_any_base(answer, gold, right):
     assert paid(answer, gold) == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "right"),
+    [
+        ("y(2y+7)-4(2y+7)", "2y^2-y-28", False),
+        ("2y(y+3)+5(y+3)", "2y^2+11y+15", False),
+        ("a(x+1)+b(x+1)", "ax+bx+a+b", False),
+        ("a(x+1)+b(x+1)", "(a+b)(x+1)", True),
+        ("a(b+c)+b(c+a)", "2ab+ac+bc", True),
+        ("y(2y-1)-28", "2y^2-y-28", True),
+        ("y-2(x+1)+3(x+1)=0", "y+x+1=0", True),
+    ],
+)
+def test_terms_with_a_common_sum_are_left_to_expand(answer, gold, right):
+    assert paid(answer, gold) == right

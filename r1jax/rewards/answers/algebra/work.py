@@ -53,7 +53,9 @@ def _work(tree: Tree) -> Counter[str]:
     for part in parts(tree):
         count["arithmetic"] += _arithmetic(part)
         count["functions of numbers"] += _functions(part)
-        count["like terms"] += part.head == "add" and _repeated(map(_rest, part.args))
+        if part.head == "add":
+            count["like terms"] += _repeated(map(_rest, part.args))
+            count["a product of sums"] += _repeated(map(_shared, flat(part, "add")))
         count["a division of polynomials"] += _divides(part)
         count["a nested root"] += _is_root(part) and any(map(_is_root, parts(part.args[0])))
         count["a root in a denominator"] += (
@@ -165,6 +167,16 @@ def _rest(term: Tree) -> object:
             above = flat(factor.args[0], "multiply")
         factors += [_radical(part) for part in above if rational(part) is None]
     return tuple(sorted(map(repr, factors))) or None
+
+
+def _shared(term: Tree) -> object:
+    """The sum that letters and numbers multiply: 2y+7 of y(2y+7), in y(2y+7)-4(2y+7) twice."""
+    factors = flat(term, "multiply")
+    sums = [factor for factor in factors if factor.head == "add"]
+    if len(sums) != 1 or not symbols(sums[0]):
+        return None
+    rest = (factor for factor in factors if factor is not sums[0])
+    return sums[0] if all(heads(factor) <= _POLYNOMIAL for factor in rest) else None
 
 
 def _radical(factor: Tree) -> object:
