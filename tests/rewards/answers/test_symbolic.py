@@ -209,3 +209,16 @@ def test_a_quotient_of_logarithms_may_have_any_base(answer, gold, right):
 )
 def test_terms_with_a_common_sum_are_left_to_expand(answer, gold, right):
     assert paid(answer, gold) == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "right"),
+    [
+        (r"\frac{\sqrt{10-2\sqrt{5}}}{4}", r"\sin 36^\circ", True),
+        (r"\frac{\sqrt{2+\sqrt{2}}}{2}", r"\cos\frac{\pi}{8}", True),
+        (r"\frac{\sqrt{2-\sqrt{2}}}{2}", r"\cos\frac{\pi}{8}", False),
+        (r"\sqrt{4+2\sqrt{3}}", r"1+\sqrt{3}", False),
+    ],
+)
+def test_a_radical_of_a_sine_may_be_nested(answer, gold, right):
+    assert paid(answer, gold) == right
