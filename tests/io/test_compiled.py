@@ -29,7 +29,9 @@ def test_without_a_cache_home_it_is_below_the_home_folder(monkeypatch, tmp_path)
 
 def test_a_folder_that_the_user_chose_stays(unset, tmp_path):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
     assert compiled.keep_compiled() == tmp_path
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == 0
 
 
 def test_processors_with_other_instructions_share_no_folder(monkeypatch):

@@ -30,6 +30,7 @@ HOW = ExecutionConfig(
     scan_layers=False,
     remat=False,
     attention_block=64,
+    numerics="fast",
     dispatch="blocks",
     block_size=0,
 )
